@@ -1,0 +1,163 @@
+"""Times contenders in turn (A B C, B C A, C A B, …) on the same arrays: what disturbs one run disturbs all alike."""
+
+from __future__ import annotations
+
+import gc
+import time
+import timeit
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from benchmarks.contenders import LIMITS, OURS, PEERS, Contender, Data
+from benchmarks.rows import Row
+
+WARM_UP = 2  # untimed calls of each contender; the first compiles
+PAUSE = 0.005  # s; OpenMP threads of the one before spin for a while, on the cores of the next
+SAMPLE = 0.002  # s; calls shorter than half of it are timed several at a time
+
+
+@dataclass(frozen=True)
+class Effort:
+    """Each contender is timed `rounds[0]` times, then up to `rounds[1]` until its calls add up to `seconds`."""
+
+    rounds: tuple[int, int] = (7, 21)
+    seconds: float = 1.5
+
+
+@dataclass
+class Entry:
+    contender: Contender
+    run: Callable[[], Any]
+    calls: int = 1  # in one sample
+    samples: list[float] = field(default_factory=list)
+
+
+def time_row(row: Row, threads: int, effort: Effort, skip: set[str], rng: np.random.Generator) -> dict[str, Any]:
+    """Every contender's median and quartiles in seconds, or why it was not timed; and the ratios to the limits."""
+    result: dict[str, Any] = {"row": row.label, "work": row.work, "shape": row.shape, "dtype": row.dtype}
+    try:
+        data = Data(row, threads, rng)
+    except ModuleNotFoundError as error:
+        return {**result, "not measured": f"needs {error.name}"}
+
+    tight = row.work == "one_call"
+    entries: dict[str, Entry] = {}
+    absent: dict[str, str] = {}
+    losses: list[float] = []
+    for name, kind, work in _contenders(row):
+        if name in skip or (missing := kind.missing()):
+            absent[name] = "skipped" if name in skip else f"not installed: {', '.join(missing)}"
+            continue
+        try:
+            entry = _warm_up(kind, work, data, tight)
+            if work in ("loss", "loss_and_grad"):
+                _agree(losses, entry, data)
+            entries[name] = entry
+        except Exception as error:
+            if name in row.ours:
+                raise
+            absent[name] = f"failed: {type(error).__name__}: {str(error).splitlines()[0][:120]}"
+
+    _interleave(list(entries.values()), data, effort, tight)
+    data.pool.shutdown()
+    timings = {name: _spread(entry.samples) for name, entry in entries.items()}
+    return {**result, "timings": timings, "absent": absent, **_ratios(row, timings)}
+
+
+def _contenders(row: Row) -> Iterator[tuple[str, type[Contender], str]]:
+    for name in row.ours:
+        yield name, OURS[name], row.work
+    for name in row.peers:
+        yield name, PEERS[name], row.work
+    for limit in _limits(row):
+        if not isinstance(LIMITS[limit], float):
+            work, ways = LIMITS[limit]
+            yield from ((name, kind, work) for name, kind in ways.items())
+
+
+def _limits(row: Row) -> dict[str, None]:
+    return dict.fromkeys(limit for limits in row.ours.values() for limit in limits)
+
+
+def _warm_up(kind: type[Contender], work: str, data: Data, tight: bool) -> Entry:
+    entry = Entry(contender := kind(data), getattr(contender, work))
+    for _ in range(WARM_UP):
+        _sample(entry, data, tight)
+    seconds = _sample(entry, data, tight)
+    entry.calls = max(1, int(SAMPLE / seconds)) if seconds < SAMPLE else 1
+    return entry
+
+
+def _agree(losses: list[float], entry: Entry, data: Data) -> None:
+    """Whoever is timed has computed the same loss; 2 % leaves room for a loss rounded to bfloat16."""
+    data.restore()
+    entry.contender.fresh()
+    result = entry.run()
+    losses.append(float(result[0] if isinstance(result, tuple) else result))
+    if not abs(losses[-1] - losses[0]) <= 0.02 * abs(losses[0]):
+        raise ValueError(f"its loss is {losses[-1]:.6g}, ours {losses[0]:.6g}")
+
+
+def _interleave(entries: list[Entry], data: Data, effort: Effort, tight: bool) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        for i in range(effort.rounds[1]):
+            first = i % len(entries)
+            for entry in entries[first:] + entries[:first]:
+                if i < effort.rounds[0] or sum(entry.samples) * entry.calls < effort.seconds:
+                    time.sleep(PAUSE)
+                    entry.samples.append(_sample(entry, data, tight))
+    finally:
+        gc.enable()
+
+
+def _sample(entry: Entry, data: Data, tight: bool) -> float:
+    """Seconds a call. `tight`: nothing between the calls, as the clock would weigh beside a call of microseconds."""
+    if tight:
+        entry.contender.fresh()
+        return timeit.timeit(entry.run, number=entry.calls) / entry.calls
+    total = 0.0
+    for _ in range(entry.calls):
+        data.restore()
+        entry.contender.fresh()
+        start = time.perf_counter()
+        result = entry.run()
+        total += time.perf_counter() - start
+        del result
+    return total / entry.calls
+
+
+def _spread(samples: list[float]) -> dict[str, float]:
+    q1, median, q3 = np.quantile(samples, [0.25, 0.5, 0.75])
+    return {"median": _digits(median), "q1": _digits(q1), "q3": _digits(q3), "samples": len(samples)}
+
+
+def _digits(x: float) -> float:
+    return float(f"{x:.5g}")
+
+
+def _ratios(row: Row, timings: dict[str, dict[str, float]]) -> dict[str, Any]:
+    """ours / the fastest way of each limit, and peer / ours, all of medians, with their goals."""
+    median = {name: t["median"] for name, t in timings.items()}
+    best: dict[str, str] = {}
+    for limit in _limits(row):
+        if isinstance(LIMITS[limit], float):
+            best[limit], median[limit] = limit, LIMITS[limit]
+        else:
+            best[limit] = min((way for way in LIMITS[limit][1] if way in median), key=median.__getitem__)
+    ratios = []
+    for ours, limits in row.ours.items():
+        for limit, goal in limits.items():
+            ratio = median[ours] / median[best[limit]]
+            met = None if goal is None else ratio <= goal
+            ratios.append({"of": ours, "to": limit, "ratio": _digits(ratio), "at most": goal, "met": met})
+        for peer, goal in row.peers.items():
+            if peer in median:
+                ratio = median[peer] / median[ours]
+                met = None if goal is None else ratio >= goal
+                ratios.append({"of": peer, "to": ours, "ratio": _digits(ratio), "at least": goal, "met": met})
+    return {"fastest way": best, "ratios": ratios}
