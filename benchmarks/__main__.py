@@ -6,6 +6,7 @@ import argparse
 import fnmatch
 import secrets
 import sys
+import time
 from pathlib import Path
 
 from benchmarks import machine
@@ -71,8 +72,10 @@ def measured(rows: list[Row], args: argparse.Namespace) -> dict:
     skip = {"torch.compile"} if args.quick else set()
     results = []
     for i, row in enumerate(rows, 1):
-        print(f"[{i}/{len(rows)}] {row.label}", file=sys.stderr, flush=True)
+        print(f"[{i}/{len(rows)}] {row.label} …", end=" ", file=sys.stderr, flush=True)
+        start = time.perf_counter()
         results.append(time_row(row, args.threads, effort, skip, rng))
+        print(f"{time.perf_counter() - start:.0f} s", file=sys.stderr)
     title = "quick: small arrays, few rounds; these are not the benchmark's numbers" if args.quick else None
     return {**machine.provenance(args.threads), "title": title, "seed": seed, "rows": results}
 

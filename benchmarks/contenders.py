@@ -23,6 +23,7 @@ class Data:
 
     def __init__(self, row: Row, threads: int, rng: np.random.Generator) -> None:
         self.axis, self.threads, self.rng = row.axis, threads, rng
+        self.tiny = row.work == "one_call"
         self.pool = ThreadPoolExecutor(threads)
         dtype = _bfloat16() if row.dtype == "bfloat16" else np.dtype(row.dtype)
         self.original = (3 * rng.standard_normal(row.shape, np.float32)).astype(dtype)

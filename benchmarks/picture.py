@@ -32,6 +32,7 @@ def draw(result: dict[str, Any], path: Path = PICTURE) -> Path:
     matplotlib.use("svg")
     matplotlib.rcParams.update({"svg.hashsalt": "softxent", "font.size": 10, "text.color": GREY})
     from matplotlib import pyplot as plt
+    from matplotlib.ticker import LogLocator, NullLocator
 
     rows = [(row["row"], *found) for row in result["rows"] if (found := times_the_limit(row))]
     figure, axes = plt.subplots(figsize=(9, 0.36 * len(rows) + 1.3), layout="constrained")
@@ -48,17 +49,18 @@ def draw(result: dict[str, Any], path: Path = PICTURE) -> Path:
 
     axes.axvline(1, color=GREY, linewidth=1, linestyle=":")
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
     axes.set_yticks(range(len(rows)), [label if limit == "copy" else f"{label} *" for label, limit, _ in rows])
     axes.invert_yaxis()
-    axes.set_xlabel("time ÷ a copy of the array on all threads     (* ÷ a read-only sum)", color=GREY)
+    where = f"{result['cpu']}, {result['threads']} threads, {result['date']}"
+    axes.set_xlabel(f"time ÷ a copy (* a read-only sum) of the array; softxent in place\n{where}", color=GREY)
     axes.tick_params(colors=GREY, which="both")
     for side, spine in axes.spines.items():
         spine.set_visible(side == "bottom")
         spine.set_color(GREY)
     figure.legend(loc="outside upper center", ncols=len(COLOURS), frameon=False)
-    where = f"{result['cpu']}, {result['threads']} threads, {result['date']}"
-    figure.text(1, 0, where, ha="right", va="bottom", size=7)
     path.parent.mkdir(exist_ok=True)
     figure.savefig(path, transparent=True, metadata={"Date": None})
     plt.close(figure)

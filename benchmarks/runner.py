@@ -14,7 +14,6 @@ import numpy as np
 from benchmarks.contenders import LIMITS, OURS, PEERS, Contender, Data
 from benchmarks.rows import Row
 
-WARM_UP = 2  # untimed calls of each contender; the first compiles
 PAUSE = 0.005  # s; OpenMP threads of the one before spin for a while, on the cores of the next
 SAMPLE = 0.002  # s; calls shorter than half of it are timed several at a time
 
@@ -23,8 +22,8 @@ SAMPLE = 0.002  # s; calls shorter than half of it are timed several at a time
 class Effort:
     """Each contender is timed `rounds[0]` times, then up to `rounds[1]` until its calls add up to `seconds`."""
 
-    rounds: tuple[int, int] = (7, 21)
-    seconds: float = 1.5
+    rounds: tuple[int, int] = (7, 15)
+    seconds: float = 1.0
 
 
 @dataclass
@@ -43,7 +42,6 @@ def time_row(row: Row, threads: int, effort: Effort, skip: set[str], rng: np.ran
     except ModuleNotFoundError as error:
         return {**result, "not measured": f"needs {error.name}"}
 
-    tight = row.work == "one_call"
     entries: dict[str, Entry] = {}
     absent: dict[str, str] = {}
     losses: list[float] = []
@@ -52,16 +50,13 @@ def time_row(row: Row, threads: int, effort: Effort, skip: set[str], rng: np.ran
             absent[name] = "skipped" if name in skip else f"not installed: {', '.join(missing)}"
             continue
         try:
-            entry = _warm_up(kind, work, data, tight)
-            if work in ("loss", "loss_and_grad"):
-                _agree(losses, entry, data)
-            entries[name] = entry
+            entries[name] = _warm_up(kind, work, data, losses)
         except Exception as error:
             if name in row.ours:
                 raise
-            absent[name] = f"failed: {type(error).__name__}: {str(error).splitlines()[0][:120]}"
+            absent[name] = f"failed: {type(error).__name__}: {str(error)[:120]}"
 
-    _interleave(list(entries.values()), data, effort, tight)
+    _interleave(list(entries.values()), data, effort)
     data.pool.shutdown()
     timings = {name: _spread(entry.samples) for name, entry in entries.items()}
     return {**result, "timings": timings, "absent": absent, **_ratios(row, timings)}
@@ -82,26 +77,24 @@ def _limits(row: Row) -> dict[str, None]:
     return dict.fromkeys(limit for limits in row.ours.values() for limit in limits)
 
 
-def _warm_up(kind: type[Contender], work: str, data: Data, tight: bool) -> Entry:
+def _warm_up(kind: type[Contender], work: str, data: Data, losses: list[float]) -> Entry:
+    """Two untimed calls: the first may compile, and has to find the same loss as ours; the second tells the time."""
     entry = Entry(contender := kind(data), getattr(contender, work))
-    for _ in range(WARM_UP):
-        _sample(entry, data, tight)
-    seconds = _sample(entry, data, tight)
-    entry.calls = max(1, int(SAMPLE / seconds)) if seconds < SAMPLE else 1
+    data.restore()
+    contender.fresh()
+    result = entry.run()
+    if work in ("loss", "loss_and_grad"):
+        losses.append(float(result[0] if isinstance(result, tuple) else result))
+        if not abs(losses[-1] - losses[0]) <= 0.02 * abs(losses[0]):  # 2 %: room for a loss rounded to bfloat16
+            raise ValueError(f"its loss is {losses[-1]:.6g}, ours {losses[0]:.6g}")
+    seconds = _sample(entry, data)
+    if seconds < SAMPLE / 2:
+        entry.calls = int(SAMPLE / seconds)
+        _sample(entry, data)
     return entry
 
 
-def _agree(losses: list[float], entry: Entry, data: Data) -> None:
-    """Whoever is timed has computed the same loss; 2 % leaves room for a loss rounded to bfloat16."""
-    data.restore()
-    entry.contender.fresh()
-    result = entry.run()
-    losses.append(float(result[0] if isinstance(result, tuple) else result))
-    if not abs(losses[-1] - losses[0]) <= 0.02 * abs(losses[0]):
-        raise ValueError(f"its loss is {losses[-1]:.6g}, ours {losses[0]:.6g}")
-
-
-def _interleave(entries: list[Entry], data: Data, effort: Effort, tight: bool) -> None:
+def _interleave(entries: list[Entry], data: Data, effort: Effort) -> None:
     gc.collect()
     gc.disable()
     try:
@@ -110,14 +103,14 @@ def _interleave(entries: list[Entry], data: Data, effort: Effort, tight: bool) -
             for entry in entries[first:] + entries[:first]:
                 if i < effort.rounds[0] or sum(entry.samples) * entry.calls < effort.seconds:
                     time.sleep(PAUSE)
-                    entry.samples.append(_sample(entry, data, tight))
+                    entry.samples.append(_sample(entry, data))
     finally:
         gc.enable()
 
 
-def _sample(entry: Entry, data: Data, tight: bool) -> float:
-    """Seconds a call. `tight`: nothing between the calls, as the clock would weigh beside a call of microseconds."""
-    if tight:
+def _sample(entry: Entry, data: Data) -> float:
+    """Seconds a call. Nothing comes between tiny calls: reading the clock would weigh beside a microsecond."""
+    if data.tiny:
         entry.contender.fresh()
         return timeit.timeit(entry.run, number=entry.calls) / entry.calls
     total = 0.0
