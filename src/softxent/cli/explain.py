@@ -1,0 +1,102 @@
+"""`softxent explain 1 5 3 --target 1`: reads the command line, and tells the story of `softxent.explain`."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from softxent.words import Mistake, say
+
+LAYER = ("x", "W", "b")
+
+
+def explain(
+    context: typer.Context,
+    scores: Annotated[list[str] | None, typer.Argument(metavar="[SCORE]...", help="explain scores")] = None,
+    target: Annotated[str | None, typer.Option(metavar="INDEX|NAME", help="explain target")] = None,
+    labels: Annotated[str | None, typer.Option(metavar="A,B,…", help="explain labels")] = None,
+    temperature: Annotated[str, typer.Option(metavar="T", help="explain temperature")] = "1",
+    layer: Annotated[str | None, typer.Option(metavar="FILE.npz", help="explain layer")] = None,
+    style: Annotated[str, typer.Option(metavar="exact|article", help="explain style")] = "exact",
+    as_json: Annotated[bool, typer.Option("--json", help="explain json")] = False,
+) -> None:
+    if style not in ("exact", "article"):
+        raise Mistake("style", got=repr(style))
+    if as_json and style == "article":
+        raise Mistake("style of json")
+    if scores and layer:
+        raise Mistake("scores and layer", got=len(scores))
+    if not scores and not layer:
+        raise Mistake("scores missing")
+
+    numbers = [_number(f"scores[{i}]", text) for i, text in enumerate(scores or [])]
+    T = _number("temperature", temperature)
+    names = None if labels is None else [name.strip() for name in labels.replace("，", ",").split(",")]
+
+    from softxent.explain import explain as trace_of  # NumPy, when there is something to compute
+
+    trace = trace_of(_layer(layer, context.obj) if layer else numbers, target, temperature=T, labels=names)
+    if as_json:
+        rows = (f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in trace.to_dict().items())
+        print("{\n" + ",\n".join(rows) + "\n}")
+    else:
+        _tell(trace, context.obj, article=style == "article")
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        return float(text.replace("−", "-").replace("∞", "inf"))  # as the story writes them
+    except ValueError:
+        if text.startswith("-"):
+            raise Mistake("no such option", got=text) from None
+        raise Mistake("number", name=name, got=repr(text)) from None
+
+
+def _layer(file: str, lang: str) -> Any:
+    import numpy as np
+
+    from softxent.explain import Layer
+
+    if not Path(file).is_file():
+        raise _wrong_file(lang, file, "no such file")
+    try:
+        with open(file, "rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+            parts = {name: arrays[name] for name in LAYER if name in arrays}
+    except Exception:  # zipfile, zlib, struct and NumPy each have their own for a damaged file
+        raise _wrong_file(lang, file, "unreadable") from None
+    missing = [name for name in LAYER if name not in parts]
+    if missing:
+        raise _wrong_file(lang, file, "layer missing", names=", ".join(missing))
+    return Layer(**parts)
+
+
+def _wrong_file(lang: str, file: str, why: str, **values: object) -> Mistake:
+    return Mistake("layer file", got=repr(file), why=say(lang, why, **values))
+
+
+STYLES = {
+    "title": "bold",
+    "formula": "cyan",
+    "head": "dim",
+    "target": "bold green",
+    "strong": "bold",
+    "diagonal": "bold yellow",
+    "bar": "blue",
+    "total": "dim",
+}
+
+
+def _tell(trace: Any, lang: str, *, article: bool) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+
+    from softxent.story import WIDTH, as_text, story
+
+    def paint(text: str, role: str) -> str:
+        return f"[{STYLES[role]}]{escape(text)}[/]" if role in STYLES else escape(text)
+
+    console = Console(width=WIDTH, highlight=False, emoji=False)
+    with console.capture() as capture:
+        console.print(as_text(story(trace, lang, article=article), paint), end="", soft_wrap=True)
+    print(capture.get(), end="")
