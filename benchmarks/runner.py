@@ -14,7 +14,7 @@ import numpy as np
 from benchmarks.contenders import LIMITS, OURS, PEERS, Contender, Data
 from benchmarks.rows import Row
 
-PAUSE = 0.005  # s; OpenMP threads of the one before spin for a while, on the cores of the next
+PAUSE = 0.005  # s; idle OpenMP threads of the one before spin on the next one's cores, PyTorch's for 2 ms
 SAMPLE = 0.002  # s; calls shorter than half of it are timed several at a time
 
 
