@@ -1,5 +1,6 @@
 """`softxent.explain`: the numbers of a trace, and the story that is told of them."""
 
+import doctest
 import json
 import math
 import subprocess
@@ -12,7 +13,8 @@ import pytest
 import softxent
 from softxent import definition, functional
 from softxent.explain import Layer, explain
-from softxent.story import WIDTH, _width, as_html, as_text, number, story
+from softxent.render import WIDTH, as_html, as_text, width
+from softxent.story import number, story
 from softxent.words import LANGUAGES, PHRASES, language
 
 INF, NAN = math.inf, math.nan
@@ -42,7 +44,7 @@ def told(trace, lang="en", **options):
     return as_text(story(trace, lang, **options))
 
 
-# The numbers ------------------------------------------------------------------------------------------------------
+# The numbers --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -147,7 +149,7 @@ def test_inputs_are_not_written_to():
     assert not np.shares_memory(trace.scores, scores)
 
 
-# Mistakes ---------------------------------------------------------------------------------------------------------
+# Mistakes -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -220,7 +222,7 @@ def test_mistakes_in_a_layer(x, W, b, message):
     assert str(error.value) == message
 
 
-# The story --------------------------------------------------------------------------------------------------------
+# The story ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("article", [False, True])
@@ -229,7 +231,7 @@ def test_mistakes_in_a_layer(x, W, b, message):
 def test_story_fits_80_columns(case, lang, article):
     scores, target, options = SCORES[case]
     lines = told(explain(scores, target, **options), lang, article=article).split("\n")
-    assert [line for line in lines if _width(line) > WIDTH or line != line.rstrip()] == []
+    assert [line for line in lines if width(line) > WIDTH or line != line.rstrip()] == []
     assert len(lines) < 140
 
 
@@ -388,6 +390,10 @@ def test_language(environment, expected):
 
 def test_explain_is_a_function_each_time():
     assert repr(softxent.explain([1, 5, 3], 1)) == repr(softxent.explain([1, 5, 3], 1)) == repr(WORKED)
+
+
+def test_docs():
+    assert doctest.testfile("../docs/explain.md", encoding="utf-8").failed == 0
 
 
 def test_explain_needs_neither_typer_nor_rich():

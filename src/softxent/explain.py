@@ -124,12 +124,14 @@ class Trace:
         return f"Trace(target={self.target}, p=[{numbers}], loss={self.loss:.6g})"
 
     def __str__(self) -> str:
-        from softxent.story import as_text, story
+        from softxent.render import as_text
+        from softxent.story import story
 
         return as_text(story(self))
 
     def _repr_html_(self) -> str:
-        from softxent.story import as_html, story
+        from softxent.render import as_html
+        from softxent.story import story
 
         return as_html(story(self))
 
@@ -216,7 +218,7 @@ def _finite_difference(s: Array, y: int, T: float) -> Array:
     return np.asarray((above - below) / width)
 
 
-# What a user can get wrong ----------------------------------------------------------------------------------------
+# What a user can get wrong ------------------------------------------------------------------------------------------
 
 
 def _real(value: ArrayLike) -> Array | None:

@@ -43,7 +43,7 @@ class Mistake(ValueError):
 
 
 PHRASES = {
-    # The story --------------------------------------------------------------------------------------------------
+    # The story ------------------------------------------------------------------------------------------------------
     "story": (
         "{classes} scores, target: class {target} (classes are counted from 0)",
         "{classes} 个分数，目标：类别 {target}（类别从 0 数起）",
@@ -143,7 +143,7 @@ PHRASES = {
         "{rows} × {columns} of {classes} × {features} entries are shown; all are in to_dict() and --json.",
         "共 {classes} × {features} 项，这里只列 {rows} × {columns} 项；完整的数字见 to_dict() 或 --json。",
     ),
-    # Mistakes ---------------------------------------------------------------------------------------------------
+    # Mistakes -------------------------------------------------------------------------------------------------------
     "scores numbers": (
         "scores is {got}, but must be one row of real numbers",
         "scores 是 {got}，应为一行实数",
@@ -192,7 +192,7 @@ PHRASES = {
         "x, W, b have shapes {x}, {W}, {b}, but must have (D,), (V, D), (V,): the scores are W x + b",
         "x、W、b 的形状是 {x}、{W}、{b}，应为 (D,)、(V, D)、(V,)：分数是 W x + b",
     ),
-    # The command ------------------------------------------------------------------------------------------------
+    # The command ----------------------------------------------------------------------------------------------------
     "error": ("error: {message}", "错误：{message}"),
     "usage": ("Usage: ", "用法："),
     "arguments": ("Arguments", "参数"),

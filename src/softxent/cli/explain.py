@@ -91,7 +91,8 @@ def _tell(trace: Any, lang: str, *, article: bool) -> None:
     from rich.console import Console
     from rich.markup import escape
 
-    from softxent.story import WIDTH, as_text, story
+    from softxent.render import WIDTH, as_text
+    from softxent.story import story
 
     def paint(text: str, role: str) -> str:
         return f"[{STYLES[role]}]{escape(text)}[/]" if role in STYLES else escape(text)

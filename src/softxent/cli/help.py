@@ -10,9 +10,8 @@ from rich.table import Table
 from rich.text import Text
 from typer.core import TyperCommand, TyperGroup
 
+from softxent.render import WIDTH
 from softxent.words import LANGUAGES, PHRASES, Mistake, say
-
-WIDTH = 80
 
 
 class Command(TyperCommand):
