@@ -3,8 +3,10 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ pytest.importorskip("typer")
 from softxent.cli import run
 from softxent.explain import Layer, explain
 
+DOCS = Path(__file__).parents[1] / "docs"
 WORKED = ("explain", "1", "5", "3", "--target", "1")
 
 
@@ -50,7 +53,7 @@ def process(*words, **environment):
     )
 
 
-# What it prints ---------------------------------------------------------------------------------------------------
+# What it prints -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -112,7 +115,22 @@ def test_layer(softxent, layer_file):
     assert "Back through the linear layer" in softxent("explain", "--layer", file, "--target", "1")[1]
 
 
-# How it fails -----------------------------------------------------------------------------------------------------
+COMMANDS = re.findall(r"```console\n\$ softxent (.*)\n([^`]*)```", (DOCS / "explain.md").read_text("utf-8"))
+
+
+@pytest.mark.parametrize(("line", "shown"), COMMANDS)
+def test_docs_show_what_it_prints(softxent, line, shown):
+    code, out, err = softxent(*shlex.split(line))
+    assert (code, err) == (0, "")
+    assert rounding_apart(out) == rounding_apart(shown)
+
+
+def rounding_apart(text):
+    """Without the digits that another processor's last bit changes: how far finite differences are off."""
+    return re.sub(r" +\S+e-\d\d", " …", text)
+
+
+# How it fails -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -233,7 +251,7 @@ def test_our_mistakes_are_ours(softxent, monkeypatch):
     assert err.startswith("error: softxent failed, and the mistake is ours: ZeroDivisionError: division by zero.")
 
 
-# As a process -----------------------------------------------------------------------------------------------------
+# As a process -------------------------------------------------------------------------------------------------------
 
 
 def test_pipe_has_no_colour_and_the_same_bytes_each_time():
