@@ -251,6 +251,14 @@ def test_our_mistakes_are_ours(softxent, monkeypatch):
     assert err.startswith("error: softxent failed, and the mistake is ours: ZeroDivisionError: division by zero.")
 
 
+def test_interrupted(softxent, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys.modules["softxent.explain"], "explain", interrupted)
+    assert softxent(*WORKED)[0] == 130
+
+
 # As a process -------------------------------------------------------------------------------------------------------
 
 

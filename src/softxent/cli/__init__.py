@@ -34,6 +34,8 @@ def run(arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     except Exception as error:
+        if type(error).__name__ == "Abort":  # what older versions of Typer make of Ctrl-C
+            return INTERRUPTED
         message, code = _blame(error, lang)
         print(say(lang, "error", message=message), file=sys.stderr)
         return code
