@@ -121,7 +121,7 @@ sanitize-address sanitize-thread: sanitize-%: compiler $(venv)/.test $(venv)/.bu
 	@site=$$(build/sanitize/$*/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))'); \
 	$(python) -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > $$site/packages_of_venv.pth; \
 	$(pip) install --no-build-isolation --no-deps --upgrade --target $$site \
-		-C build-dir=build/sanitize/$*-cmake -C cmake.define.SOFTXENT_SANITIZE=$(flags) .
+		-C build-dir=build/sanitize/$*-cmake -C install.strip=false -C cmake.define.SOFTXENT_SANITIZE=$(flags) .
 	@echo "Running $(KERNEL_TESTS) …"
 	@LD_PRELOAD="$$($(CXX) -print-file-name=lib$(library).so) $$($(CXX) -print-file-name=libstdc++.so)" \
 	ASAN_OPTIONS=detect_leaks=0 \
