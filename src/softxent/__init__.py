@@ -1,0 +1,32 @@
+"""softxent: the last layer of a classifier, done exactly."""
+
+from typing import Any
+
+from softxent.functional import (
+    cross_entropy,
+    cross_entropy_and_grad,
+    get_num_threads,
+    log_softmax,
+    logsumexp,
+    sample,
+    set_num_threads,
+    softmax,
+)
+
+__all__ = [
+    "cross_entropy",
+    "cross_entropy_and_grad",
+    "explain",
+    "get_num_threads",
+    "log_softmax",
+    "logsumexp",
+    "sample",
+    "set_num_threads",
+    "softmax",
+]
+
+
+def explain(*args: Any, **options: Any) -> Any:
+    from softxent.explain import explain
+
+    return explain(*args, **options)

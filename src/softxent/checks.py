@@ -1,0 +1,147 @@
+"""Every error that a user can cause, in one voice: the argument, what came, what was expected.
+
+All are raised before anything is written.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+LOGITS = "float16, bfloat16, float32, float64 or integers"
+
+
+def number(name: str, value: Any, expected: str, holds: Callable[[float], bool]) -> None:
+    """A finite real number, or a 0-d array of one."""
+    try:
+        x = float(value) if not isinstance(value, (str, bytes)) and np.ndim(value) == 0 else math.nan
+    except (TypeError, ValueError):
+        x = math.nan
+    if not (math.isfinite(x) and holds(x)):
+        raise ValueError(f"{name} is {shown(value)}, but must be a finite number {expected}")
+
+
+def positive(name: str, value: Any) -> None:
+    number(name, value, "above 0", lambda x: x > 0)
+
+
+def integer(name: str, value: Any) -> int:
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} is {shown(value)}, but must be an integer") from None
+
+
+def shown(value: Any) -> str:
+    return f"of shape {value.shape}" if isinstance(value, np.ndarray) and value.ndim else f"{value!r}"
+
+
+def logits_dtype(x: NDArray[Any]) -> TypeError:
+    return TypeError(f"logits is {x.dtype}, but must be {LOGITS}")
+
+
+def foreign(array: Any) -> TypeError:
+    kind = f"{type(array).__module__.partition('.')[0]}.{type(array).__name__}"
+    return TypeError(f"logits is a {kind}, but must be a NumPy array or a list of numbers; pass numpy.asarray(logits)")
+
+
+def ragged(name: str, reason: Exception) -> ValueError:
+    return ValueError(f"{name} is not an array of numbers: {reason}")
+
+
+def axis(value: Any, ndim: int) -> int:
+    """The axis, counted from the first."""
+    k = integer("axis", value)
+    if not -ndim <= k < ndim:
+        if ndim == 0:
+            raise ValueError("logits is a single number, but must have an axis of classes")
+        raise ValueError(f"axis is {k}, but logits has {ndim} axes ({-ndim} … {ndim - 1})")
+    return k % ndim
+
+
+def axes(value: tuple[Any, ...], ndim: int) -> tuple[int, ...]:
+    result = tuple(axis(k, ndim) for k in value)
+    if len(set(result)) < len(result):
+        raise ValueError(f"axis is {value}, but names an axis twice")
+    return result
+
+
+def classes(x: NDArray[Any], count: int) -> None:
+    if count == 0:
+        raise ValueError(f"logits has shape {x.shape}, but must have at least 1 class")
+
+
+def target_dtype(t: NDArray[Any]) -> TypeError:
+    return TypeError(f"target is {t.dtype}, but must be integers (class indices) or, in logits' shape, probabilities")
+
+
+def target_shape(t: NDArray[Any], x: NDArray[Any], rows: tuple[int, ...]) -> ValueError:
+    return ValueError(
+        f"target has shape {t.shape}, but logits has shape {x.shape}: "
+        f"class indices must have shape {rows}, probabilities {x.shape}"
+    )
+
+
+def target_value(t: NDArray[Any], row: int, count: int) -> ValueError:
+    return ValueError(
+        f"{element('target', t, row)} is {t.flat[row]}, but logits has {count} classes (0 … {count - 1})"
+    )
+
+
+def probabilities(t: NDArray[Any]) -> None:
+    """Finite and ≥ 0; they need not sum to 1."""
+    if not t.size or (t.min() >= 0 and t.max() < np.inf):
+        return
+    first = int(np.argmin((t >= 0) & (t < np.inf)))
+    raise ValueError(f"{element('target', t, first)} is {t.flat[first]}, but probabilities must be finite and at least 0")
+
+
+def class_weight(w: NDArray[Any], count: int) -> None:
+    if w.shape != (count,):
+        raise ValueError(f"class_weight has shape {w.shape}, but logits has {count} classes: expected ({count},)")
+    valid = (w >= 0) & (w < np.inf)
+    if not valid.all():
+        first = int(np.argmin(valid))
+        raise ValueError(f"class_weight[{first}] is {w[first]}, but must be a finite number at least 0")
+
+
+def out(to: Any, x: NDArray[Any], given: Any, target: NDArray[Any]) -> None:
+    """`out` can hold the gradient of `x`, and is `given` itself or does not touch it."""
+    if not isinstance(to, np.ndarray):
+        raise TypeError(f"out is {type(to).__name__}, but must be a NumPy array")
+    if to.shape != x.shape:
+        raise ValueError(f"out has shape {to.shape}, but logits has shape {x.shape}")
+    if to.dtype != x.dtype:
+        raise TypeError(f"out is {to.dtype}, but the gradient is {x.dtype}, as logits")
+    if not to.flags.writeable:
+        raise ValueError("out is read-only, but must be writable")
+    same = isinstance(given, np.ndarray) and to.ctypes.data == given.ctypes.data and to.strides == given.strides
+    if not same and overlap(to, x):
+        raise ValueError("out overlaps logits, but must be logits itself or another array")
+    if overlap(to, target):
+        raise ValueError("out overlaps target, but must be another array")
+
+
+def overlap(a: NDArray[Any], b: NDArray[Any]) -> bool:
+    if not np.may_share_memory(a, b):
+        return False
+    try:
+        return np.shares_memory(a, b, max_work=1_000_000)
+    except np.exceptions.TooHardError:
+        return True
+
+
+def undrawable(x: NDArray[Any], row: int, rows: tuple[int, ...]) -> ValueError:
+    where = f"logits[{', '.join(map(str, np.unravel_index(row, rows)))}]" if rows else "logits"
+    return ValueError(f"{where} has no probabilities to draw from: it is all −inf, or has +inf or NaN")
+
+
+def element(name: str, array: NDArray[Any], flat: int) -> str:
+    """target[17], target[1, 2], or target if it is a single number."""
+    index = ", ".join(str(k) for k in np.unravel_index(flat, array.shape)) if array.ndim else ""
+    return f"{name}[{index}]" if index else name

@@ -1,0 +1,122 @@
+"""The public functions: what each computes, and which adapter computes it."""
+
+from __future__ import annotations
+
+from typing import Any, Unpack
+
+from softxent import checks
+from softxent import numpy as numpy_adapter
+from softxent.kernels import _cpu
+from softxent.options import LossOptions, Options
+
+
+def adapter(logits: Any) -> Any:
+    """The room that knows this kind of array; its framework is there, since the user made the array with it."""
+    if type(logits).__module__.partition(".")[0] in ("torch", "jax", "jaxlib"):
+        raise checks.foreign(logits)
+    return numpy_adapter
+
+
+def softmax(logits: Any, axis: int | tuple[int, ...] | None = -1, temperature: float = 1.0) -> Any:
+    """p_j = exp(z_j) / Σ_k exp(z_k), z = logits / temperature: the probability of each class.
+
+    logits       any shape; float16, bfloat16, float32 or float64, which the result has too (integers: float64)
+    axis         of the classes; a tuple of axes, or None for all of them, is one axis of classes
+    temperature  T > 0: towards the hard max below 1, towards uniform above
+
+    A −inf logit is a mask: its p is 0. A row that is all −inf, or has +inf or NaN, is NaN. Within 4 ULP.
+
+    >>> softmax([1, 5, 3]).round(6)
+    array([0.015876, 0.866813, 0.11731 ])
+
+    Bridle 1990, "Probabilistic Interpretation of Feedforward Classification Network Outputs", eq. 4.
+    """
+    checks.positive("temperature", temperature)
+    return adapter(logits).normalize(numpy_adapter.SOFTMAX, logits, axis, temperature)
+
+
+def log_softmax(logits: Any, axis: int | tuple[int, ...] | None = -1, temperature: float = 1.0) -> Any:
+    """log p_j = z_j − lse, in nats; of the largest logit −log1p(the others), not 0. Arguments as softmax's.
+
+    >>> log_softmax([0.0, 20.0])
+    array([-2.00000000e+01, -2.06115362e-09])
+    """
+    checks.positive("temperature", temperature)
+    return adapter(logits).normalize(numpy_adapter.LOG_SOFTMAX, logits, axis, temperature)
+
+
+def logsumexp(logits: Any, axis: int | tuple[int, ...] | None = -1) -> Any:
+    """lse = log Σ_j exp(x_j): logits' shape without `axis`. −inf if all are −inf, +inf if any is +inf.
+
+    >>> logsumexp([1000.0, 1000.0])
+    np.float64(1000.6931471805599)
+
+    Within 4 ULP of max(|lse|, |max_j x_j|).
+    """
+    return adapter(logits).normalize(numpy_adapter.LOGSUMEXP, logits, axis)
+
+
+def cross_entropy(logits: Any, target: Any, *, axis: int = -1, **options: Unpack[Options]) -> Any:
+    """loss = Σ_j a_j·(lse − z_j) + λ·lse²; with no option −log p_y, the mean over the rows, in nats.
+
+    logits   any shape, rows × classes if `axis` is the last; dtypes as softmax's
+    target   class indices: integers of logits' shape without `axis`; or probabilities: floats of logits' shape
+    axis     of the classes
+    options  class_weight, ignore_index, label_smoothing, temperature, softcap, z_loss, reduction, normalizer:
+             see softxent.options.LossOptions
+
+    Returns a float32, or a float64 for float64 logits; an array of them, one a row, with reduction="none".
+    A target whose own logit is −inf has loss +inf. Raises ValueError or TypeError, naming the argument, for a target
+    outside 0 … classes − 1, shapes that do not fit, and options out of their range.
+
+    >>> cross_entropy([1, 5, 3], 1).round(6)
+    np.float64(0.142932)
+    >>> cross_entropy([0.0, 20.0], 1)
+    np.float64(2.061153620314381e-09)
+    """
+    return adapter(logits).cross_entropy(logits, target, axis, LossOptions.of(options))
+
+
+def cross_entropy_and_grad(
+    logits: Any, target: Any, *, axis: int = -1, out: Any = None, **options: Unpack[Options]
+) -> tuple[Any, Any]:
+    """(loss, ∂loss/∂logits) in one pass over memory; with no option the gradient is (p − y) / rows.
+
+    Arguments as cross_entropy's. The gradient has logits' shape and dtype; it is written to `out` if that is given,
+    and out=logits computes it in place. Ignored rows and −inf logits have gradient 0.
+
+    >>> loss, grad = cross_entropy_and_grad([1, 5, 3], 1)
+    >>> grad.round(6)
+    array([ 0.015876, -0.133187,  0.11731 ])
+    """
+    return adapter(logits).cross_entropy_and_grad(logits, target, axis, LossOptions.of(options), out)  # type: ignore[no-any-return]
+
+
+def sample(
+    logits: Any, *, axis: int = -1, temperature: float = 1.0, rng: Any = None, return_log_prob: bool = False
+) -> Any:
+    """The soft max: for each row an index, drawn with probability p.
+
+    logits           as softmax's; a row without probabilities (all −inf, +inf or NaN in it) is a ValueError
+    rng              a numpy.random.Generator, a seed, or None (SPEC 7)
+    return_log_prob  also return log p of the drawn index, float32 or, for float64 logits, float64
+
+    One u a row, u·Σ exp inverted on the running sum: the same draws for any number of threads.
+
+    >>> sample([[1.0, 5.0, 3.0]] * 4, rng=0)
+    array([1, 1, 1, 1])
+    """
+    checks.positive("temperature", temperature)
+    return adapter(logits).sample(logits, axis, temperature, rng, return_log_prob)
+
+
+def set_num_threads(count: int) -> None:
+    """Use `count` threads, at first OMP_NUM_THREADS or all cores. Results are the same for any number, bit for bit."""
+    if checks.integer("count", count) < 1:
+        raise ValueError(f"count is {count}, but must be at least 1")
+    _cpu.set_num_threads(count)
+
+
+def get_num_threads() -> int:
+    """How many threads softxent uses."""
+    return int(_cpu.get_num_threads())

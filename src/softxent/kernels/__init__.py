@@ -1,0 +1,1 @@
+"""The compiled kernels: they compute rows, and know nothing of any array library."""

@@ -1,0 +1,155 @@
+// exp, log1p and tanh on vectors, each to about one ULP. Polynomials are minimax, from mpmath.chebyfit.
+#pragma once
+#include <cmath>
+#include <limits>
+
+#include "vec.hpp"
+
+namespace softxent::SOFTXENT_ISA {
+
+// exp(z − m) without rounding z − m --------------------------------------------------------------------------------
+//
+// z − m rounds, and exp multiplies that error by |z − m|. But m only has to bring exp into range, so it is not
+// subtracted: n = round(z / ln 2), exp(z) = 2^n · exp(z − n·ln 2), and what is stored is
+//
+//     E(z) = exp(z) · 2^(BIAS − N),    N = round(m / ln 2),
+//
+// exact but for the reduction of z itself; the constant factor of a row cancels in p_j = E_j / Σ E. Far from 0, where
+// n·ln 2 would lose bits, z − m is exact for every z that counts, and `shift` = m is subtracted first.
+
+template <class R>
+struct Exp;
+template <>
+struct Exp<float> {
+    static constexpr float LOG2E = 1.44269504f, LN2_HI = 0x1.63p-1f, LN2_LO = -0x1.bd0106p-13f;  // n·LN2_HI is exact
+    static constexpr float Q[] = {0.00139263256f, 0.00836329275f, 0.0416665538f, 0.166665763f, 0.5f};  // error 8e-9
+    static constexpr float ROUND = 0x1.8p23f, CUTOFF = 104, HEADROOM = 27, EXACT = 256;
+    static constexpr int MANTISSA = 23, EXPONENT = 127, BIAS = 32;
+};
+template <>
+struct Exp<double> {
+    static constexpr double LOG2E = 0x1.71547652b82fep0, LN2_HI = 0x1.62e42feep-1, LN2_LO = 0x1.a39ef35793c76p-33;
+    static constexpr double Q[] = {2.5100569275813682631e-8, 2.762032742826823816e-7,  2.7557268072890098263e-6,
+                                   2.4801520792572692843e-5, 1.9841269863303223296e-4, 1.3888888917538295848e-3,
+                                   8.3333333333300117609e-3, 4.1666666666623476764e-2, 0.16666666666666667468,
+                                   0.50000000000000010417};  // error 1.3e-17
+    static constexpr double ROUND = 0x1.8p52, CUTOFF = 746, HEADROOM = 200, EXACT = 4096;
+    static constexpr int MANTISSA = 52, EXPONENT = 1023, BIAS = 64;
+};
+
+// How a row (P = R), or each of a vector of rows (P = vec<R>), is brought into range around m, or what m was.
+template <class R, class P>
+struct Range {
+    P at, shift, round, lowest, n;
+
+    static Range around(P at) {
+        using C = Exp<R>;
+        P size = at < 0 ? -at : at;
+        P shift = size < C::EXACT ? at - at : at;
+        P n = (at - shift) * C::LOG2E + C::ROUND - C::ROUND;
+        return {at, shift, C::ROUND + (C::EXPONENT + C::BIAS) - n, at - C::CUTOFF, n};
+    }
+};
+
+// (exp(r) − 1 − r) / r²
+template <class R, class V>
+inline V exp_tail(V r) {
+    V q = V{} + Exp<R>::Q[0];
+    for (int k = 1; k < static_cast<int>(sizeof(Exp<R>::Q) / sizeof(R)); ++k) q = q * r + Exp<R>::Q[k];
+    return q;
+}
+
+// E(z) for a number or a vector; 0 where exp(z − m) is below the subnormals; NaN for NaN
+template <class R, class P, class V>
+inline V exp_in(const Range<R, P>& range, V z) {
+    using C = Exp<R>;
+    V y = z - range.shift;
+    V t = y * C::LOG2E + range.round;  // n and its place among the exponents, in the low bits
+    V n = t - range.round;
+    V r = n * -C::LN2_LO + (n * -C::LN2_HI + y);
+    V e = (r * r * exp_tail<R>(r) + r) + 1;
+    V power = std::bit_cast<V>(std::bit_cast<bits_of<V>>(t) << C::MANTISSA);
+    return z < range.lowest ? V{} : e * power;
+}
+
+// E(z) of one number as a double, for a float exact to double precision
+inline double exp_wide(const Range<double, double>& range, double z) { return exp_in(range, z); }
+inline double exp_wide(const Range<float, float>& range, float z) {
+    double r = (double(z) - range.shift) - range.n * 0x1.62e42fefa39efp-1;
+    return exp_in(Range<double, double>::around(0), r) * 0x1p-32;  // from a BIAS of 64 to one of 32
+}
+
+// exp(x) for −746 ≤ x ≤ 200
+inline double exp(double x) { return exp_in(Range<double, double>::around(0), x) * 0x1p-64; }
+
+inline double power_of_two(double n) {  // 0 below the normal numbers
+    return n < -1022 ? 0 : std::bit_cast<double>(static_cast<std::int64_t>(n + 1023) << 52);
+}
+
+// 2^plus · E in range `to` / E in range `from`, a power of two unless z is far from 0
+template <class R>
+inline double conversion(const Range<R, R>& from, const Range<R, R>& to, double plus = 0) {
+    using C = Exp<double>;
+    double n = double(from.n) - double(to.n) + plus, shift = double(from.shift) - double(to.shift);
+    if (shift == 0) return power_of_two(n);
+    double a = shift + n * C::LN2_HI, r = a + n * C::LN2_LO, lost = n * C::LN2_LO - (r - a);
+    return exp(r) * (1 + lost);
+}
+
+// log(1 + y) for y ≥ 0 -----------------------------------------------------------------------------------------------
+// 1 + y = 2^k·(1 + f) with 1 + f in [√½, √2); log(1 + f) = 2·atanh(s), s = f / (2 + f), its terms in the order in
+// which they round least: f − (f²/2 − s·(f²/2 + R)), with s·R = 2·atanh(s) − 2s.
+
+template <class D>
+inline D log1p(D y) {
+    constexpr double R[] = {0.14630031364122860468, 0.15330617306743304885, 0.18182922513515941633,
+                            0.22222210674238515246, 0.28571428628810995598, 0.39999999999893221763,
+                            0.66666666666666699070};  // error 5e-18
+    using I = bits_of<D>;
+    D u = 1 + y;
+    D lost = y < 1 ? y - (u - 1) : 1 - (u - y);
+    I bits = std::bit_cast<I>(u);
+    I k = (bits - 0x3fe6a09e667f3bcd) >> 52;
+    D kd = std::bit_cast<D>(k + 0x4330000000000000) - 0x1p52;
+    D f = std::bit_cast<D>(bits - (k << 52)) - 1;
+    f = k == 0 ? y : f;
+    lost = k == 0 ? D{} : lost / u;
+    D s = f / (2 + f), w = s * s, half = 0.5 * f * f;
+    D r = D{} + R[0];
+    for (int i = 1; i < 7; ++i) r = r * w + R[i];
+    r = r * w;
+    return kd * Exp<double>::LN2_HI - ((half - (s * (half + r) + (kd * Exp<double>::LN2_LO + lost))) - f);
+}
+
+// c·tanh(x / c) / T and its derivative -------------------------------------------------------------------------------
+// With E = exp(2|u|) − 1: tanh|u| = E / (E + 2) and 1 − tanh² = 4(E + 1) / (E + 2)², neither of which cancels.
+// −inf stays a mask, +inf and NaN stay errors of their row.
+
+inline void soft_cap(f64v x, double c, double temperature, f64v& z, f64v& slope) {
+    using C = Exp<double>;
+    // x / c, exp and both quotients carry their rounding error (…_lo), so that z is rounded once
+    f64v u = x / c, u_lo = (x - u * c) / c, negative = x < 0 ? f64v{} - 2 : f64v{} + 2;
+    f64v y = u * negative, y_lo = u_lo * negative;
+    y_lo = y > 700 ? f64v{} : y_lo;
+    y = y > 700 ? f64v{} + 700 : y;
+
+    f64v t = y * C::LOG2E + (C::ROUND + C::EXPONENT), n = t - (C::ROUND + C::EXPONENT);
+    f64v r_hi = n * -C::LN2_HI + y, small = n * C::LN2_LO, r = r_hi - small, r_lo = (r_hi - r) - small + y_lo;
+    f64v power = std::bit_cast<f64v>(std::bit_cast<i64v>(t) << C::MANTISSA);
+    f64v square = r * r, half = 0.5 * square, half_lo = 0.5 * (r * r - square);
+    f64v cubic = square * (exp_tail<double>(r) - 0.5), p = half + cubic, p_lo = (half - p) + cubic + half_lo;
+    f64v s = r + p, s_lo = (r - s) + p + p_lo + r_lo * (1 + s);
+
+    f64v a = power - 1, b = power * s, e = a + b, e_lo = ((a - (e - (e - a))) + (b - (e - a))) + power * s_lo;
+    f64v d = e + 2, d_lo = (e - (d - (d - e))) + (2 - (d - e)) + e_lo;
+    f64v tanh = e / d, tanh_lo = (e - tanh * d + e_lo - tanh * d_lo) / d;
+    f64v capped = c * tanh, capped_lo = (c * tanh - capped) + c * tanh_lo;
+    f64v quotient = capped / temperature;
+    quotient += (capped - quotient * temperature + capped_lo) / temperature;
+
+    z = x - x == 0 ? (x < 0 ? -quotient : quotient) : x;
+    slope = 4 * ((1 + e) / (d * d * temperature));
+    slope = y < 300 ? slope : 4 / (d * temperature);  // d² would overflow
+}
+
+}  // namespace softxent::SOFTXENT_ISA

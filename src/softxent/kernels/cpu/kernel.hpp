@@ -1,0 +1,70 @@
+// What the adapter asks of a kernel: one Job, the same for every instruction set.
+#pragma once
+#include <cstdint>
+
+namespace softxent {
+
+using i64 = std::int64_t;
+
+enum class DType : int { f32, f64, f16, bf16 };
+enum class Op : int { softmax, log_softmax, logsumexp, cross_entropy, sample };
+
+constexpr int MAX_DIMS = 64;  // as in NumPy
+
+// Rows, laid out over the job's dimensions, of classes; a stride is counted in elements.
+struct Array {
+    char* data = nullptr;
+    DType dtype = DType::f32;
+    i64 class_stride = 0, stride[MAX_DIMS] = {};
+
+    explicit operator bool() const { return data != nullptr; }
+};
+
+// A sum with its rounding error kept: hi + lo (Knuth's two-sum, six additions). D: double, or a vector of doubles.
+// Inlined always: a copy compiled for one instruction set must not be linked into code for another.
+template <class D>
+struct SumOf {
+    D hi = {}, lo = {};
+
+    [[gnu::always_inline]] void add(D x) {
+        D s = hi + x, t = s - hi;
+        lo += (hi - (s - t)) + (x - t);
+        hi = s;
+    }
+    [[gnu::always_inline]] void add(const SumOf& x) {
+        add(x.hi);
+        lo += x.lo;
+    }
+    [[gnu::always_inline]] void scale(double f) { hi *= f, lo *= f; }
+    // once hi is infinite or NaN, lo has no meaning
+    [[gnu::always_inline]] D value() const { return lo == lo ? hi + lo : hi; }
+};
+using Sum = SumOf<double>;
+
+struct Job {
+    Op op;
+    i64 classes, rows;
+    int dims;               // of the rows, at least 1; neighbouring dimensions are merged where all arrays allow it
+    i64 shape[MAX_DIMS];
+    Array logits, out;      // out may be logits (in place), or nothing
+    Array probabilities;    // the target, if it is a distribution
+    const i64* target;      // the target, if it is a class index, one a row
+    const void* weight;     // class weights, float for all logits but float64's, or null
+    double weight_sum;      // Σ_j w_j
+    i64 ignore_index;
+    double label_smoothing, temperature, softcap, z_loss;  // softcap 0: none
+    double grad_scale;      // 1 / the divisor of the mean, or 1
+    const double* uniform;  // sample: one u in [0, 1) a row
+    i64* index;             // sample: the class drawn for each row, −1 where the row has no probabilities
+    void* result;           // one number a row (loss, lse, log-probability), or null; double for float64, else float
+    Sum* total;             // Σ of the losses, one a task, added up by the caller in order; or null
+};
+
+// Rows are shared out in tasks, whose number depends on the shape alone, so that sums do not depend on the threads.
+struct Kernel {
+    const char* isa;
+    i64 (*tasks)(const Job&);
+    void (*run)(const Job&);
+};
+
+}  // namespace softxent

@@ -1,0 +1,390 @@
+// Along a row: one pass over memory.
+//
+// The row is visited in strips that stay in L1: load, find the largest, write E = exp(z)·2^… and add it up. When the
+// row is done, a second visit, to cache, turns E into the result: E·f for softmax and for the gradient.
+#pragma once
+#include "exp.hpp"
+#include "finish.hpp"
+#include "threads.hpp"
+
+namespace softxent::SOFTXENT_ISA {
+
+constexpr int STRIP = 256;       // 128 and 512 are 5 % slower on AVX-512, and a longer sum in float rounds more
+constexpr i64 SEGMENT = 32768;   // where a row may be split over threads; sums are combined in this order, always
+constexpr int AHEAD = 4096;      // bytes to prefetch ahead of the strip in work: without it memory waits for exp
+
+template <class R>
+struct Strip {
+    alignas(64) R z[STRIP], slope[STRIP], a[STRIP], t[STRIP], out[STRIP];
+};
+
+// A row of Job, and where its E go: into `out` where that holds R and nothing else is needed of the logits.
+template <class R>
+struct Row {
+    const Job& job;
+    i64 logits, out, probabilities;  // offsets of the row's first element
+    R* e = nullptr;                  // E of the row, or null if only the sums are wanted
+    R* at = nullptr;                 // for each strip, the Range::at that its E are relative to
+
+    static bool e_in_out(const Job& job) {
+        return job.out && job.out.dtype == native<R> && job.out.class_stride == 1 && job.op != Op::log_softmax &&
+               !job.softcap && !job.probabilities && !job.label_smoothing;
+    }
+    // does the result need the E, or only their sum?
+    static bool needs_e(const Job& job) {
+        return job.out && (job.op == Op::softmax || job.op == Op::cross_entropy);
+    }
+};
+
+// z and ∂z/∂x of a strip: the logits themselves where nothing has to be done to them
+template <class R>
+inline const R* load(const Job& job, i64 row, i64 j, int n, Strip<R>& strip) {
+    const Array& x = job.logits;
+    bool scaled = job.temperature != 1 || job.softcap;
+    if (x.dtype == native<R> && x.class_stride == 1 && !scaled) return at<R>(x, row + j);
+    convert_from(x, row + j * x.class_stride, x.class_stride, n, strip.z);
+    if (scaled) scale_logits(job, strip.z, strip.slope, n);
+    return strip.z;
+}
+
+template <class R>
+inline R largest(const R* z, int n) {
+    constexpr R none = -std::numeric_limits<R>::infinity();
+    vec<R> m[4];
+    for (auto& k : m) k = vec<R>{} + none;
+    int j = 0;
+    for (; j + 4 * lanes<R> <= n; j += 4 * lanes<R>)
+        for (int k = 0; k < 4; ++k) {
+            vec<R> v = read<vec<R>>(z + j + k * lanes<R>);
+            m[k] = v > m[k] ? v : m[k];
+        }
+    for_vectors(z + j, n - j, none, [&](vec<R> v, int, int) { m[0] = v > m[0] ? v : m[0]; });
+    m[0] = m[1] > m[0] ? m[1] : m[0], m[2] = m[3] > m[2] ? m[3] : m[2];
+    m[0] = m[2] > m[0] ? m[2] : m[0];
+    R result = none;
+    for (int k = 0; k < lanes<R>; ++k) result = m[0][k] > result ? m[0][k] : result;
+    return result;
+}
+
+// Σ E over a strip, and E written to e; with `apart`, all but one of the largest: `max` is in this strip
+template <bool apart, bool store, class R>
+inline double exp_strip(const R* z, int n, const Range<R, R>& range, R max, R* e) {
+    vec<R> sum[2] = {};
+    bits_of<vec<R>> ties = {};
+    auto one = [&](vec<R> v, int j, int count, vec<R>& s) {
+        vec<R> x = exp_in(range, v);
+        if constexpr (store) write_count(e + j, x, count);
+        if constexpr (apart) {
+            auto largest = v == max;
+            ties -= largest;
+            s += largest ? vec<R>{} : x;
+        } else
+            s += x;
+    };
+    int j = 0;
+    for (; j + 2 * lanes<R> <= n; j += 2 * lanes<R>) {
+        one(read<vec<R>>(z + j), j, lanes<R>, sum[0]);
+        one(read<vec<R>>(z + j + lanes<R>), j + lanes<R>, lanes<R>, sum[1]);
+    }
+    for_vectors(z + j, n - j, -std::numeric_limits<R>::infinity(),
+                [&](vec<R> v, int k, int count) { one(v, j + k, count, sum[0]); });
+    double total = sum_lanes(sum[0] + sum[1]);
+    if constexpr (apart) {
+        i64 count = 0;
+        for (int k = 0; k < lanes<R>; ++k) count += ties[k];
+        if (count > 1) total += double(count - 1) * exp_wide(range, max);
+    }
+    return total;
+}
+
+inline void prefetch(const Array& a, i64 offset, i64 n, bool to_write) {
+    if (!a || a.class_stride != 1) return;
+    int size = a.dtype == DType::f64 ? 8 : a.dtype == DType::f32 ? 4 : 2;
+    const char *p = a.data + offset * size + AHEAD, *end = p + n * size;
+    if (to_write)
+        for (; p < end; p += 64) __builtin_prefetch(p, 1);
+    else
+        for (; p < end; p += 64) __builtin_prefetch(p, 0);
+}
+
+// a_j of a strip into strip.a
+template <class R>
+inline void load_weights(const Row<R>& row, i64 j, int n, Strip<R>& strip) {
+    const Array& t = row.job.probabilities;
+    if (t) convert_from(t, row.probabilities + j * t.class_stride, t.class_stride, n, strip.a);
+    weigh(row.job, j, n, strip.a);
+}
+
+template <class R>
+inline double total(const R* a, int n) {
+    f64v sum{};
+    int k = 0;
+    for (; k + lanes<double> <= n; k += lanes<double>) sum += widen(a + k);
+    double result = sum_lanes(sum);
+    for (; k < n; ++k) result += double(a[k]);
+    return result;
+}
+
+// Σ a_j·(m − z_j), where 0·(−inf) counts as 0
+template <class R>
+inline double gap_of(const R* z, const R* a, int n, double max) {
+    f64v sum{};
+    int k = 0;
+    for (; k + lanes<double> <= n; k += lanes<double>) {
+        f64v w = widen(a + k);
+        sum += w > 0 ? w * (max - widen(z + k)) : f64v{};
+    }
+    double result = sum_lanes(sum);
+    for (; k < n; ++k) result += a[k] > 0 ? double(a[k]) * (max - double(z[k])) : 0;
+    return result;
+}
+
+// The first visit, to classes begin … end of a row; `sums`: Σ E of each strip, for sampling
+template <class R>
+Mass<R> visit(const Row<R>& row, i64 begin, i64 end, Strip<R>& strip, double* sums = nullptr) {
+    const Job& job = row.job;
+    constexpr R none = -std::numeric_limits<R>::infinity();
+    bool in_place = job.out.data == job.logits.data, e_in_out = row.e && Row<R>::e_in_out(job);
+    Range<R, R> range = Range<R, R>::around(0);
+    R max = none, limit = none;
+    Sum sum;  // of E, one of the largest kept apart
+    Sum weight;
+    for (i64 j = begin; j < end; j += STRIP) {
+        int n = static_cast<int>(end - j < STRIP ? end - j : STRIP);
+        prefetch(job.logits, row.logits + j, n, in_place && row.e);
+        if (e_in_out && !in_place) prefetch(job.out, row.out + j, n, true);
+        const R* z = load(job, row.logits, j, n, strip);
+        R top = largest(z, n);
+        if (top > limit) {  // E would overflow: take a new range, and bring the sum into it
+            auto next = Range<R, R>::around(top);
+            if (sum.value() != 0) sum.scale(conversion(range, next));
+            if (max > none) sum.add(exp_wide(next, max));
+            max = none;
+            range = next, limit = top + Exp<R>::HEADROOM;
+        }
+        R* e = row.e ? row.e + j : nullptr;
+        double part;
+        bool raised = top > max;
+        if (raised) {
+            if (max > none) sum.add(exp_wide(range, max));
+            max = top;
+            part = e ? exp_strip<true, true>(z, n, range, max, e) : exp_strip<true, false>(z, n, range, max, e);
+        } else
+            part = e ? exp_strip<false, true>(z, n, range, max, e) : exp_strip<false, false>(z, n, range, max, e);
+        sum.add(part);
+        row.at[j / STRIP] = range.at;
+        if (sums) sums[j / STRIP] = raised ? part + exp_wide(range, max) : part;
+        if (job.probabilities) {
+            load_weights(row, j, n, strip);
+            weight.add(total(strip.a, n));
+        }
+    }
+    return {range, max, max > none ? exp_wide(range, max) : 0, sum.value(), weight.value()};
+}
+
+// The segments of a row, in order, in the range of the one with the largest
+template <class R>
+inline Mass<R> merge(const Mass<R>* mass, i64 segments) {
+    i64 first = 0;
+    for (i64 k = 1; k < segments; ++k)
+        if (mass[k].max > mass[first].max) first = k;
+    Mass<R> row = mass[first];
+    Sum rest, weight;
+    for (i64 k = 0; k < segments; ++k) {
+        weight.add(mass[k].weight);
+        Sum part;
+        part.add(mass[k].rest);
+        if (k != first) part.add(mass[k].top);
+        if (part.value() != 0) rest.add(part.value() * conversion(mass[k].range, row.range));
+    }
+    bool defined = row.max - row.max == 0;  // not all masked, no +inf
+    row.rest = defined ? rest.value() : std::numeric_limits<double>::quiet_NaN();
+    row.weight = weight.value();
+    return row;
+}
+
+// E·first·f = factor·E·conversion; `first` is needed only where one factor would underflow
+template <class R>
+struct Factor {
+    R first = 1, f;
+
+    Factor(R at, const Mass<R>& mass, double factor) {
+        if (!(at < mass.max)) at = mass.range.at;  // a strip of masks, E = 0
+        auto range = Range<R, R>::around(at);
+        double both = factor * conversion(range, mass.range);
+        if constexpr (sizeof(R) == 4) {
+            if (both < 0x1p-120 && both > -0x1p-120) first = R(both * 0x1p120), both = 0x1p-120;
+        } else if (mass.range.at - at > 350) {
+            first = conversion(range, mass.range, 900), both = factor * 0x1p-900;
+        }
+        f = R(both);
+    }
+};
+
+// The second visit: writes the result, returns Σ_j a_j·(m − z_j)
+template <class R>
+double revisit(const Row<R>& row, i64 begin, i64 end, const Mass<R>& mass, double factor, Strip<R>& strip) {
+    const Job& job = row.job;
+    constexpr R none = -std::numeric_limits<R>::infinity();
+    bool spreads = job.op == Op::cross_entropy && spread(job);
+    bool direct = job.out && job.out.dtype == native<R> && job.out.class_stride == 1;
+    const R max = mass.max, log_s = R(log1p(mass.rest / mass.top)), scale = R(gradient_scale(job));
+    R last = mass.range.at;
+    Factor<R> f(last, mass, factor);
+    Sum gap;
+    for (i64 j = begin; j < end; j += STRIP) {
+        int n = static_cast<int>(end - j < STRIP ? end - j : STRIP);
+        R* out = direct ? at<R>(job.out, row.out + j) : strip.out;
+        const R* z = nullptr;
+        if (spreads || job.softcap || job.op == Op::log_softmax) z = load(job, row.logits, j, n, strip);
+        if (spreads) {
+            load_weights(row, j, n, strip);
+            gap.add(gap_of(z, strip.a, n, mass.max));
+        }
+        if (!job.out) continue;
+        if (job.op == Op::log_softmax) {
+            for_vectors(z, n, none, [&](vec<R> v, int k, int count) { write_count(out + k, (v - max) - log_s, count); });
+        } else {
+            R* e = row.e + j;
+            if (row.at[j / STRIP] != last) f = Factor<R>(last = row.at[j / STRIP], mass, factor);
+            if (f.first != 1)
+                for (int k = 0; k < n; ++k) e[k] *= f.first;
+            if (!spreads) {
+                for_vectors(e, n, R(0), [&](vec<R> v, int k, int count) { write_count(out + k, v * f.f, count); });
+            } else {
+                for (int k = 0; k < n; ++k) {
+                    R grad = e[k] * f.f - strip.a[k] * scale;
+                    out[k] = z[k] == none && f.f == f.f ? 0 : grad;
+                }
+            }
+            if (job.softcap)
+                for (int k = 0; k < n; ++k) out[k] *= strip.slope[k];
+        }
+        if (!direct) convert_to(job.out, row.out + j * job.out.class_stride, job.out.class_stride, n, out);
+    }
+    return gap.value();
+}
+
+template <class R>
+void draw(const Row<R>& row, i64 i, const Mass<R>& mass, const double* sums, Strip<R>& strip);  // sample.hpp
+
+template <class F>
+inline void in_order(i64 count, F f) {
+    for (i64 k = 0; k < count; ++k) f(k);
+}
+template <class F>
+inline void share_out(i64 count, F f) {
+    parallel_for(count, [](void* context, i64 k) { (*static_cast<F*>(context))(k); }, &f);
+}
+
+template <class R>
+void ignore_row(const Job& job, i64 i, i64 out) {  // loss 0, gradient exactly 0, whatever its logits
+    R zeros[STRIP] = {};
+    if (job.out)
+        for (i64 j = 0; j < job.classes; j += STRIP) {
+            int n = static_cast<int>(job.classes - j < STRIP ? job.classes - j : STRIP);
+            convert_to(job.out, out + j * job.out.class_stride, job.out.class_stride, n, zeros);
+        }
+    if (job.result) set_result(job, i, 0);
+}
+
+// lse of a row that has no softmax: −inf if all is masked, +inf, or NaN
+template <class R>
+double undefined_lse(const Job& job, i64 i, double max) {
+    const i64 begin = offset(job.logits, job, i);
+    for (i64 j = 0; j < job.classes; ++j) {
+        R x;
+        convert_from(job.logits, begin + j * job.logits.class_stride, 1, 1, &x);
+        if (x != x) return x;
+    }
+    return max;
+}
+
+// One row, from logits to result; `split`: its segments shared out over the threads
+template <class R>
+void run_row(const Job& job, i64 i, bool split, Sum& total) {
+    const i64 V = job.classes, segments = (V + SEGMENT - 1) / SEGMENT, strips = (V + STRIP - 1) / STRIP;
+    bool by_index = job.op == Op::cross_entropy && !job.probabilities;
+    Row<R> row{job, offset(job.logits, job, i), offset(job.out, job, i), offset(job.probabilities, job, i)};
+    i64 y = by_index ? job.target[i] : 0;
+    if (by_index && y == job.ignore_index) return ignore_row<R>(job, i, row.out);
+
+    char* memory = static_cast<char*>(scratch(strips_slot, segments * (sizeof(Mass<R>) + sizeof(double)) + strips * 16));
+    Mass<R>* masses = reinterpret_cast<Mass<R>*>(memory);
+    double* gaps = reinterpret_cast<double*>(masses + segments);
+    double* sums = job.op == Op::sample ? gaps + segments : nullptr;
+    row.at = reinterpret_cast<R*>(gaps + segments + (sums ? strips : 0));
+    if (Row<R>::needs_e(job))
+        row.e = Row<R>::e_in_out(job) ? at<R>(job.out, row.out)
+                                      : static_cast<R*>(scratch(row_slot, (V + STRIP) * sizeof(R)));
+
+    Strip<R> one;  // the target's logit, read before `out` may overwrite it
+    R z_y = by_index ? load(job, row.logits, y, 1, one)[0] : R(0);
+    double slope_y = job.softcap ? double(one.slope[0]) : 1;
+
+    auto segment = [&](auto f) {
+        auto g = [&](i64 k) {
+            Strip<R>& strip = *static_cast<Strip<R>*>(scratch(tile_slot, sizeof(Strip<R>)));
+            f(k, k * SEGMENT, k + 1 < segments ? (k + 1) * SEGMENT : V, strip);
+        };
+        split ? share_out(segments, g) : in_order(segments, g);
+    };
+    segment([&](i64 k, i64 begin, i64 end, Strip<R>& strip) {
+        masses[k] = visit(row, begin, end, strip, sums);
+    });
+    const Mass<R> mass = merge(masses, segments);
+    const double log_s = log1p(mass.rest / mass.top);
+
+    if (job.op == Op::sample) return draw(row, i, mass, sums, *static_cast<Strip<R>*>(scratch(tile_slot, sizeof(Strip<R>))));
+    if (job.op == Op::logsumexp) return set_result(job, i, mass.rest == mass.rest ? mass.max + log_s : undefined_lse<R>(job, i, mass.max));
+    Finished<double> done{0, 1 / (mass.top + mass.rest), 0};
+    double e_y = by_index ? exp_wide(mass.range, z_y) : 0;
+    double w_y = job.weight && by_index ? double(static_cast<const R*>(job.weight)[y]) : 1;
+    auto finish_with = [&](double gap) {
+        return finish<double>(job, mass.max, mass.top, mass.rest, log_s, z_y, e_y, w_y, gap, mass.weight);
+    };
+    bool cross_entropy = job.op == Op::cross_entropy;
+    if (cross_entropy) done = finish_with(0);
+    if (job.out || (cross_entropy && spread(job))) {
+        segment([&](i64 k, i64 begin, i64 end, Strip<R>& strip) {
+            gaps[k] = revisit(row, begin, end, mass, done.factor, strip);
+        });
+        if (cross_entropy && spread(job)) {
+            Sum gap;
+            for (i64 k = 0; k < segments; ++k) gap.add(gaps[k]);
+            done = finish_with(gap.value());
+        }
+    }
+    if (!cross_entropy) return;
+    if (job.out && by_index) {
+        R grad = R(done.target_grad * slope_y);
+        convert_to(job.out, row.out + y * job.out.class_stride, 1, 1, &grad);
+    }
+    if (job.result) set_result(job, i, done.loss);
+    total.add(done.loss);
+}
+
+// Rows for tasks of about a segment each; the loss of a task's rows is added up in row order
+template <class R>
+struct Rows {
+    static i64 rows_per_task(const Job& job) {
+        i64 rows = 2 * SEGMENT / (job.classes + 64);
+        return rows > 1 ? rows : 1;
+    }
+    static i64 tasks(const Job& job) { return (job.rows + rows_per_task(job) - 1) / rows_per_task(job); }
+
+    static void run(const Job& job) {
+        i64 per_task = rows_per_task(job), count = tasks(job);
+        Sum ignored;
+        if (count < 4 * num_threads() && job.classes > SEGMENT)
+            return in_order(count, [&](i64 i) { run_row<R>(job, i, true, job.total ? job.total[i] : ignored); });
+        share_out(count, [&](i64 task) {
+            Sum total;
+            i64 end = (task + 1) * per_task < job.rows ? (task + 1) * per_task : job.rows;
+            for (i64 i = task * per_task; i < end; ++i) run_row<R>(job, i, false, total);
+            if (job.total) job.total[task] = total;
+        });
+    }
+};
+
+}  // namespace softxent::SOFTXENT_ISA

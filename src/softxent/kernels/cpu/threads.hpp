@@ -1,0 +1,21 @@
+// A pool of threads: tasks 0 … count − 1, each run once, by whichever thread is free.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+namespace softxent {
+
+using Task = void (*)(void* context, std::int64_t index);
+
+// Returns when every task has run. Called while the pool is busy, or with one thread, it runs them all itself.
+// Throws std::bad_alloc if a task did.
+void parallel_for(std::int64_t count, Task task, void* context);
+
+int num_threads();
+void set_num_threads(int count);
+
+// Memory that the calling thread keeps for itself: contents undefined, 64-byte aligned, valid until its next use.
+enum Slot { row_slot, strips_slot, tile_slot, slots };
+void* scratch(Slot slot, std::size_t bytes);
+
+}  // namespace softxent

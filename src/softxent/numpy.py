@@ -1,0 +1,171 @@
+"""The adapter for NumPy: arrays, and whatever becomes one, to the CPU kernel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from softxent import checks
+from softxent.kernels import _cpu
+from softxent.options import REDUCTIONS, LossOptions
+
+Array = NDArray[Any]
+
+SOFTMAX, LOG_SOFTMAX, LOGSUMEXP = 0, 1, 2  # Op in kernel.hpp
+FLOAT32, FLOAT64, INT64 = np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int64)
+COMPUTED_IN = {np.dtype(np.float16): FLOAT32, FLOAT32: FLOAT32, FLOAT64: FLOAT64}
+
+
+def as_array(name: str, value: Any) -> Array:
+    if type(value) is np.ndarray:
+        return value
+    try:
+        return np.asarray(value)
+    except ValueError as reason:
+        raise checks.ragged(name, reason) from None
+
+
+def is_bfloat16(dtype: np.dtype[Any]) -> bool:
+    return dtype.name == "bfloat16"  # of ml_dtypes, which NumPy knows only if the user imported it
+
+
+def as_logits(logits: Any) -> Array:
+    """As an array that the kernel knows; integers become float64."""
+    x = as_array("logits", logits)
+    if x.dtype in COMPUTED_IN and x.dtype.isnative:
+        return x
+    if x.dtype.kind in "iu" or (x.size == 0 and not isinstance(logits, np.ndarray)):
+        return x.astype(np.float64)
+    if is_bfloat16(x.dtype):
+        return x
+    if x.dtype.newbyteorder("=") in COMPUTED_IN:
+        return x.astype(x.dtype.newbyteorder("="))
+    raise checks.logits_dtype(x)
+
+
+def raw(x: Array) -> Array:
+    """What the kernel is handed: bfloat16 by its bits, for NumPy cannot export it."""
+    return x if x.dtype in COMPUTED_IN else x.view(np.uint16)
+
+
+def computed_in(x: Array) -> np.dtype[Any]:
+    return COMPUTED_IN.get(x.dtype, FLOAT32)
+
+
+# softmax, log_softmax, logsumexp ----------------------------------------------------------------------------------
+
+
+def normalize(op: int, logits: Any, axis: int | tuple[int, ...] | None, temperature: float = 1.0) -> Any:
+    x = as_logits(logits)
+    if axis is None:
+        axes = tuple(range(x.ndim))
+    elif isinstance(axis, tuple):
+        axes = checks.axes(axis, x.ndim)
+    else:
+        axes = (checks.axis(axis, x.ndim),)
+    if len(axes) == 1:
+        return normalize_along(op, x, axes[0], temperature)
+    rows = [k for k in range(x.ndim) if k not in axes]
+    moved = x.transpose(*rows, *axes)
+    merged = moved.reshape(*(x.shape[k] for k in rows), -1 if x.size else int(np.prod([x.shape[k] for k in axes])))
+    result = normalize_along(op, merged, merged.ndim - 1, temperature)
+    return result if op == LOGSUMEXP else result.reshape(moved.shape).transpose(np.argsort([*rows, *axes]))
+
+
+def normalize_along(op: int, x: Array, axis: int, temperature: float) -> Any:
+    checks.classes(x, x.shape[axis])
+    if op != LOGSUMEXP:
+        out = np.empty_like(x, order="K")
+        _cpu.normalize(op, raw(x), axis, temperature, raw(out), None)
+        return out
+    lse = np.empty(x.shape[:axis] + x.shape[axis + 1 :], computed_in(x))
+    _cpu.normalize(op, raw(x), axis, temperature, None, lse)
+    return lse.astype(x.dtype, copy=False)[()]
+
+
+# cross-entropy ----------------------------------------------------------------------------------------------------
+
+
+def cross_entropy(logits: Any, target: Any, axis: int, options: LossOptions) -> Any:
+    x = as_logits(logits)
+    return loss_into(None, x, as_array("target", target), axis, options)
+
+
+def cross_entropy_and_grad(logits: Any, target: Any, axis: int, options: LossOptions, out: Any) -> tuple[Any, Array]:
+    x, t = as_logits(logits), as_array("target", target)
+    if out is not None:
+        checks.out(out, x, logits, t)
+    grad = np.empty_like(x, order="K") if out is None else out
+    return loss_into(grad, x, t, axis, options), grad
+
+
+def loss_into(grad: Array | None, x: Array, t: Array, axis: int, options: LossOptions) -> Any:
+    """The loss; its gradient is written to `grad`."""
+    axis = checks.axis(axis, x.ndim)
+    rows, classes, wide = x.shape[:axis] + x.shape[axis + 1 :], x.shape[axis], computed_in(x)
+    checks.classes(x, classes)
+    t, by_index = as_target(t, x, rows, wide)
+    weight = None
+    if options.class_weight is not None:
+        weight = np.ascontiguousarray(as_array("class_weight", options.class_weight), wide)
+        checks.class_weight(weight, classes)
+    losses = np.empty(rows, wide) if options.reduction == "none" else None
+    try:
+        loss = _cpu.cross_entropy(
+            raw(x),
+            t,
+            by_index,
+            axis,
+            weight,
+            options.ignore_index,
+            options.label_smoothing,
+            options.temperature,
+            options.softcap or 0.0,
+            options.z_loss,
+            REDUCTIONS.index(options.reduction),
+            options.normalizer or 0.0,
+            None if grad is None else raw(grad),
+            losses,
+        )
+    except _cpu.BadTarget as bad:
+        raise checks.target_value(t, bad.args[0], classes) from None
+    return wide.type(loss) if losses is None else losses[()]
+
+
+def as_target(t: Array, x: Array, rows: tuple[int, ...], wide: np.dtype[Any]) -> tuple[Array, bool]:
+    """Class indices as int64, or probabilities; and whether they are indices."""
+    if t.dtype == INT64 and t.shape == rows:
+        return (t if t.flags.c_contiguous else np.ascontiguousarray(t)), True
+    kind = "f" if is_bfloat16(t.dtype) else t.dtype.kind
+    if t.size == 0 and t.shape == rows:
+        return np.empty(rows, np.int64), True
+    if kind not in "iuf" or (kind == "f" and t.shape == rows) or (kind in "iu" and t.shape == x.shape):
+        raise checks.target_dtype(t)
+    if kind in "iu" and t.shape == rows:
+        if t.dtype.kind == "u" and t.dtype.itemsize == 8 and t.size and t.max() >= x.size:
+            raise checks.target_value(t, int(t.argmax()), x.size // max(t.size, 1))  # before it wraps round
+        return np.ascontiguousarray(t, np.int64), True
+    if kind == "f" and t.shape == x.shape:
+        checks.probabilities(t)
+        known = t.dtype in COMPUTED_IN and t.dtype.isnative
+        return (t if known else raw(t) if is_bfloat16(t.dtype) else t.astype(wide)), False
+    raise checks.target_shape(t, x, rows)
+
+
+# sample -----------------------------------------------------------------------------------------------------------
+
+
+def sample(logits: Any, axis: int, temperature: float, rng: Any, return_log_prob: bool) -> Any:
+    x = as_logits(logits)
+    axis = checks.axis(axis, x.ndim)
+    rows = x.shape[:axis] + x.shape[axis + 1 :]
+    checks.classes(x, x.shape[axis])
+    uniform = np.random.default_rng(rng).random(rows)
+    index = np.empty(rows, np.int64)
+    log_prob = np.empty(rows, computed_in(x)) if return_log_prob else None
+    bad = _cpu.sample(raw(x), axis, temperature, np.asarray(uniform), index, log_prob)
+    if bad >= 0:
+        raise checks.undrawable(x, bad, rows)
+    return index[()] if log_prob is None else (index[()], log_prob[()])
