@@ -16,6 +16,9 @@ namespace softxent::SOFTXENT_ISA {
 //
 // exact but for the reduction of z itself; the constant factor of a row cancels in p_j = E_j / Σ E. Far from 0, where
 // n·ln 2 would lose bits, z − m is exact for every z that counts, and `shift` = m is subtracted first.
+//
+// CUTOFF: how far below m E becomes 0; beyond the subnormals, since the gradient may be scaled up. HEADROOM: how far
+// above m E still fits. EXACT: from here on z − m is exact for z > m − CUTOFF.
 
 template <class R>
 struct Exp;
@@ -23,8 +26,8 @@ template <>
 struct Exp<float> {
     static constexpr float LOG2E = 1.44269504f, LN2_HI = 0x1.63p-1f, LN2_LO = -0x1.bd0106p-13f;  // n·LN2_HI is exact
     static constexpr float Q[] = {0.00139263256f, 0.00836329275f, 0.0416665538f, 0.166665763f, 0.5f};  // error 8e-9
-    static constexpr float ROUND = 0x1.8p23f, CUTOFF = 104, HEADROOM = 27, EXACT = 256;
-    static constexpr int MANTISSA = 23, EXPONENT = 127, BIAS = 32;
+    static constexpr float ROUND = 0x1.8p23f, CUTOFF = 130, HEADROOM = 27, EXACT = 512;
+    static constexpr int MANTISSA = 23, EXPONENT = 127, BIAS = 64;
 };
 template <>
 struct Exp<double> {
@@ -33,8 +36,8 @@ struct Exp<double> {
                                    2.4801520792572692843e-5, 1.9841269863303223296e-4, 1.3888888917538295848e-3,
                                    8.3333333333300117609e-3, 4.1666666666623476764e-2, 0.16666666666666667468,
                                    0.50000000000000010417};  // error 1.3e-17
-    static constexpr double ROUND = 0x1.8p52, CUTOFF = 746, HEADROOM = 200, EXACT = 4096;
-    static constexpr int MANTISSA = 52, EXPONENT = 1023, BIAS = 64;
+    static constexpr double ROUND = 0x1.8p52, CUTOFF = 800, HEADROOM = 200, EXACT = 4096;
+    static constexpr int MANTISSA = 52, EXPONENT = 1023, BIAS = 192;
 };
 
 // How a row (P = R), or each of a vector of rows (P = vec<R>), is brought into range around m, or what m was.
@@ -66,8 +69,9 @@ inline V exp_in(const Range<R, P>& range, V z) {
     V y = z - range.shift;
     V t = y * C::LOG2E + range.round;  // n and its place among the exponents, in the low bits
     V n = t - range.round;
-    V r = n * -C::LN2_LO + (n * -C::LN2_HI + y);
-    V e = (r * r * exp_tail<R>(r) + r) + 1;
+    V r_hi = n * -C::LN2_HI + y, r = n * -C::LN2_LO + r_hi, s = r * r * exp_tail<R>(r) + r;
+    if constexpr (sizeof(R) == 8) s += n * -C::LN2_LO + (r_hi - r);  // what r rounded away
+    V e = s + 1;
     V power = std::bit_cast<V>(std::bit_cast<bits_of<V>>(t) << C::MANTISSA);
     return z < range.lowest ? V{} : e * power;
 }
@@ -76,11 +80,11 @@ inline V exp_in(const Range<R, P>& range, V z) {
 inline double exp_wide(const Range<double, double>& range, double z) { return exp_in(range, z); }
 inline double exp_wide(const Range<float, float>& range, float z) {
     double r = (double(z) - range.shift) - range.n * 0x1.62e42fefa39efp-1;
-    return exp_in(Range<double, double>::around(0), r) * 0x1p-32;  // from a BIAS of 64 to one of 32
+    return exp_in(Range<double, double>::around(0), r) * 0x1p-128;  // from a BIAS of 192 to one of 64
 }
 
-// exp(x) for −746 ≤ x ≤ 200
-inline double exp(double x) { return exp_in(Range<double, double>::around(0), x) * 0x1p-64; }
+// exp(x) for x ≤ 400
+inline double exp(double x) { return exp_in(Range<double, double>::around(0), x) * 0x1p-192; }
 
 inline double power_of_two(double n) {  // 0 below the normal numbers
     return n < -1022 ? 0 : std::bit_cast<double>(static_cast<std::int64_t>(n + 1023) << 52);
@@ -148,8 +152,8 @@ inline void soft_cap(f64v x, double c, double temperature, f64v& z, f64v& slope)
     quotient += (capped - quotient * temperature + capped_lo) / temperature;
 
     z = x - x == 0 ? (x < 0 ? -quotient : quotient) : x;
-    slope = 4 * ((1 + e) / (d * d * temperature));
-    slope = y < 300 ? slope : 4 / (d * temperature);  // d² would overflow
+    slope = 4 / d * ((1 + e) / d) / temperature;
+    slope += slope * (e_lo / (1 + e) - 2 * d_lo / d);
 }
 
 }  // namespace softxent::SOFTXENT_ISA

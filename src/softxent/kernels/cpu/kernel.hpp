@@ -53,7 +53,7 @@ struct Job {
     double weight_sum;      // Σ_j w_j
     i64 ignore_index;
     double label_smoothing, temperature, softcap, z_loss;  // softcap 0: none
-    double grad_scale;      // 1 / the divisor of the mean, or 1
+    double divisor;         // of the gradient: the mean's, or 1; infinite if nothing is counted
     const double* uniform;  // sample: one u in [0, 1) a row
     i64* index;             // sample: the class drawn for each row, −1 where the row has no probabilities
     void* result;           // one number a row (loss, lse, log-probability), or null; double for float64, else float

@@ -173,7 +173,7 @@ double cross_entropy(nb::handle logits, nb::handle target, bool by_index, int ax
     double counted = double(job.rows);
     if (by_index) counted = wide ? count_targets<double>(job) : count_targets<float>(job);
     double divisor = Reduction(reduction) != Reduction::mean ? 1 : normalizer > 0 ? normalizer : counted;
-    job.grad_scale = divisor > 0 ? 1 / divisor : 0;
+    job.divisor = divisor > 0 ? divisor : std::numeric_limits<double>::infinity();
 
     std::vector<Sum> totals(kernel->tasks(job));
     job.total = Reduction(reduction) == Reduction::none ? nullptr : totals.data();

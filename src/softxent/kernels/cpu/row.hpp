@@ -15,7 +15,8 @@ constexpr int AHEAD = 4096;      // bytes to prefetch ahead of the strip in work
 
 template <class R>
 struct Strip {
-    alignas(64) R z[STRIP], slope[STRIP], a[STRIP], t[STRIP], out[STRIP];
+    alignas(64) R z[STRIP], out[STRIP];
+    alignas(64) double slope[STRIP], a[STRIP];
 };
 
 // A row of Job, and where its E go: into `out` where that holds R and nothing else is needed of the logits.
@@ -66,20 +67,31 @@ inline R largest(const R* z, int n) {
     return result;
 }
 
+// A strip's sum in each lane: plain for float, which goes on in double after the strip; with its error for double
+template <class R>
+struct Lanes : SumOf<f64v> {};
+template <>
+struct Lanes<float> {
+    f32v sum = {};
+    void add(f32v x) { sum += x; }
+    void add(const Lanes& x) { sum += x.sum; }
+    f32v value() const { return sum; }
+};
+
 // Σ E over a strip, and E written to e; with `apart`, all but one of the largest: `max` is in this strip
 template <bool apart, bool store, class R>
 inline double exp_strip(const R* z, int n, const Range<R, R>& range, R max, R* e) {
-    vec<R> sum[2] = {};
+    Lanes<R> sum[2];
     bits_of<vec<R>> ties = {};
-    auto one = [&](vec<R> v, int j, int count, vec<R>& s) {
+    auto one = [&](vec<R> v, int j, int count, Lanes<R>& s) {
         vec<R> x = exp_in(range, v);
         if constexpr (store) write_count(e + j, x, count);
         if constexpr (apart) {
             auto largest = v == max;
             ties -= largest;
-            s += largest ? vec<R>{} : x;
-        } else
-            s += x;
+            x = largest ? vec<R>{} : x;
+        }
+        s.add(x);
     };
     int j = 0;
     for (; j + 2 * lanes<R> <= n; j += 2 * lanes<R>) {
@@ -88,7 +100,8 @@ inline double exp_strip(const R* z, int n, const Range<R, R>& range, R max, R* e
     }
     for_vectors(z + j, n - j, -std::numeric_limits<R>::infinity(),
                 [&](vec<R> v, int k, int count) { one(v, j + k, count, sum[0]); });
-    double total = sum_lanes(sum[0] + sum[1]);
+    sum[0].add(sum[1]);
+    double total = sum_lanes(sum[0].value());
     if constexpr (apart) {
         i64 count = 0;
         for (int k = 0; k < lanes<R>; ++k) count += ties[k];
@@ -112,31 +125,24 @@ template <class R>
 inline void load_weights(const Row<R>& row, i64 j, int n, Strip<R>& strip) {
     const Array& t = row.job.probabilities;
     if (t) convert_from(t, row.probabilities + j * t.class_stride, t.class_stride, n, strip.a);
-    weigh(row.job, j, n, strip.a);
+    weigh<R>(row.job, j, n, strip.a);
 }
 
-template <class R>
-inline double total(const R* a, int n) {
-    f64v sum{};
-    int k = 0;
-    for (; k + lanes<double> <= n; k += lanes<double>) sum += widen(a + k);
-    double result = sum_lanes(sum);
-    for (; k < n; ++k) result += double(a[k]);
-    return result;
+inline double total(const double* a, int n) {
+    SumOf<f64v> sum;
+    for_vectors(a, n, 0.0, [&](f64v v, int, int) { sum.add(v); });
+    return sum_lanes(sum.value());
 }
 
 // Σ a_j·(m − z_j), where 0·(−inf) counts as 0
 template <class R>
-inline double gap_of(const R* z, const R* a, int n, double max) {
-    f64v sum{};
+inline double gap_of(const R* z, const double* a, int n, double max) {
+    SumOf<f64v> sum;
     int k = 0;
-    for (; k + lanes<double> <= n; k += lanes<double>) {
-        f64v w = widen(a + k);
-        sum += w > 0 ? w * (max - widen(z + k)) : f64v{};
-    }
-    double result = sum_lanes(sum);
-    for (; k < n; ++k) result += a[k] > 0 ? double(a[k]) * (max - double(z[k])) : 0;
-    return result;
+    auto one = [&](f64v w, f64v v) { sum.add(w > 0 ? w * (max - v) : f64v{}); };
+    for (; k + lanes<double> <= n; k += lanes<double>) one(widen(a + k), widen(z + k));
+    for (; k < n; ++k) one(f64v{a[k]}, f64v{} + double(z[k]));
+    return sum_lanes(sum.value());
 }
 
 // The first visit, to classes begin … end of a row; `sums`: Σ E of each strip, for sampling
@@ -215,7 +221,7 @@ struct Factor {
         if constexpr (sizeof(R) == 4) {
             if (both < 0x1p-120 && both > -0x1p-120) first = R(both * 0x1p120), both = 0x1p-120;
         } else if (mass.range.at - at > 350) {
-            first = conversion(range, mass.range, 900), both = factor * 0x1p-900;
+            first = conversion(range, mass.range, 700), both = factor * 0x1p-700;
         }
         f = R(both);
     }
@@ -228,7 +234,8 @@ double revisit(const Row<R>& row, i64 begin, i64 end, const Mass<R>& mass, doubl
     constexpr R none = -std::numeric_limits<R>::infinity();
     bool spreads = job.op == Op::cross_entropy && spread(job);
     bool direct = job.out && job.out.dtype == native<R> && job.out.class_stride == 1;
-    const R max = mass.max, log_s = R(log1p(mass.rest / mass.top)), scale = R(gradient_scale(job));
+    const R max = mass.max, log_s = R(log1p(mass.rest / mass.top));
+    const double scale = 1 / gradient_divisor(job);
     R last = mass.range.at;
     Factor<R> f(last, mass, factor);
     Sum gap;
@@ -249,16 +256,15 @@ double revisit(const Row<R>& row, i64 begin, i64 end, const Mass<R>& mass, doubl
             if (row.at[j / STRIP] != last) f = Factor<R>(last = row.at[j / STRIP], mass, factor);
             if (f.first != 1)
                 for (int k = 0; k < n; ++k) e[k] *= f.first;
-            if (!spreads) {
+            if (!spreads && !job.softcap) {
                 for_vectors(e, n, R(0), [&](vec<R> v, int k, int count) { write_count(out + k, v * f.f, count); });
-            } else {
+            } else {  // in double, rounded once
                 for (int k = 0; k < n; ++k) {
-                    R grad = e[k] * f.f - strip.a[k] * scale;
-                    out[k] = z[k] == none && f.f == f.f ? 0 : grad;
+                    double grad = double(e[k]) * f.f - (spreads ? strip.a[k] * scale : 0);
+                    if (job.softcap) grad *= strip.slope[k];
+                    out[k] = z[k] == none && f.f == f.f ? 0 : R(grad);
                 }
             }
-            if (job.softcap)
-                for (int k = 0; k < n; ++k) out[k] *= strip.slope[k];
         }
         if (!direct) convert_to(job.out, row.out + j * job.out.class_stride, job.out.class_stride, n, out);
     }
@@ -320,7 +326,7 @@ void run_row(const Job& job, i64 i, bool split, Sum& total) {
 
     Strip<R> one;  // the target's logit, read before `out` may overwrite it
     R z_y = by_index ? load(job, row.logits, y, 1, one)[0] : R(0);
-    double slope_y = job.softcap ? double(one.slope[0]) : 1;
+    double slope_y = job.softcap ? one.slope[0] : 1;
 
     auto segment = [&](auto f) {
         auto g = [&](i64 k) {
@@ -337,7 +343,7 @@ void run_row(const Job& job, i64 i, bool split, Sum& total) {
 
     if (job.op == Op::sample) return draw(row, i, mass, sums, *static_cast<Strip<R>*>(scratch(tile_slot, sizeof(Strip<R>))));
     if (job.op == Op::logsumexp) return set_result(job, i, mass.rest == mass.rest ? mass.max + log_s : undefined_lse<R>(job, i, mass.max));
-    Finished<double> done{0, 1 / (mass.top + mass.rest), 0};
+    Finished<double> done{0, quotient(Sum{1}, 1, mass.top, mass.rest), 0};
     double e_y = by_index ? exp_wide(mass.range, z_y) : 0;
     double w_y = job.weight && by_index ? double(static_cast<const R*>(job.weight)[y]) : 1;
     auto finish_with = [&](double gap) {

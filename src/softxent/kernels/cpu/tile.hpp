@@ -15,8 +15,9 @@ template <class R>
 struct Tile {
     const Job& job;
     int rows = 0, padded = 0;  // of the tile at hand; padded to whole vectors
-    R *z, *slope, *a, *lines;  // classes × capacity each; E, then the result, replace z where z is not needed
-    R* e;
+    R *z, *e;            // classes × capacity each; E becomes the result
+    double *slope, *a;   // likewise, where needed
+    void* lines;         // rows × classes, to be transposed
     i64 logits[ROWS], out[ROWS], probabilities[ROWS];
     alignas(64) double max[ROWS], top[ROWS], rest[ROWS], log_s[ROWS], z_y[ROWS], e_y[ROWS], w_y[ROWS], gap[ROWS], weight[ROWS];
     alignas(64) double loss[ROWS], factor[ROWS], target_grad[ROWS];
@@ -32,8 +33,10 @@ struct Tile {
 
     explicit Tile(const Job& job) : job(job), capacity(capacity_of(job)) {
         const i64 size = job.classes * capacity + 64;
-        z = static_cast<R*>(scratch(tile_slot, 5 * size * sizeof(R)));
-        e = z + size, slope = e + size, a = slope + size, lines = a + size;
+        const i64 wide = job.softcap || (job.op == Op::cross_entropy && spread(job)) ? size : 0;
+        slope = static_cast<double*>(scratch(tile_slot, (size + 2 * wide) * sizeof(double) + 2 * size * sizeof(R)));
+        a = slope + wide, lines = a + wide;
+        z = reinterpret_cast<R*>(a + wide + size), e = z + size;
     }
 
     // classes × rows ← an array ---------------------------------------------------------------------------------
@@ -56,18 +59,20 @@ struct Tile {
         return true;
     }
 
-    void load(const Array& from, const i64* offsets, R* to) {
+    template <class T>
+    void load(const Array& from, const i64* offsets, T* to) {
         i64 step;
         bool even = evenly(offsets, step);
         if (even && step == 1 && from.class_stride != 1) {
             for (i64 v = 0; v < job.classes; ++v)
                 convert_from(from, offsets[0] + v * from.class_stride, 1, rows, to + v * capacity);
-        } else if (even && from.class_stride == 1 && from.dtype == native<R>) {
-            transpose_in(at<R>(from, offsets[0]), step, to);
+        } else if (even && from.class_stride == 1 && from.dtype == native<T>) {
+            transpose_in(at<T>(from, offsets[0]), step, to);
         } else {
-            for (int r = 0; r < rows; ++r)
-                convert_from(from, offsets[r], from.class_stride, static_cast<int>(job.classes), lines + r * job.classes);
-            transpose_in(lines, job.classes, to);
+            T* line = static_cast<T*>(lines);
+            for (int r = 0; r < rows; ++r, line += job.classes)
+                convert_from(from, offsets[r], from.class_stride, static_cast<int>(job.classes), line);
+            transpose_in(static_cast<T*>(lines), job.classes, to);
         }
         for (i64 v = 0; v < job.classes; ++v)
             for (int r = rows; r < padded; ++r) to[v * capacity + r] = 0;
@@ -82,13 +87,15 @@ struct Tile {
         } else if (even && job.out.class_stride == 1 && job.out.dtype == native<R>) {
             transpose_out(from, at<R>(job.out, out[0]), step);
         } else {
-            transpose_out(from, lines, job.classes);
-            for (int r = 0; r < rows; ++r)
-                convert_to(job.out, out[r], job.out.class_stride, static_cast<int>(job.classes), lines + r * job.classes);
+            R* line = static_cast<R*>(lines);
+            transpose_out(from, line, job.classes);
+            for (int r = 0; r < rows; ++r, line += job.classes)
+                convert_to(job.out, out[r], job.out.class_stride, static_cast<int>(job.classes), line);
         }
     }
 
-    void transpose_in(const R* from, i64 step, R* to) {
+    template <class T>
+    void transpose_in(const T* from, i64 step, T* to) {
         for (int r = 0; r < rows; ++r)
             for (i64 v = 0; v < job.classes; ++v) to[v * capacity + r] = from[r * step + v];
     }
@@ -169,7 +176,7 @@ struct Tile {
                 }
                 return store(e);
             case Op::softmax:
-                for (int r = 0; r < padded; ++r) f[r] = R(1 / (top[r] + rest[r]));
+                for (int r = 0; r < padded; ++r) f[r] = R(quotient(Sum{1}, 1, top[r], rest[r]));
                 multiply();
                 return store(e);
             default: return cross_entropy(first, total);
@@ -220,21 +227,23 @@ struct Tile {
         if (!job.out) return;
 
         for (int r = 0; r < padded; ++r) f[r] = R(factor[r]);
-        multiply();
-        if (spreads) {
-            const R scale = R(gradient_scale(job));
+        if (!spreads && !job.softcap) {
+            multiply();
+        } else {  // in double, rounded once
+            const double scale = 1 / gradient_divisor(job);
             for (i64 v = 0; v < V; ++v)
                 for (int r = 0; r < padded; ++r) {
-                    i64 k = v * capacity + r;
-                    bool masked = z[k] == -std::numeric_limits<R>::infinity() && f[r] == f[r];
-                    e[k] = masked ? 0 : e[k] - a[k] * scale;
+                    const i64 k = v * capacity + r;
+                    double grad = double(e[k]) * factor[r] - (spreads ? a[k] * scale : 0);
+                    if (job.softcap) grad *= slope[k];
+                    e[k] = z[k] == -std::numeric_limits<R>::infinity() && f[r] == f[r] ? 0 : R(grad);
                 }
         }
         if (by_index)
-            for (int r = 0; r < rows; ++r) e[y[r] * capacity + r] = R(target_grad[r]);
-        if (job.softcap)
-            for (i64 v = 0; v < V; ++v)
-                for (int r = 0; r < padded; ++r) e[v * capacity + r] *= slope[v * capacity + r];
+            for (int r = 0; r < rows; ++r) {
+                const i64 k = y[r] * capacity + r;
+                e[k] = R(job.softcap ? target_grad[r] * slope[k] : target_grad[r]);
+            }
         if (any_ignored)
             for (int r = 0; r < rows; ++r)
                 if (job.target[first + r] == job.ignore_index)
@@ -245,17 +254,17 @@ struct Tile {
     // a_j, Σ a_j and Σ a_j·(m − z_j) of every row
     void spread_out() {
         if (job.probabilities) load(job.probabilities, probabilities, a);
-        const R keep = R(1 - job.label_smoothing), each = R(smoothing(job));
+        const double keep = 1 - job.label_smoothing, each = smoothing(job);
         for (int r = 0; r < padded; r += lanes<double>) {
             SumOf<f64v> gaps, weights;
             const f64v m = read<f64v>(max + r);
             for (i64 v = 0; v < job.classes; ++v) {
-                const R w = job.weight ? static_cast<const R*>(job.weight)[v] : R(1);
-                R* q = a + v * capacity + r;
-                for (int k = 0; k < lanes<double>; ++k) q[k] = w * (job.probabilities ? keep * q[k] + each : each);
-                f64v wide = widen(q);
-                gaps.add(wide > 0 ? wide * (m - widen(z + v * capacity + r)) : f64v{});
-                weights.add(wide);
+                double* q = a + v * capacity + r;
+                f64v w = job.probabilities ? keep * read<f64v>(q) + each : f64v{} + each;
+                if (job.weight) w *= double(static_cast<const R*>(job.weight)[v]);
+                write(q, w);
+                gaps.add(w > 0 ? w * (m - widen(z + v * capacity + r)) : f64v{});
+                weights.add(w);
             }
             write(gap + r, gaps.value());
             write(weight + r, weights.value());
