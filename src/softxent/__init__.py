@@ -1,7 +1,6 @@
 """softxent: the last layer of a classifier, done exactly."""
 
-from typing import Any
-
+from softxent.explain import explain
 from softxent.functional import (
     cross_entropy,
     cross_entropy_and_grad,
@@ -24,9 +23,3 @@ __all__ = [
     "set_num_threads",
     "softmax",
 ]
-
-
-def explain(*args: Any, **options: Any) -> Any:
-    from softxent.explain import explain
-
-    return explain(*args, **options)

@@ -88,9 +88,7 @@ def target_shape(t: NDArray[Any], x: NDArray[Any], rows: tuple[int, ...]) -> Val
 
 
 def target_value(t: NDArray[Any], row: int, count: int) -> ValueError:
-    return ValueError(
-        f"{element('target', t, row)} is {t.flat[row]}, but logits has {count} classes (0 … {count - 1})"
-    )
+    return ValueError(f"{element('target', t, row)} is {t.flat[row]}, but logits has {count} classes (0 … {count - 1})")
 
 
 def probabilities(t: NDArray[Any]) -> None:
@@ -98,7 +96,9 @@ def probabilities(t: NDArray[Any]) -> None:
     if not t.size or (t.min() >= 0 and t.max() < np.inf):
         return
     first = int(np.argmin((t >= 0) & (t < np.inf)))
-    raise ValueError(f"{element('target', t, first)} is {t.flat[first]}, but probabilities must be finite and at least 0")
+    raise ValueError(
+        f"{element('target', t, first)} is {t.flat[first]}, but probabilities must be finite and at least 0"
+    )
 
 
 def class_weight(w: NDArray[Any], count: int) -> None:
@@ -131,7 +131,7 @@ def overlap(a: NDArray[Any], b: NDArray[Any]) -> bool:
     if not np.may_share_memory(a, b):
         return False
     try:
-        return np.shares_memory(a, b, max_work=1_000_000)
+        return np.shares_memory(a, b, max_work=1_000_000)  # type: ignore[arg-type]  # the stubs know 0 and −1 only
     except np.exceptions.TooHardError:
         return True
 

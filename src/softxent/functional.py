@@ -89,7 +89,7 @@ def cross_entropy_and_grad(
     >>> grad.round(6)
     array([ 0.015876, -0.133187,  0.11731 ])
     """
-    return adapter(logits).cross_entropy_and_grad(logits, target, axis, LossOptions.of(options), out)  # type: ignore[no-any-return]
+    return adapter(logits).cross_entropy_and_grad(logits, target, axis, LossOptions.of(options), out)
 
 
 def sample(

@@ -15,7 +15,7 @@ Array = NDArray[Any]
 
 SOFTMAX, LOG_SOFTMAX, LOGSUMEXP = 0, 1, 2  # Op in kernel.hpp
 FLOAT32, FLOAT64, INT64 = np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int64)
-COMPUTED_IN = {np.dtype(np.float16): FLOAT32, FLOAT32: FLOAT32, FLOAT64: FLOAT64}
+COMPUTED_IN: dict[np.dtype[Any], np.dtype[Any]] = {np.dtype(np.float16): FLOAT32, FLOAT32: FLOAT32, FLOAT64: FLOAT64}
 
 
 def as_array(name: str, value: Any) -> Array:
