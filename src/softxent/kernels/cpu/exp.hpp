@@ -104,9 +104,9 @@ inline double conversion(const Range<R, R>& from, const Range<R, R>& to, double 
 // 1 + y = 2^k·(1 + f) with 1 + f in [√½, √2); log(1 + f) = 2·atanh(s), s = f / (2 + f), its terms in the order in
 // which they round least: f − (f²/2 − s·(f²/2 + R)), with s·R = 2·atanh(s) − 2s.
 
-template <class D>
+template <class R, class D>
 inline D log1p(D y) {
-    constexpr double R[] = {0.14630031364122860468, 0.15330617306743304885, 0.18182922513515941633,
+    constexpr double C[] = {0.14630031364122860468, 0.15330617306743304885, 0.18182922513515941633,
                             0.22222210674238515246, 0.28571428628810995598, 0.39999999999893221763,
                             0.66666666666666699070};  // error 5e-18
     using I = bits_of<D>;
@@ -117,10 +117,13 @@ inline D log1p(D y) {
     D kd = std::bit_cast<D>(k + 0x4330000000000000) - 0x1p52;
     D f = std::bit_cast<D>(bits - (k << 52)) - 1;
     f = k == 0 ? y : f;
-    lost = k == 0 ? D{} : lost / u;
+    if constexpr (sizeof(R) == 8)
+        lost = k == 0 ? D{} : lost / u;
+    else
+        lost = D{};  // not to be seen in a float
     D s = f / (2 + f), w = s * s, half = 0.5 * f * f;
-    D r = D{} + R[0];
-    for (int i = 1; i < 7; ++i) r = r * w + R[i];
+    D r = D{} + C[0];
+    for (int i = 1; i < 7; ++i) r = r * w + C[i];
     r = r * w;
     return kd * Exp<double>::LN2_HI - ((half - (s * (half + r) + (kd * Exp<double>::LN2_LO + lost))) - f);
 }

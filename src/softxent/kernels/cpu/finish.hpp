@@ -24,9 +24,10 @@ inline double gradient_divisor(const Job& job) {
     return job.softcap ? job.divisor : job.divisor * job.temperature;
 }
 
-// a / (b·(c + d)), rounded about once
-template <class D>
+// a / (b·(c + d)), for double rounded about once
+template <class R, class D>
 inline D quotient(const SumOf<D>& a, double b, D c, D d) {
+    if constexpr (sizeof(R) == 4) return a.hi * (1 / ((c + d) * b));
     SumOf<D> sum{c};
     sum.add(d);
     D product = sum.hi * b, lo = (sum.hi * b - product) + sum.lo * b, q = a.hi / product;
@@ -40,7 +41,7 @@ struct Finished {
 
 // top: E(m); rest: Σ of the other E; log_s: log Σ exp(z_j − m); e_y: E(z_y)
 // gap: Σ_j a_j·(m − z_j), without the target's own (1 − ε)·w_y if that is an index; weight: A, if it is a distribution
-template <class D>
+template <class R, class D>
 inline Finished<D> finish(const Job& job, D max, D top, D rest, D log_s, D z_y, D e_y, D w_y, D gap, D weight) {
     const double divisor = gradient_divisor(job), each = smoothing(job);
     SumOf<D> lse{max}, total;  // total: A + 2λ·lse
@@ -50,7 +51,7 @@ inline Finished<D> finish(const Job& job, D max, D top, D rest, D log_s, D z_y, 
     total.lo += (2 * job.z_loss * lse.hi - lse_grad) + 2 * job.z_loss * lse.lo;
     if (job.probabilities) {
         total.add(weight);
-        return {loss + gap + weight * log_s, quotient(total, divisor, top, rest), D{}};
+        return {loss + gap + weight * log_s, quotient<R>(total, divisor, top, rest), D{}};
     }
 
     D hard = w_y * (1 - job.label_smoothing), a_y = hard + w_y * each;
@@ -60,12 +61,12 @@ inline Finished<D> finish(const Job& job, D max, D top, D rest, D log_s, D z_y, 
     // A' p_y − a_y = B·p_y − a_y·(1 − p_y), where 1 − p_y comes from the other classes
     D others = z_y >= max ? rest : (top + rest) - e_y;
     D b = each * (job.weight_sum - w_y) + lse_grad;
-    D target_grad = quotient(SumOf<D>{b * e_y - a_y * others}, divisor, top, rest);
+    D target_grad = quotient<R>(SumOf<D>{b * e_y - a_y * others}, divisor, top, rest);
     constexpr double lowest = -std::numeric_limits<double>::max();
     target_grad = z_y < lowest ? rest - rest : target_grad;  // a mask: 0, or the row's NaN
     total.add(hard);
     total.add(D{} + each * job.weight_sum);
-    return {loss, quotient(total, divisor, top, rest), target_grad};
+    return {loss, quotient<R>(total, divisor, top, rest), target_grad};
 }
 
 // z = c·tanh(x / c) / T, in place, and with a softcap ∂z/∂x

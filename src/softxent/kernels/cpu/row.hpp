@@ -234,7 +234,7 @@ double revisit(const Row<R>& row, i64 begin, i64 end, const Mass<R>& mass, doubl
     constexpr R none = -std::numeric_limits<R>::infinity();
     bool spreads = job.op == Op::cross_entropy && spread(job);
     bool direct = job.out && job.out.dtype == native<R> && job.out.class_stride == 1;
-    const R max = mass.max, log_s = R(log1p(mass.rest / mass.top));
+    const R max = mass.max, log_s = R(log1p<R>(mass.rest / mass.top));
     const double scale = 1 / gradient_divisor(job);
     R last = mass.range.at;
     Factor<R> f(last, mass, factor);
@@ -339,15 +339,15 @@ void run_row(const Job& job, i64 i, bool split, Sum& total) {
         masses[k] = visit(row, begin, end, strip, sums);
     });
     const Mass<R> mass = merge(masses, segments);
-    const double log_s = log1p(mass.rest / mass.top);
+    const double log_s = log1p<R>(mass.rest / mass.top);
 
     if (job.op == Op::sample) return draw(row, i, mass, sums, *static_cast<Strip<R>*>(scratch(tile_slot, sizeof(Strip<R>))));
     if (job.op == Op::logsumexp) return set_result(job, i, mass.rest == mass.rest ? mass.max + log_s : undefined_lse<R>(job, i, mass.max));
-    Finished<double> done{0, quotient(Sum{1}, 1, mass.top, mass.rest), 0};
+    Finished<double> done{0, quotient<R>(Sum{1}, 1, mass.top, mass.rest), 0};
     double e_y = by_index ? exp_wide(mass.range, z_y) : 0;
     double w_y = job.weight && by_index ? double(static_cast<const R*>(job.weight)[y]) : 1;
     auto finish_with = [&](double gap) {
-        return finish<double>(job, mass.max, mass.top, mass.rest, log_s, z_y, e_y, w_y, gap, mass.weight);
+        return finish<R, double>(job, mass.max, mass.top, mass.rest, log_s, z_y, e_y, w_y, gap, mass.weight);
     };
     bool cross_entropy = job.op == Op::cross_entropy;
     if (cross_entropy) done = finish_with(0);

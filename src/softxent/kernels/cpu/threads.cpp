@@ -1,13 +1,19 @@
 #include "threads.hpp"
 
 #include <pthread.h>
+#if defined(__linux__)
+#include <sched.h>
+#endif
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <cstdlib>
+#include <exception>
 #include <mutex>
 #include <new>
 #include <thread>
+#include <utility>
 
 namespace softxent {
 namespace {
@@ -23,58 +29,87 @@ inline void pause() {
 #endif
 }
 
+// OMP_NUM_THREADS, or the processors that this process may run on
 int default_threads() {
-    if (const char* text = std::getenv("OMP_NUM_THREADS")) {
-        if (int count = std::atoi(text); count > 0) return count;
-    }
-    int count = static_cast<int>(std::thread::hardware_concurrency());
-    return count > 0 ? count : 1;
+    if (const char* text = std::getenv("OMP_NUM_THREADS"))
+        if (long count = std::strtol(text, nullptr, 10); count > 0) return int(std::min<long>(count, MAX_THREADS));
+    int count = int(std::thread::hardware_concurrency());
+#if defined(__linux__)
+    if (cpu_set_t mine; sched_getaffinity(0, sizeof mine, &mine) == 0) count = CPU_COUNT(&mine);
+#endif
+    return std::clamp(count, 1, MAX_THREADS);
 }
 
 struct Pool {
     std::mutex busy;  // held by the thread whose job it is
     std::mutex mutex;
     std::condition_variable wake;
+    // The job's number, the seats that workers may still take, and the workers inside, in one word: who comes late
+    // finds no seat, and nobody can take a seat of one job and the tasks of another.
     std::atomic<std::uint64_t> job{0};
-    std::atomic<std::int64_t> next{0}, count{0};
-    std::atomic<int> working{0}, wanted{0};
-    std::atomic<bool> failed{false};
-    Task task = nullptr;
+    static constexpr std::uint64_t SEAT = 1 << 16, INSIDE = SEAT - 1, NEXT = SEAT << 16, SEATS = NEXT - SEAT, NUMBER = -NEXT;
+    alignas(64) std::atomic<std::int64_t> next{0};  // apart from what idle workers look at
+    std::int64_t count = 0;
+    Task task = nullptr;  // written only while no worker is inside
     void* context = nullptr;
+    std::exception_ptr failure;
     int workers = 0;
 
     void work() {
-        for (std::int64_t i; (i = next.fetch_add(1)) < count.load();) try {
+        for (std::int64_t i; (i = next.fetch_add(1)) < count;) try {
                 task(context, i);
-            } catch (const std::bad_alloc&) {
-                failed = true;
+            } catch (...) {
+                std::lock_guard lock(mutex);
+                failure = std::current_exception();
             }
     }
 
-    void worker(int id) {
-        for (std::uint64_t seen = 0;;) {
-            for (int turn = 0; turn < SPIN && job.load() == seen; ++turn) pause();
-            if (job.load() == seen) {
+    bool join() {
+        std::uint64_t now = job.load();
+        while (now & SEATS)
+            if (job.compare_exchange_weak(now, now - SEAT + 1)) return true;
+        return false;
+    }
+
+    void worker(std::uint64_t seen) {
+        auto news = [&] { return (job.load() & NUMBER) != seen; };
+        for (;;) {
+            for (int turn = 0; turn < SPIN && !news(); ++turn) pause();
+            if (!news()) {
                 std::unique_lock lock(mutex);
-                wake.wait(lock, [&] { return job.load() != seen; });
+                wake.wait(lock, news);
             }
-            seen = job.load();
-            if (id < wanted.load()) work();
-            working.fetch_sub(1);
+            seen = job.load() & NUMBER;
+            if (join()) {
+                work();
+                job.fetch_sub(1);
+            }
         }
+    }
+
+    // With fewer workers where the system has no more threads to give
+    void hire(int wanted) try {
+        for (; workers < wanted; ++workers) std::thread(&Pool::worker, this, job.load() & NUMBER).detach();
+    } catch (const std::exception&) {
     }
 
     void run(std::int64_t tasks, int threads, Task f, void* c) {
-        for (; workers < threads - 1; ++workers) std::thread(&Pool::worker, this, workers).detach();
-        task = f, context = c, failed = false;
-        next = 0, count = tasks, wanted = threads - 1, working = workers;
+        hire(threads - 1);
+        const int seats = std::min(threads - 1, workers);
+        task = f, context = c, count = tasks, next = 0;
         {
             std::lock_guard lock(mutex);
-            job.fetch_add(1);
+            job = (job & NUMBER) + NEXT + seats * SEAT;
         }
-        wake.notify_all();
+        for (int k = 0; k < seats; ++k) wake.notify_one();  // no more of them than can sit
         work();
-        while (working.load() > 0) pause();
+        job.fetch_and(~SEATS);
+        for (int turn = 0; job.load() & INSIDE;)
+            if (turn < SPIN)
+                ++turn, pause();
+            else
+                std::this_thread::yield();
+        if (failure) std::rethrow_exception(std::exchange(failure, nullptr));
     }
 };
 
@@ -94,20 +129,17 @@ struct Scratch {
 }  // namespace
 
 void parallel_for(std::int64_t count, Task task, void* context) {
-    int wanted = threads.load();
-    if (wanted > count) wanted = static_cast<int>(count);
+    const int wanted = int(std::min<std::int64_t>(threads, count));
     if (wanted > 1) {
         if (std::unique_lock lock(pool->busy, std::try_to_lock); lock) {
-            pool->run(count, wanted, task, context);
-            if (pool->failed) throw std::bad_alloc();
-            return;
+            return pool->run(count, wanted, task, context);
         }
     }
     for (std::int64_t i = 0; i < count; ++i) task(context, i);
 }
 
 int num_threads() { return threads; }
-void set_num_threads(int count) { threads = count; }
+void set_num_threads(int count) { threads = std::clamp(count, 1, MAX_THREADS); }
 
 void* scratch(Slot slot, std::size_t bytes) {
     static thread_local Scratch mine;

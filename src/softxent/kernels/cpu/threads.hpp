@@ -8,9 +8,10 @@ namespace softxent {
 using Task = void (*)(void* context, std::int64_t index);
 
 // Returns when every task has run. Called while the pool is busy, or with one thread, it runs them all itself.
-// Throws std::bad_alloc if a task did.
+// Throws what a task threw, after all have run.
 void parallel_for(std::int64_t count, Task task, void* context);
 
+constexpr int MAX_THREADS = 1024;
 int num_threads();
 void set_num_threads(int count);
 

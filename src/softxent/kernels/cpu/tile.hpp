@@ -3,8 +3,11 @@
 //
 // A tile, `classes` × ROWS in L1, is loaded (transposed where classes are contiguous), worked on, and stored back.
 #pragma once
+#include <type_traits>
+
 #include "finish.hpp"
 #include "row.hpp"
+#include "transpose.hpp"
 
 namespace softxent::SOFTXENT_ISA {
 
@@ -13,16 +16,17 @@ constexpr int TILE_BYTES = 24 * 1024;  // of L1's 32 or 48 KiB
 
 template <class R>
 struct Tile {
+    using Index = std::remove_reference_t<decltype(bits_of<vec<R>>{}[0])>;  // as wide as R
+
     const Job& job;
     int rows = 0, padded = 0;  // of the tile at hand; padded to whole vectors
     R *z, *e;            // classes × capacity each; E becomes the result
     double *slope, *a;   // likewise, where needed
     void* lines;         // rows × classes, to be transposed
-    i64 logits[ROWS], out[ROWS], probabilities[ROWS];
-    alignas(64) double max[ROWS], top[ROWS], rest[ROWS], log_s[ROWS], z_y[ROWS], e_y[ROWS], w_y[ROWS], gap[ROWS], weight[ROWS];
+    alignas(64) double max[ROWS], top[ROWS], rest[ROWS], log_s[ROWS], w_y[ROWS], gap[ROWS], weight[ROWS];
     alignas(64) double loss[ROWS], factor[ROWS], target_grad[ROWS];
-    alignas(64) R f[ROWS], largest[ROWS], m_narrow[ROWS];
-    i64 y[ROWS];
+    alignas(64) R f[ROWS], largest[ROWS], m_narrow[ROWS], z_target[ROWS], e_target[ROWS];
+    alignas(64) Index y[ROWS];
     int capacity;
 
     static int capacity_of(const Job& job) {
@@ -37,71 +41,74 @@ struct Tile {
         slope = static_cast<double*>(scratch(tile_slot, (size + 2 * wide) * sizeof(double) + 2 * size * sizeof(R)));
         a = slope + wide, lines = a + wide;
         z = reinterpret_cast<R*>(a + wide + size), e = z + size;
+        for (int r = 0; r < ROWS; ++r) w_y[r] = 1, gap[r] = weight[r] = 0, y[r] = -1;
     }
 
     // classes × rows ← an array ---------------------------------------------------------------------------------
 
-    // where the tile's rows begin
-    void locate(const Array& a, i64 first, i64* offsets) const {
-        const i64 last = job.shape[job.dims - 1], step = a.stride[job.dims - 1];
-        i64 place = first % last;  // in the last dimension
-        for (int r = 0; r < rows; ++r, ++place) {
-            if (place == last) place = 0;
-            offsets[r] = r > 0 && place > 0 ? offsets[r - 1] + step : offset(a, job, first + r);
-        }
-    }
+    // where the tile's rows begin: evenly spaced, unless the tile runs over the end of a dimension
+    struct Place {
+        i64 first, step;
+        bool even;
+        i64 row[ROWS];
+    };
 
-    // do neighbouring rows lie `step` apart?
-    bool evenly(const i64* offsets, i64& step) const {
-        step = rows > 1 ? offsets[1] - offsets[0] : 1;
-        for (int r = 2; r < rows; ++r)
-            if (offsets[r] - offsets[r - 1] != step) return false;
-        return true;
+    Place place;
+
+    void locate(const Array& array, i64 first, Place& place) const {
+        const i64 last = job.shape[job.dims - 1];
+        place.first = offset(array, job, first), place.step = array.stride[job.dims - 1];
+        place.even = job.dims == 1 || first % last + rows <= last;
+        if (!place.even)
+            for (int r = 0; r < rows; ++r) place.row[r] = offset(array, job, first + r);
     }
 
     template <class T>
-    void load(const Array& from, const i64* offsets, T* to) {
-        i64 step;
-        bool even = evenly(offsets, step);
-        if (even && step == 1 && from.class_stride != 1) {
-            for (i64 v = 0; v < job.classes; ++v)
-                convert_from(from, offsets[0] + v * from.class_stride, 1, rows, to + v * capacity);
-        } else if (even && from.class_stride == 1 && from.dtype == native<T>) {
-            transpose_in(at<T>(from, offsets[0]), step, to);
+    void load(const Array& from, i64 first, T* to) {
+        locate(from, first, place);
+        const i64 V = job.classes;
+        if (place.even && place.step == 1 && from.class_stride != 1) {
+            for (i64 v = 0; v < V; ++v) {
+                const i64 line = place.first + v * from.class_stride;
+                prefetch_line(from, line + capacity);
+                convert_from(from, line, 1, rows, to + v * capacity);
+            }
+        } else if (place.even && from.class_stride == 1 && from.dtype == native<T>) {
+            to_classes(at<T>(from, place.first), place.step, rows, V, to, capacity);
         } else {
             T* line = static_cast<T*>(lines);
-            for (int r = 0; r < rows; ++r, line += job.classes)
-                convert_from(from, offsets[r], from.class_stride, static_cast<int>(job.classes), line);
-            transpose_in(static_cast<T*>(lines), job.classes, to);
+            for (int r = 0; r < rows; ++r)
+                convert_from(from, place.even ? place.first + r * place.step : place.row[r], from.class_stride,
+                             static_cast<int>(V), line + r * V);
+            to_classes(line, V, rows, V, to, capacity);
         }
-        for (i64 v = 0; v < job.classes; ++v)
+        for (i64 v = 0; v < V; ++v)
             for (int r = rows; r < padded; ++r) to[v * capacity + r] = 0;
     }
 
-    void store(const R* from) {
-        i64 step;
-        bool even = evenly(out, step);
-        if (even && step == 1 && job.out.class_stride != 1) {
-            for (i64 v = 0; v < job.classes; ++v)
-                convert_to(job.out, out[0] + v * job.out.class_stride, 1, rows, from + v * capacity);
-        } else if (even && job.out.class_stride == 1 && job.out.dtype == native<R>) {
-            transpose_out(from, at<R>(job.out, out[0]), step);
+    void store(i64 first, const R* from) {
+        const Array& to = job.out;
+        locate(to, first, place);
+        const i64 V = job.classes;
+        if (place.even && place.step == 1 && to.class_stride != 1) {
+            for (i64 v = 0; v < V; ++v)
+                convert_to(to, place.first + v * to.class_stride, 1, rows, from + v * capacity);
+        } else if (place.even && to.class_stride == 1 && to.dtype == native<R>) {
+            to_rows(from, capacity, rows, V, at<R>(to, place.first), place.step);
         } else {
             R* line = static_cast<R*>(lines);
-            transpose_out(from, line, job.classes);
-            for (int r = 0; r < rows; ++r, line += job.classes)
-                convert_to(job.out, out[r], job.out.class_stride, static_cast<int>(job.classes), line);
+            to_rows(from, capacity, rows, V, line, V);
+            for (int r = 0; r < rows; ++r)
+                convert_to(to, place.even ? place.first + r * place.step : place.row[r], to.class_stride,
+                           static_cast<int>(V), line + r * V);
         }
     }
 
-    template <class T>
-    void transpose_in(const T* from, i64 step, T* to) {
-        for (int r = 0; r < rows; ++r)
-            for (i64 v = 0; v < job.classes; ++v) to[v * capacity + r] = from[r * step + v];
-    }
-    void transpose_out(const R* from, R* to, i64 step) {
-        for (int r = 0; r < rows; ++r)
-            for (i64 v = 0; v < job.classes; ++v) to[r * step + v] = from[v * capacity + r];
+    // a class of the next tile, which lies far from the next class
+    void prefetch_line(const Array& array, i64 element) const {
+        const int size = array.dtype == DType::f64 ? 8 : array.dtype == DType::f32 ? 4 : 2;
+        const char *p = array.data + element * size, *end = p + capacity * size;
+        for (; p < end; p += 64) __builtin_prefetch(p, 0);
     }
 
     // the pass ----------------------------------------------------------------------------------------------------
@@ -116,7 +123,8 @@ struct Tile {
             }
             auto range = Range<R, vec<R>>::around(m);
             SumOf<f64v> wide[2];
-            bits_of<vec<R>> ties = {};
+            vec<R> ties = {}, z_hit = {}, e_hit = {};
+            const auto target = read<bits_of<vec<R>>>(y + r);
             for (i64 v = 0; v < job.classes;) {  // a sum in R over at most 32 classes
                 vec<R> sum = {};
                 for (i64 end = v + 32 < job.classes ? v + 32 : job.classes; v < end; ++v) {
@@ -124,7 +132,9 @@ struct Tile {
                     auto top = x == m;
                     write(e + v * capacity + r, exp);
                     sum += top ? vec<R>{} : exp;
-                    ties -= top;
+                    ties += top ? vec<R>{} + 1 : vec<R>{};
+                    auto hit = target == Index(v);
+                    z_hit = hit ? x : z_hit, e_hit = hit ? exp : e_hit;
                 }
                 R part[lanes<R>];
                 write(part, sum);
@@ -134,13 +144,14 @@ struct Tile {
             vec<R> largest_e = exp_in(range, m);
             write(largest + r, largest_e);
             write(m_narrow + r, m);
+            write(f + r, ties);
+            write(z_target + r, z_hit);
+            write(e_target + r, e_hit);
             for (int h = 0; h < lanes<R> / lanes<double>; ++h) {
                 const int k = r + h * lanes<double>;
-                f64v count;
-                for (int l = 0; l < lanes<double>; ++l) count[l] = double(ties[h * lanes<double> + l]);
                 f64v one = widen(largest + k);
                 write(top + k, one);
-                write(rest + k, wide[h].value() + (count - 1) * one);
+                write(rest + k, wide[h].value() + (widen(f + k) - 1) * one);
                 write(max + k, widen(m_narrow + k));
             }
         }
@@ -148,18 +159,16 @@ struct Tile {
             f64v s = read<f64v>(rest + r), m = read<f64v>(max + r);
             s = m - m == 0 ? s : f64v{} + std::numeric_limits<double>::quiet_NaN();  // +inf, or nothing but masks
             write(rest + r, s);
-            write(log_s + r, log1p(s / read<f64v>(top + r)));
+            write(log_s + r, log1p<R>(s / read<f64v>(top + r)));
         }
     }
 
-    void run(i64 first, int count, Sum& total) {
+    void run(i64 first, int count, SumOf<f64v>& total) {
         rows = count, padded = (count + lanes<R> - 1) / lanes<R> * lanes<R>;
-        locate(job.logits, first, logits);
-        if (job.out) locate(job.out, first, out);
-        if (job.probabilities) locate(job.probabilities, first, probabilities);
-        load(job.logits, logits, z);
+        load(job.logits, first, z);
         const i64 V = job.classes, size = V * capacity;
         if (job.temperature != 1 || job.softcap) scale_logits(job, z, slope, size);
+        const bool any_ignored = job.target && read_targets(first);
         sum_up();
         switch (job.op) {
             case Op::logsumexp:
@@ -174,61 +183,72 @@ struct Tile {
                     for (i64 v = 0; v < V; ++v)
                         write(e + v * capacity + r, (read<vec<R>>(z + v * capacity + r) - m) - log_sum);
                 }
-                return store(e);
+                return store(first, e);
             case Op::softmax:
-                for (int r = 0; r < padded; ++r) f[r] = R(quotient(Sum{1}, 1, top[r], rest[r]));
-                multiply();
-                return store(e);
-            default: return cross_entropy(first, total);
+                for (int r = 0; r < padded; ++r) f[r] = R(quotient<R>(Sum{1}, 1, top[r], rest[r]));
+                multiply(nullptr);
+                return store(first, e);
+            default: return cross_entropy(first, any_ignored, total);
         }
     }
 
-    void multiply() {
+    // e·f, and `at_target` at the target
+    void multiply(const double* at_target) {
         for (int r = 0; r < padded; r += lanes<R>) {
-            vec<R> factor = read<vec<R>>(f + r);
+            const vec<R> factor = read<vec<R>>(f + r);
+            const auto target = read<bits_of<vec<R>>>(y + r);
+            vec<R> other = {};
+            if (at_target) {
+                R narrowed[lanes<R>];
+                for (int k = 0; k < lanes<R>; k += lanes<double>) narrow(narrowed + k, read<f64v>(at_target + r + k));
+                other = read<vec<R>>(narrowed);
+            }
             for (i64 v = 0; v < job.classes; ++v) {
                 R* x = e + v * capacity + r;
-                write(x, read<vec<R>>(x) * factor);
+                write(x, target == Index(v) ? other : read<vec<R>>(x) * factor);
             }
         }
     }
 
-    void cross_entropy(i64 first, Sum& total) {
+    // the targets of the rows, −1 where there is none; are any ignored?
+    bool read_targets(i64 first) {
+        const i64* target = job.target + first;
+        i64 ignored = 0;
+        for (int r = 0; r < rows; ++r) {
+            ignored += target[r] == job.ignore_index;
+            y[r] = target[r] == job.ignore_index ? Index(-1) : Index(target[r]);
+        }
+        for (int r = rows; r < padded; ++r) y[r] = -1;
+        if (const R* w = static_cast<const R*>(job.weight))
+            for (int r = 0; r < rows; ++r) w_y[r] = y[r] < 0 ? 0 : w[y[r]];
+        return ignored > 0;
+    }
+
+    void cross_entropy(i64 first, bool any_ignored, SumOf<f64v>& total) {
         const i64 V = job.classes;
         const bool by_index = !job.probabilities, spreads = spread(job);
-        const R* class_weight = static_cast<const R*>(job.weight);
-        bool any_ignored = false;
-        for (int r = 0; r < padded; ++r) {
-            y[r] = 0, w_y[r] = 1, z_y[r] = e_y[r] = gap[r] = weight[r] = 0;
-            if (!by_index || r >= rows) continue;
-            i64 target = job.target[first + r];
-            bool ignored = target == job.ignore_index;
-            any_ignored |= ignored;
-            y[r] = ignored ? 0 : target;
-            if (class_weight) w_y[r] = class_weight[y[r]];
-            z_y[r] = z[y[r] * capacity + r];
-            e_y[r] = e[y[r] * capacity + r];
-        }
-        if (spreads) spread_out();
+        if (spreads) spread_out(first);
         for (int r = 0; r < padded; r += lanes<double>) {
             auto of = [&](double* x) { return read<f64v>(x + r); };
-            Finished<f64v> done = finish<f64v>(job, of(max), of(top), of(rest), of(log_s), of(z_y), of(e_y), of(w_y),
+            const f64v z_y = widen(z_target + r), e_y = widen(e_target + r);
+            Finished<f64v> done = finish<R, f64v>(job, of(max), of(top), of(rest), of(log_s), z_y, e_y, of(w_y),
                                                of(gap), of(weight));
             write(loss + r, done.loss);
             write(factor + r, done.factor);
             write(target_grad + r, done.target_grad);
         }
-        for (int r = 0; r < rows; ++r) {
-            bool ignored = any_ignored && by_index && job.target[first + r] == job.ignore_index;
-            if (ignored) loss[r] = 0;
-            if (job.result) set_result(job, first + r, loss[r]);
-            total.add(loss[r]);
-        }
+        for (int r = rows; r < padded; ++r) loss[r] = 0;
+        if (any_ignored)
+            for (int r = 0; r < rows; ++r)
+                if (job.target[first + r] == job.ignore_index) loss[r] = 0;
+        if (job.result)
+            for (int r = 0; r < rows; ++r) set_result(job, first + r, loss[r]);
+        for (int r = 0; r < padded; r += lanes<double>) total.add(read<f64v>(loss + r));
         if (!job.out) return;
 
         for (int r = 0; r < padded; ++r) f[r] = R(factor[r]);
         if (!spreads && !job.softcap) {
-            multiply();
+            multiply(by_index ? target_grad : nullptr);
         } else {  // in double, rounded once
             const double scale = 1 / gradient_divisor(job);
             for (i64 v = 0; v < V; ++v)
@@ -238,22 +258,22 @@ struct Tile {
                     if (job.softcap) grad *= slope[k];
                     e[k] = z[k] == -std::numeric_limits<R>::infinity() && f[r] == f[r] ? 0 : R(grad);
                 }
+            for (int r = 0; r < rows; ++r)
+                if (y[r] >= 0) {
+                    const i64 k = y[r] * i64(capacity) + r;
+                    e[k] = R(job.softcap ? target_grad[r] * slope[k] : target_grad[r]);
+                }
         }
-        if (by_index)
-            for (int r = 0; r < rows; ++r) {
-                const i64 k = y[r] * capacity + r;
-                e[k] = R(job.softcap ? target_grad[r] * slope[k] : target_grad[r]);
-            }
         if (any_ignored)
             for (int r = 0; r < rows; ++r)
                 if (job.target[first + r] == job.ignore_index)
                     for (i64 v = 0; v < V; ++v) e[v * capacity + r] = 0;
-        store(e);
+        store(first, e);
     }
 
     // a_j, Σ a_j and Σ a_j·(m − z_j) of every row
-    void spread_out() {
-        if (job.probabilities) load(job.probabilities, probabilities, a);
+    void spread_out(i64 first) {
+        if (job.probabilities) load(job.probabilities, first, a);
         const double keep = 1 - job.label_smoothing, each = smoothing(job);
         for (int r = 0; r < padded; r += lanes<double>) {
             SumOf<f64v> gaps, weights;
@@ -291,11 +311,12 @@ struct Tiles {
         i64 per_task = rows_per_task(job);
         share_out(tasks(job), [&](i64 task) {
             Tile<R> tile(job);
-            Sum total;
+            SumOf<f64v> total;
             i64 end = (task + 1) * per_task < job.rows ? (task + 1) * per_task : job.rows;
             for (i64 i = task * per_task; i < end; i += tile.capacity)
                 tile.run(i, static_cast<int>(end - i < tile.capacity ? end - i : tile.capacity), total);
-            if (job.total) job.total[task] = total;
+            if (job.total)
+                for (int k = 0; k < lanes<double>; ++k) job.total[task].add(Sum{total.hi[k], total.lo[k]});
         });
     }
 };
