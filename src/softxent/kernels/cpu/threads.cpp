@@ -47,7 +47,8 @@ struct Pool {
     // The job's number, the seats that workers may still take, and the workers inside, in one word: who comes late
     // finds no seat, and nobody can take a seat of one job and the tasks of another.
     std::atomic<std::uint64_t> job{0};
-    static constexpr std::uint64_t SEAT = 1 << 16, INSIDE = SEAT - 1, NEXT = SEAT << 16, SEATS = NEXT - SEAT, NUMBER = -NEXT;
+    static constexpr std::uint64_t SEAT = 1 << 16, INSIDE = SEAT - 1, NEXT = SEAT << 16;
+    static constexpr std::uint64_t SEATS = NEXT - SEAT, NUMBER = -NEXT;
     alignas(64) std::atomic<std::int64_t> next{0};  // apart from what idle workers look at
     std::int64_t count = 0;
     Task task = nullptr;  // written only while no worker is inside
