@@ -2,6 +2,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+MAX_THREADS: int
+
 class BadTarget(IndexError):
     """args[0] is the first row whose target is no class."""
 

@@ -238,6 +238,7 @@ NB_MODULE(_cpu, m) {
           nb::arg("out").none(), nb::arg("result").none());
     m.def("sample", &sample, nb::arg("logits"), nb::arg("axis"), nb::arg("temperature"), nb::arg("uniform"),
           nb::arg("index"), nb::arg("log_prob").none());
+    m.attr("MAX_THREADS") = MAX_THREADS;
     m.def("get_num_threads", &num_threads);
     m.def("set_num_threads", &set_num_threads, nb::arg("count"));
     m.def("instruction_sets", [] {
