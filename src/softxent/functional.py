@@ -112,8 +112,8 @@ def sample(
 
 def set_num_threads(count: int) -> None:
     """Use `count` threads, at first OMP_NUM_THREADS or all cores. Results are the same for any number, bit for bit."""
-    if checks.integer("count", count) < 1:
-        raise ValueError(f"count is {count}, but must be at least 1")
+    if not 1 <= checks.integer("count", count) <= _cpu.MAX_THREADS:
+        raise ValueError(f"count is {count}, but must be between 1 and {_cpu.MAX_THREADS}")
     _cpu.set_num_threads(count)
 
 
