@@ -56,6 +56,8 @@ def ragged(name: str, reason: Exception) -> ValueError:
 
 def axis(value: Any, ndim: int) -> int:
     """The axis, counted from the first."""
+    if type(value) is int and -ndim <= value < ndim:
+        return value % ndim
     k = integer("axis", value)
     if not -ndim <= k < ndim:
         if ndim == 0:
@@ -134,6 +136,14 @@ def overlap(a: NDArray[Any], b: NDArray[Any]) -> bool:
         return np.shares_memory(a, b, max_work=1_000_000)  # type: ignore[arg-type]  # the stubs know 0 and −1 only
     except np.exceptions.TooHardError:
         return True
+
+
+def generator(rng: Any) -> np.random.Generator:
+    try:
+        return np.random.default_rng(rng)
+    except (TypeError, ValueError) as reason:
+        error = TypeError if isinstance(reason, TypeError) else ValueError
+        raise error(f"rng is {shown(rng)}, but must be a numpy.random.Generator, a seed or None") from None
 
 
 def undrawable(x: NDArray[Any], row: int, rows: tuple[int, ...]) -> ValueError:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from softxent import checks
 from softxent.kernels import _cpu
-from softxent.options import REDUCTIONS, LossOptions
+from softxent.options import LossOptions
 
 Array = NDArray[Any]
 
@@ -34,7 +34,7 @@ def is_bfloat16(dtype: np.dtype[Any]) -> bool:
 def as_logits(logits: Any) -> Array:
     """As an array that the kernel knows; integers become float64."""
     x = as_array("logits", logits)
-    if x.dtype in COMPUTED_IN and x.dtype.isnative:
+    if x.dtype in COMPUTED_IN:  # not if its bytes are swapped
         return x
     if x.dtype.kind in "iu" or (x.size == 0 and not isinstance(logits, np.ndarray)):
         return x.astype(np.float64)
@@ -103,32 +103,19 @@ def cross_entropy_and_grad(logits: Any, target: Any, axis: int, options: LossOpt
 
 def loss_into(grad: Array | None, x: Array, t: Array, axis: int, options: LossOptions) -> Any:
     """The loss; its gradient is written to `grad`."""
-    axis = checks.axis(axis, x.ndim)
-    rows, classes, wide = x.shape[:axis] + x.shape[axis + 1 :], x.shape[axis], computed_in(x)
+    shape, axis = x.shape, checks.axis(axis, x.ndim)
+    rows, classes, wide = shape[:axis] + shape[axis + 1 :], shape[axis], computed_in(x)
     checks.classes(x, classes)
     t, by_index = as_target(t, x, rows, wide)
-    weight = None
+    weight = losses = None
     if options.class_weight is not None:
         weight = np.ascontiguousarray(as_array("class_weight", options.class_weight), wide)
         checks.class_weight(weight, classes)
-    losses = np.empty(rows, wide) if options.reduction == "none" else None
+    if options.reduction == "none":
+        losses = np.empty(rows, wide)
+    to = None if grad is None else raw(grad)
     try:
-        loss = _cpu.cross_entropy(
-            raw(x),
-            t,
-            by_index,
-            axis,
-            weight,
-            options.ignore_index,
-            options.label_smoothing,
-            options.temperature,
-            options.softcap or 0.0,
-            options.z_loss,
-            REDUCTIONS.index(options.reduction),
-            options.normalizer or 0.0,
-            None if grad is None else raw(grad),
-            losses,
-        )
+        loss = _cpu.cross_entropy(raw(x), t, by_index, axis, weight, to, losses, *options.numbers)
     except _cpu.BadTarget as bad:
         raise checks.target_value(t, bad.args[0], classes) from None
     return wide.type(loss) if losses is None else losses[()]
@@ -149,8 +136,7 @@ def as_target(t: Array, x: Array, rows: tuple[int, ...], wide: np.dtype[Any]) ->
         return np.ascontiguousarray(t, np.int64), True
     if kind == "f" and t.shape == x.shape:
         checks.probabilities(t)
-        known = t.dtype in COMPUTED_IN and t.dtype.isnative
-        return (t if known else raw(t) if is_bfloat16(t.dtype) else t.astype(wide)), False
+        return (t if t.dtype in COMPUTED_IN else raw(t) if is_bfloat16(t.dtype) else t.astype(wide)), False
     raise checks.target_shape(t, x, rows)
 
 
@@ -162,7 +148,7 @@ def sample(logits: Any, axis: int, temperature: float, rng: Any, return_log_prob
     axis = checks.axis(axis, x.ndim)
     rows = x.shape[:axis] + x.shape[axis + 1 :]
     checks.classes(x, x.shape[axis])
-    uniform = np.random.default_rng(rng).random(rows)
+    uniform = checks.generator(rng).random(rows)
     index = np.empty(rows, np.int64)
     log_prob = np.empty(rows, computed_in(x)) if return_log_prob else None
     bad = _cpu.sample(raw(x), axis, temperature, np.asarray(uniform), index, log_prob)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any, Literal, TypedDict
 
 from softxent import checks
@@ -55,6 +56,19 @@ class LossOptions:
                 raise ValueError(
                     f"normalizer replaces the divisor of reduction='mean', but reduction is {self.reduction!r}"
                 )
+
+    @cached_property
+    def numbers(self) -> tuple[int, float, float, float, float, int, float]:
+        """What the kernel is handed: ignore_index, ε, T, c (0: none), λ, the reduction, the normalizer (0: none)."""
+        return (
+            int(self.ignore_index),
+            float(self.label_smoothing),
+            float(self.temperature),
+            float(self.softcap or 0),
+            float(self.z_loss),
+            REDUCTIONS.index(self.reduction),
+            float(self.normalizer or 0),
+        )
 
     @classmethod
     def of(cls, options: Options) -> LossOptions:

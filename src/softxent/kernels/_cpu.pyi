@@ -13,6 +13,8 @@ def cross_entropy(
     by_index: bool,
     axis: int,
     class_weight: NDArray[Any] | None,
+    out: NDArray[Any] | None,
+    result: NDArray[Any] | None,
     ignore_index: int,
     label_smoothing: float,
     temperature: float,
@@ -20,8 +22,6 @@ def cross_entropy(
     z_loss: float,
     reduction: int,
     normalizer: float,
-    out: NDArray[Any] | None,
-    result: NDArray[Any] | None,
 ) -> float: ...
 def normalize(
     op: int, logits: NDArray[Any], axis: int, temperature: float, out: NDArray[Any] | None, result: NDArray[Any] | None

@@ -15,7 +15,7 @@ constexpr int MAX_DIMS = 64;  // as in NumPy
 struct Array {
     char* data = nullptr;
     DType dtype = DType::f32;
-    i64 class_stride = 0, stride[MAX_DIMS] = {};
+    i64 class_stride = 0, stride[MAX_DIMS];  // not initialised: 2 KiB that a small call would feel
 
     explicit operator bool() const { return data != nullptr; }
 };
@@ -43,21 +43,21 @@ using Sum = SumOf<double>;
 
 struct Job {
     Op op;
-    i64 classes, rows;
-    int dims;               // of the rows, at least 1; neighbouring dimensions are merged where all arrays allow it
+    i64 classes = 0, rows = 0;
+    int dims = 0;                      // of the rows, at least 1; neighbours are merged where all arrays allow it
     i64 shape[MAX_DIMS];
-    Array logits, out;      // out may be logits (in place), or nothing
-    Array probabilities;    // the target, if it is a distribution
-    const i64* target;      // the target, if it is a class index, one a row
-    const void* weight;     // class weights, float for all logits but float64's, or null
-    double weight_sum;      // Σ_j w_j
-    i64 ignore_index;
-    double label_smoothing, temperature, softcap, z_loss;  // softcap 0: none
-    double divisor;         // of the gradient: the mean's, or 1; infinite if nothing is counted
-    const double* uniform;  // sample: one u in [0, 1) a row
-    i64* index;             // sample: the class drawn for each row, −1 where the row has no probabilities
-    void* result;           // one number a row (loss, lse, log-probability), or null; double for float64, else float
-    Sum* total;             // Σ of the losses, one a task, added up by the caller in order; or null
+    Array logits, out;                 // out may be logits (in place), or nothing
+    Array probabilities;               // the target, if it is a distribution
+    const i64* target = nullptr;       // the target, if it is a class index, one a row
+    const void* weight = nullptr;      // class weights, float for all logits but float64's, or null
+    double weight_sum = 0;             // Σ_j w_j
+    i64 ignore_index = 0;
+    double label_smoothing = 0, temperature = 1, softcap = 0, z_loss = 0;  // softcap 0: none
+    double divisor = 1;                // of the gradient: the mean's, or 1; infinite if nothing is counted
+    const double* uniform = nullptr;   // sample: one u in [0, 1) a row
+    i64* index = nullptr;              // sample: the class drawn for each row, −1 where there is none to draw
+    void* result = nullptr;            // one number a row (loss, lse, log-probability); double for float64, else float
+    Sum* total = nullptr;              // Σ of the losses, one a task, added up by the caller in order
 };
 
 // Rows are shared out in tasks, whose number depends on the shape alone, so that sums do not depend on the threads.

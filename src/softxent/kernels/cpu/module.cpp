@@ -4,6 +4,7 @@
 
 #include <limits>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "kernel.hpp"
@@ -116,28 +117,35 @@ void share_out(i64 count, F f) {
     parallel_for(count, [](void* context, std::int64_t k) { (*static_cast<F*>(context))(k); }, &f);
 }
 
-// Σ of the counted rows' weights (1 without class weights); throws the first row whose target is no class
+// Σ of the weights (1 without class weights) of the counted rows begin … end
+template <class R>
+Sum count_targets(const Job& job, i64 begin, i64 end) {
+    Sum sum;
+    i64 counted = 0;
+    for (i64 i = begin; i < end; ++i) {
+        i64 y = job.target[i];
+        if (y == job.ignore_index) continue;
+        if (y < 0 || y >= job.classes) throw BadTarget{i};
+        ++counted;
+        if (job.weight) sum.add(double(static_cast<const R*>(job.weight)[y]));
+    }
+    if (!job.weight) sum.hi = double(counted);
+    return sum;
+}
+
 template <class R>
 double count_targets(const Job& job) {
     constexpr i64 CHUNK = 65536;
     const i64 chunks = (job.rows + CHUNK - 1) / CHUNK;
+    if (chunks <= 1) return count_targets<R>(job, 0, job.rows).value();
     std::vector<Sum> sums(chunks);
     std::vector<i64> bad(chunks, -1);
-    share_out(chunks, [&](i64 chunk) {
-        i64 begin = chunk * CHUNK, end = begin + CHUNK < job.rows ? begin + CHUNK : job.rows, counted = 0;
-        Sum sum;
-        for (i64 i = begin; i < end; ++i) {
-            i64 y = job.target[i];
-            if (y == job.ignore_index) continue;
-            if (y < 0 || y >= job.classes) {
-                bad[chunk] = i;
-                return;
-            }
-            ++counted;
-            if (job.weight) sum.add(double(static_cast<const R*>(job.weight)[y]));
+    share_out(chunks, [&](i64 k) {
+        try {
+            sums[k] = count_targets<R>(job, k * CHUNK, k + 1 < chunks ? (k + 1) * CHUNK : job.rows);
+        } catch (const BadTarget& target) {
+            bad[k] = target.row;
         }
-        if (!job.weight) sum.hi = double(counted);
-        sums[chunk] = sum;
     });
     Sum total;
     for (i64 k = 0; k < chunks; ++k) {
@@ -147,14 +155,32 @@ double count_targets(const Job& job) {
     return total.value();
 }
 
+// Runs the job without the GIL, unless giving it back would take longer; returns Σ of the losses
+double run(Job& job, bool sum_losses) {
+    const i64 tasks = kernel->tasks(job);
+    Sum one;
+    std::vector<Sum> many(tasks > 1 ? tasks : 0);
+    if (sum_losses) job.total = tasks > 1 ? many.data() : &one;
+    kernel->run(job);
+    for (const Sum& part : many) one.add(part);
+    return one.value();
+}
+
+struct WithoutGil {
+    std::optional<nb::gil_scoped_release> released;
+    explicit WithoutGil(const Job& job) {
+        if (job.rows * job.classes > 4096) released.emplace();
+    }
+};
+
 enum class Reduction : int { none, sum, mean };
 
 double cross_entropy(nb::handle logits, nb::handle target, bool by_index, int axis, nb::handle class_weight,
-                     i64 ignore_index, double label_smoothing, double temperature, double softcap, double z_loss,
-                     int reduction, double normalizer, nb::handle out, nb::handle result) {
+                     nb::handle out, nb::handle result, i64 ignore_index, double label_smoothing, double temperature,
+                     double softcap, double z_loss, int reduction, double normalizer) {
     Buffer x(logits, false), t(target, false);
     auto w = optional(class_weight, false), gradient = optional(out, true), losses = optional(result, true);
-    Job job{};
+    Job job;
     job.op = Op::cross_entropy;
     lay_out(job, axis, {{&job.logits, &x}, {&job.out, gradient.get()}, {&job.probabilities, by_index ? nullptr : &t}});
     job.target = by_index ? t.data<const i64>() : nullptr;
@@ -163,7 +189,7 @@ double cross_entropy(nb::handle logits, nb::handle target, bool by_index, int ax
     job.temperature = temperature, job.softcap = softcap, job.z_loss = z_loss;
     job.result = losses ? losses->data<void>() : nullptr;
 
-    nb::gil_scoped_release nogil;
+    WithoutGil nogil(job);
     const bool wide = job.logits.dtype == DType::f64;
     Sum weight_sum;
     for (i64 j = 0; w && j < job.classes; ++j)
@@ -174,41 +200,36 @@ double cross_entropy(nb::handle logits, nb::handle target, bool by_index, int ax
     if (by_index) counted = wide ? count_targets<double>(job) : count_targets<float>(job);
     double divisor = Reduction(reduction) != Reduction::mean ? 1 : normalizer > 0 ? normalizer : counted;
     job.divisor = divisor > 0 ? divisor : std::numeric_limits<double>::infinity();
-
-    std::vector<Sum> totals(kernel->tasks(job));
-    job.total = Reduction(reduction) == Reduction::none ? nullptr : totals.data();
-    kernel->run(job);
-    Sum total;
-    for (const Sum& part : totals) total.add(part);
-    return divisor > 0 ? total.value() / divisor : 0;
+    double total = run(job, Reduction(reduction) != Reduction::none);
+    return divisor > 0 ? total / divisor : 0;
 }
 
 // softmax, log_softmax → out, of logits' shape; logsumexp → result, one a row
 void normalize(int op, nb::handle logits, int axis, double temperature, nb::handle out, nb::handle result) {
     Buffer x(logits, false);
     auto to = optional(out, true), rows = optional(result, true);
-    Job job{};
+    Job job;
     job.op = Op(op);
     lay_out(job, axis, {{&job.logits, &x}, {&job.out, to.get()}});
     job.temperature = temperature;
     job.result = rows ? rows->data<void>() : nullptr;
-    nb::gil_scoped_release nogil;
-    kernel->run(job);
+    WithoutGil nogil(job);
+    run(job, false);
 }
 
 // Returns the first row that has no probabilities to draw from, or −1
 i64 sample(nb::handle logits, int axis, double temperature, nb::handle uniform, nb::handle index, nb::handle log_prob) {
     Buffer x(logits, false), u(uniform, false), drawn(index, true);
     auto logs = optional(log_prob, true);
-    Job job{};
+    Job job;
     job.op = Op::sample;
     lay_out(job, axis, {{&job.logits, &x}});
     job.temperature = temperature;
     job.uniform = u.data<const double>();
     job.index = drawn.data<i64>();
     job.result = logs ? logs->data<void>() : nullptr;
-    nb::gil_scoped_release nogil;
-    kernel->run(job);
+    WithoutGil nogil(job);
+    run(job, false);
     for (i64 i = 0; i < job.rows; ++i)
         if (job.index[i] < 0) return i;
     return -1;
@@ -231,9 +252,9 @@ NB_MODULE(_cpu, m) {
             }
         });
     m.def("cross_entropy", &cross_entropy, nb::arg("logits"), nb::arg("target"), nb::arg("by_index"), nb::arg("axis"),
-          nb::arg("class_weight").none(), nb::arg("ignore_index"), nb::arg("label_smoothing"), nb::arg("temperature"),
-          nb::arg("softcap"), nb::arg("z_loss"), nb::arg("reduction"), nb::arg("normalizer"), nb::arg("out").none(),
-          nb::arg("result").none());
+          nb::arg("class_weight").none(), nb::arg("out").none(), nb::arg("result").none(), nb::arg("ignore_index"),
+          nb::arg("label_smoothing"), nb::arg("temperature"), nb::arg("softcap"), nb::arg("z_loss"),
+          nb::arg("reduction"), nb::arg("normalizer"));
     m.def("normalize", &normalize, nb::arg("op"), nb::arg("logits"), nb::arg("axis"), nb::arg("temperature"),
           nb::arg("out").none(), nb::arg("result").none());
     m.def("sample", &sample, nb::arg("logits"), nb::arg("axis"), nb::arg("temperature"), nb::arg("uniform"),

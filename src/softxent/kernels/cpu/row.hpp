@@ -62,9 +62,7 @@ inline R largest(const R* z, int n) {
     for_vectors(z + j, n - j, none, [&](vec<R> v, int, int) { m[0] = v > m[0] ? v : m[0]; });
     m[0] = m[1] > m[0] ? m[1] : m[0], m[2] = m[3] > m[2] ? m[3] : m[2];
     m[0] = m[2] > m[0] ? m[2] : m[0];
-    R result = none;
-    for (int k = 0; k < lanes<R>; ++k) result = m[0][k] > result ? m[0][k] : result;
-    return result;
+    return reduce(m[0], [](auto a, auto b) { return a > b ? a : b; });
 }
 
 // A strip's sum in each lane: plain for float, which goes on in double after the strip; with its error for double

@@ -3,6 +3,7 @@
 #pragma once
 #include <bit>
 #include <cstring>
+#include <utility>
 
 #include "kernel.hpp"
 
@@ -100,14 +101,28 @@ inline f64v widen(const float* p) { return __builtin_convertvector(read<f32half>
 inline void narrow(double* p, f64v v) { write(p, v); }
 inline void narrow(float* p, f64v v) { write(p, __builtin_convertvector(v, f32half)); }
 
-template <class V>
-inline double sum_lanes(V v) {  // pairwise
+// f of all lanes, halves with halves
+template <class V, class F>
+inline auto reduce(V v, F f) {
     constexpr int n = sizeof(V) / sizeof(v[0]);
-    double part[n];
-    for (int k = 0; k < n; ++k) part[k] = v[k];
-    for (int m = n / 2; m > 0; m /= 2)
-        for (int k = 0; k < m; ++k) part[k] += part[k + m];
-    return part[0];
+    if constexpr (n == 2) {
+        return f(v[0], v[1]);
+    } else {
+        auto half = [&]<int... k>(auto from, std::integer_sequence<int, k...>) {
+            return __builtin_shufflevector(v, v, (k + decltype(from)::value)...);
+        };
+        constexpr auto lanes = std::make_integer_sequence<int, n / 2>();
+        return reduce(f(half(std::integral_constant<int, 0>(), lanes), half(std::integral_constant<int, n / 2>(), lanes)),
+                      f);
+    }
+}
+inline double sum_lanes(f64v v) {
+    return reduce(v, [](auto a, auto b) { return a + b; });
+}
+inline double sum_lanes(f32v v) {
+    float part[WIDTH / 4];
+    write(part, v);
+    return sum_lanes(widen(part) + widen(part + WIDTH / 8));
 }
 
 // 16-bit floats, by their bits -------------------------------------------------------------------------------------
