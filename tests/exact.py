@@ -1,0 +1,143 @@
+"""One row of the specification in real numbers: mpmath, with so many digits that nothing has to be written carefully.
+
+Independent of definition.py: 1 − p is a subtraction here, lse is log Σ exp. e^−745, the smallest double, beside 1 takes
+324 digits; the exponentials themselves have 60.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from operator import mul
+from typing import Any
+
+import mpmath
+import numpy as np
+from mpmath import mpf
+
+from benchmarks.ulp import Exact
+from tests.cases import FLOAT64, computed_in
+
+DIGITS, EXP_DIGITS = 400, 60
+INF, NAN = mpf("inf"), mpf("nan")
+
+
+@dataclass(frozen=True)
+class ExactRow:
+    """What softxent should return for a row, and how large the terms are that may cancel in it (0: none may)."""
+
+    softmax: Exact
+    log_softmax: Exact
+    lse: Exact
+    loss: Exact
+    grad: Exact
+    largest: float  # of z, beside lse
+    loss_terms: float
+    grad_terms: np.ndarray
+    loss_number: Any
+
+
+def exact_row(
+    logits: np.ndarray,
+    target: Any,
+    *,
+    class_weight: Any = None,
+    label_smoothing: float = 0.0,
+    temperature: float = 1.0,
+    softcap: float | None = None,
+    z_loss: float = 0.0,
+    normalizer: float = 1.0,
+    **_: Any,
+) -> ExactRow:
+    """A row of `logits`; `target` is a class or a row of probabilities. The gradient is that of loss / normalizer."""
+    with mpmath.workdps(DIGITS):
+        dtype, V = computed_in(logits.dtype), len(logits)
+        by_index = np.ndim(target) == 0
+        weight = np.ones(V) if class_weight is None else np.asarray(class_weight, dtype).astype(np.float64)
+        t_float = (np.arange(V) == target).astype(np.float64) if by_index else np.asarray(target, np.float64)
+        # classes that are alike are computed once, and counted
+        alike, index, count = np.unique(
+            np.stack([logits.astype(np.float64), weight, t_float], axis=-1),
+            axis=0,
+            return_inverse=True,
+            return_counts=True,
+        )
+        x, w, t = ([mpf(float(v)) for v in column] for column in alike.T)
+        n = [int(k) for k in count]
+        lse = _undefined(x)
+        if lse is not None:
+            return _all_nan(V, lse)
+
+        epsilon, lam, c, T = mpf(label_smoothing), mpf(z_loss), softcap and mpf(softcap), mpf(temperature)
+        z = [_scaled(v, c, T, dtype) for v in x]
+        a = [wj * ((1 - epsilon) * tj + epsilon / V) for wj, tj in zip(w, t, strict=True)]
+        total = mpmath.fsum(map(mul, n, a))
+
+        m = max(z)
+        e = [_exp(v - m) for v in z]
+        s = mpmath.fsum(map(mul, n, e))
+        p = [v / s for v in e]
+        lse = m + mpmath.log(s)
+        gap = [lse - v for v in z]
+        loss = mpmath.fsum(k * aj * g for k, aj, g in zip(n, a, gap, strict=True) if aj) + lam * lse**2
+        factor = [_slope(v, c, T) / normalizer for v in x]
+        grad = [((total + 2 * lam * lse) * pj - aj) * f for pj, aj, f in zip(p, a, factor, strict=True)]
+
+        # what may cancel: p − q of a soft target; with z-loss, lse itself and what it adds; never p − 1 of a hard one
+        size, soft = max(abs(m), abs(lse)), not by_index or label_smoothing > 0
+        one_minus = [1 - pj if by_index and tj else pj for pj, tj in zip(p, t, strict=True)]
+        terms = [
+            max(2 * lam * size * pj, max(total * pj, aj) if soft else total * qj if lam else 0) * f
+            for pj, qj, aj, f in zip(p, one_minus, a, factor, strict=True)
+        ]
+        return ExactRow(
+            softmax=_numbers(p, index),
+            log_softmax=_numbers([-g for g in gap], index),
+            lse=_numbers([lse]),
+            loss=_numbers([loss]),
+            grad=_numbers(grad, index),
+            largest=float(m),
+            loss_terms=float(2 * lam * abs(lse) * size),
+            grad_terms=np.array([float(v) for v in terms])[index],
+            loss_number=loss,
+        )
+
+
+def _undefined(x: list[Any]) -> Any:
+    """lse of a row that has no softmax, or None."""
+    if any(map(mpmath.isnan, x)):
+        return NAN
+    return INF if INF in x else -INF if all(v == -INF for v in x) else None
+
+
+def _all_nan(V: int, lse: Any) -> ExactRow:
+    nan, nans = Exact.of([np.nan]), Exact.of(np.full(V, np.nan))
+    return ExactRow(nans, nans, Exact.of([float(lse)]), nan, nans, 0.0, 0.0, np.zeros(V), NAN)
+
+
+def _scaled(x: Any, c: Any, T: Any, dtype: np.dtype[Any]) -> Any:
+    """c·tanh(x / c) / T, rounded to the dtype that is computed in: the bound is relative to that."""
+    if x == -INF or (c is None and T == 1):
+        return x
+    z = (x if c is None else c * mpmath.tanh(x / c)) / T
+    with mpmath.workprec(53 if dtype == FLOAT64 else 24):
+        return +z
+
+
+def _slope(x: Any, c: Any, T: Any) -> Any:
+    """∂z/∂x; 1 − tanh² = 1 / cosh². A mask has none."""
+    return mpf(0) if x == -INF else 1 / T if c is None else mpmath.sech(x / c) ** 2 / T
+
+
+def _exp(v: Any) -> Any:
+    if v < -100_000:  # less than any dtype holds, whatever it is multiplied by
+        return mpf(0)
+    with mpmath.workdps(EXP_DIGITS):
+        return mpmath.exp(v)
+
+
+def _numbers(values: list[Any], index: Any = slice(None)) -> Exact:
+    finite = np.array([bool(mpmath.isfinite(v)) for v in values])
+    with mpmath.workdps(EXP_DIGITS):
+        exact = Exact.of(np.array([+v if known else mpf(0) for v, known in zip(values, finite, strict=True)], object))
+    exact.high[~finite] = [float(v) for v, known in zip(values, finite, strict=True) if not known]
+    return Exact(*(part[index] for part in exact))
