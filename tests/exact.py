@@ -7,6 +7,7 @@ Independent of definition.py: 1 − p is a subtraction here, lse is log Σ exp. 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from operator import mul
 from typing import Any
 
@@ -18,15 +19,16 @@ from benchmarks.ulp import Exact
 from tests.cases import FLOAT64, computed_in
 
 DIGITS, EXP_DIGITS = 400, 60
+TINY = -100_000  # 2^TINY: less than any dtype holds, whatever it is multiplied by
 INF, NAN = mpf("inf"), mpf("nan")
 
 
-@dataclass(frozen=True)
+@dataclass
 class ExactRow:
     """What softxent should return for a row, and how large the terms are that may cancel in it (0: none may)."""
 
-    softmax: Exact
-    log_softmax: Exact
+    p: list[Any]
+    log_p: list[Any]
     lse: Exact
     loss: Exact
     grad: Exact
@@ -34,6 +36,15 @@ class ExactRow:
     loss_terms: float
     grad_terms: np.ndarray
     loss_number: Any
+    index: Any  # p and log_p are of the distinct classes only
+
+    @cached_property
+    def softmax(self) -> Exact:
+        return _numbers(self.p, self.index)
+
+    @cached_property
+    def log_softmax(self) -> Exact:
+        return _numbers(self.log_p, self.index)
 
 
 def exact_row(
@@ -90,8 +101,8 @@ def exact_row(
             for pj, qj, aj, f in zip(p, one_minus, a, factor, strict=True)
         ]
         return ExactRow(
-            softmax=_numbers(p, index),
-            log_softmax=_numbers([-g for g in gap], index),
+            p=p,
+            log_p=[-g for g in gap],
             lse=_numbers([lse]),
             loss=_numbers([loss]),
             grad=_numbers(grad, index),
@@ -99,6 +110,7 @@ def exact_row(
             loss_terms=float(2 * lam * abs(lse) * size),
             grad_terms=np.array([float(v) for v in terms])[index],
             loss_number=loss,
+            index=index,
         )
 
 
@@ -111,7 +123,7 @@ def _undefined(x: list[Any]) -> Any:
 
 def _all_nan(V: int, lse: Any) -> ExactRow:
     nan, nans = Exact.of([np.nan]), Exact.of(np.full(V, np.nan))
-    return ExactRow(nans, nans, Exact.of([float(lse)]), nan, nans, 0.0, 0.0, np.zeros(V), NAN)
+    return ExactRow([NAN], [NAN], Exact.of([float(lse)]), nan, nans, 0.0, 0.0, np.zeros(V), NAN, np.zeros(V, int))
 
 
 def _scaled(x: Any, c: Any, T: Any, dtype: np.dtype[Any]) -> Any:
@@ -129,15 +141,17 @@ def _slope(x: Any, c: Any, T: Any) -> Any:
 
 
 def _exp(v: Any) -> Any:
-    if v < -100_000:  # less than any dtype holds, whatever it is multiplied by
+    if v < TINY:
         return mpf(0)
     with mpmath.workdps(EXP_DIGITS):
         return mpmath.exp(v)
 
 
 def _numbers(values: list[Any], index: Any = slice(None)) -> Exact:
-    finite = np.array([bool(mpmath.isfinite(v)) for v in values])
+    known = np.array([bool(mpmath.isfinite(v)) for v in values])
     with mpmath.workdps(EXP_DIGITS):
-        exact = Exact.of(np.array([+v if known else mpf(0) for v, known in zip(values, finite, strict=True)], object))
-    exact.high[~finite] = [float(v) for v, known in zip(values, finite, strict=True) if not known]
+        exact = Exact.of(
+            np.array([+v if mpmath.isfinite(v) and mpmath.mag(v) > TINY else mpf(0) for v in values], object)
+        )
+    exact.high[~known] = [float(v) for v in values if not mpmath.isfinite(v)]
     return Exact(*(part[index] for part in exact))

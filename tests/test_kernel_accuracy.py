@@ -11,7 +11,7 @@ import pytest
 import softxent as sx
 from benchmarks.ulp import FORMATS, Exact, ulp_error
 from softxent.kernels import _cpu
-from tests.cases import CASES, FLOAT32, FLOAT64, PLAIN, SETTINGS, VARIED, computed_in, named, tolerance
+from tests.cases import CASES, FLOAT32, FLOAT64, PLAIN, SETTINGS, computed_in, named, tolerance
 from tests.exact import exact_row
 
 
@@ -136,7 +136,12 @@ def test_loss_and_gradient(case, dtype):
 @pytest.mark.parametrize("dtype", [FLOAT32, FLOAT64], ids=str)
 @pytest.mark.parametrize("by_index", [True, False], ids=["index", "probabilities"])
 @pytest.mark.parametrize("setting", SETTINGS, ids=str)
-@pytest.mark.parametrize("case", VARIED, ids=str)
+@pytest.mark.parametrize(
+    "case",
+    named("V=10 σ=20", "V=49 σ=1", "V=10 about -4096", "V=10 at ±1e38", "strips -560, -460", "tiny losses", "a tie")
+    + named("V=10, 50% not masked", "V=10, inf in a row"),
+    ids=str,
+)
 def test_options(case, setting, by_index, dtype):
     target, options = case.target() if by_index else case.probabilities(), setting.of(case.classes)
     if "normalizer" in options:

@@ -28,7 +28,8 @@ Array = NDArray[np.float64]
 def scaled(logits: ArrayLike, temperature: float = 1.0, softcap: float | None = None) -> Array:
     """z = c·tanh(x / c) / T."""
     x = np.asarray(logits, np.float64)
-    return (x if softcap is None else softcap * np.tanh(x / softcap)) / temperature
+    capped = x if softcap is None else np.where(np.isfinite(x), softcap * np.tanh(x / softcap), x)  # −inf stays a mask
+    return capped / temperature
 
 
 def scaled_slope(logits: ArrayLike, temperature: float = 1.0, softcap: float | None = None) -> Array:
@@ -43,7 +44,7 @@ def scaled_slope(logits: ArrayLike, temperature: float = 1.0, softcap: float | N
 def shifted(z: Array) -> tuple[Array, Array]:
     """m = max_j z_j and z − m, whose largest entry is 0: exp cannot overflow, and softmax does not change."""
     m = z.max(axis=-1, keepdims=True)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         return m, z - m
 
 
@@ -63,9 +64,9 @@ def log_normalizer(z: Array) -> tuple[Array, Array]:
 
 
 def logsumexp(logits: ArrayLike) -> Array:
-    """lse = m + log Σ_j exp(z_j − m)."""
+    """lse = m + log Σ_j exp(z_j − m); m itself of a row that is all −inf (log 0), or has +inf or NaN."""
     m, log_s = log_normalizer(scaled(logits))
-    return _nan_where_undefined(m + log_s, m)[..., 0]
+    return np.where(np.isfinite(m), m + log_s, m)[..., 0]
 
 
 def softmax(logits: ArrayLike, temperature: float = 1.0) -> Array:
@@ -150,7 +151,7 @@ def cross_entropy_and_grad(
         log_s = log_normalizer(z)[1]
         lse = m + log_s
         gap = log_s - d  # lse − z_j, a sum of two terms ≥ 0
-        losses = np.where(a > 0, a * gap, 0).sum(axis=-1, keepdims=True) + z_loss * lse**2  # 0·(−inf) counts as 0
+        losses = np.where(a > 0, a * gap, 0).sum(axis=-1, keepdims=True) + z_loss * lse * lse  # 0·(−inf) counts as 0
 
         # (A + 2λ·lse)·p_j − a_j; at the target as B·p_y − a_y·(1 − p_y), B = A − a_y + 2λ·lse: with no option p_y − 1
         p = e / e.sum(axis=-1, keepdims=True)
