@@ -44,29 +44,29 @@ struct Finished {
 template <class R, class D>
 inline Finished<D> finish(const Job& job, D max, D top, D rest, D log_s, D z_y, D e_y, D w_y, D gap, D weight) {
     const double divisor = gradient_divisor(job), each = smoothing(job);
-    SumOf<D> lse{max}, total;  // total: A + 2λ·lse
-    lse.add(log_s);
-    D loss = job.z_loss > 0 ? job.z_loss * (lse.hi * lse.hi) : D{}, lse_grad = 2 * job.z_loss * lse.hi;
-    total.add(lse_grad);
-    total.lo += (2 * job.z_loss * lse.hi - lse_grad) + 2 * job.z_loss * lse.lo;
-    if (job.probabilities) {
-        total.add(weight);
-        return {loss + gap + weight * log_s, quotient<R>(total, divisor, top, rest), D{}};
+    const D hard = w_y * (1 - job.label_smoothing);
+    D loss{}, lse_grad{};
+    SumOf<D> total{job.probabilities ? weight : hard};  // A + 2λ·lse
+    if (each > 0 && !job.probabilities) total.add(D{} + each * job.weight_sum);
+    if (job.z_loss > 0) {
+        SumOf<D> lse{max};
+        lse.add(log_s);
+        loss = job.z_loss * (lse.hi * lse.hi), lse_grad = 2 * job.z_loss * lse.hi;
+        total.add(lse_grad);
+        total.lo += (2 * job.z_loss * lse.hi - lse_grad) + 2 * job.z_loss * lse.lo;
     }
+    const D factor = quotient<R>(total, divisor, top, rest);
+    if (job.probabilities) return {loss + gap + weight * log_s, factor, D{}};
 
-    D hard = w_y * (1 - job.label_smoothing), a_y = hard + w_y * each;
     if (each > 0) loss += gap + each * job.weight_sum * log_s;
     loss += hard > 0 ? hard * ((max - z_y) + log_s) : D{};
 
     // A' p_y − a_y = B·p_y − a_y·(1 − p_y), where 1 − p_y comes from the other classes
-    D others = z_y >= max ? rest : (top + rest) - e_y;
-    D b = each * (job.weight_sum - w_y) + lse_grad;
-    D target_grad = quotient<R>(SumOf<D>{b * e_y - a_y * others}, divisor, top, rest);
+    const D others = z_y >= max ? rest : (top + rest) - e_y;
+    const D a_y = hard + w_y * each, b = each * (job.weight_sum - w_y) + lse_grad;
+    const D target_grad = quotient<R>(SumOf<D>{b * e_y - a_y * others}, divisor, top, rest);
     constexpr double lowest = -std::numeric_limits<double>::max();
-    target_grad = z_y < lowest ? rest - rest : target_grad;  // a mask: 0, or the row's NaN
-    total.add(hard);
-    total.add(D{} + each * job.weight_sum);
-    return {loss, quotient<R>(total, divisor, top, rest), target_grad};
+    return {loss, factor, z_y < lowest ? rest - rest : target_grad};  // a mask: 0, or the row's NaN
 }
 
 // z = c·tanh(x / c) / T, in place, and with a softcap ∂z/∂x

@@ -171,14 +171,15 @@ inline void convert_from(const Array& a, i64 offset, i64 stride, int n, R* to) {
     }
 }
 
+// … and back, times `scale`
 template <class R>
-inline void convert_to(const Array& a, i64 offset, i64 stride, int n, const R* from) {
+inline void convert_to(const Array& a, i64 offset, i64 stride, int n, const R* from, R scale = 1) {
     auto each = [&](auto* data, auto write_one) {
         data += offset;
         if (stride == 1)
-            for (int k = 0; k < n; ++k) data[k] = write_one(from[k]);
+            for (int k = 0; k < n; ++k) data[k] = write_one(from[k] * scale);
         else
-            for (int k = 0; k < n; ++k) data[k * stride] = write_one(from[k]);
+            for (int k = 0; k < n; ++k) data[k * stride] = write_one(from[k] * scale);
     };
     switch (a.dtype) {
         case DType::f32: return each(reinterpret_cast<float*>(a.data), [](R x) { return static_cast<float>(x); });
