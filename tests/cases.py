@@ -44,9 +44,11 @@ def definition_error(dtype: np.dtype[Any], classes: int) -> float:
     return tolerance(dtype, classes) * float(ml_dtypes.finfo(dtype).eps) + 2.0**-53 * (2 * 745 + classes)
 
 
-def assert_close(got: Array, expected: Array, tolerance: float, terms: Array | float = 0) -> None:
+def assert_close(
+    got: Array, expected: Array, tolerance: float, terms: Array | float = 0, subnormals: float = 4
+) -> None:
     """|got − expected| ≤ tolerance · the size of the terms that it was made of, down to the subnormals; inf as inf."""
-    floor = (4 + np.size(got)) * float(ml_dtypes.finfo(np.asarray(got).dtype).smallest_subnormal)
+    floor = subnormals * float(ml_dtypes.finfo(np.asarray(got).dtype).smallest_subnormal)
     got, expected = np.asarray(got, np.float64), np.asarray(expected)
     with np.errstate(over="ignore", invalid="ignore"):
         bound = np.maximum(tolerance * np.maximum(np.abs(expected), terms), floor)
