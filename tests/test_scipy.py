@@ -204,9 +204,10 @@ def test_logsumexp_of_log_probabilities() -> None:
     "row", [[INF, 0.0], [INF, -INF, 0.0], [INF, INF], [-INF, -INF], [NAN, 0.0], [NAN, -INF], [INF]]
 )
 @pytest.mark.parametrize("times", [1, 100])  # few classes and many
-def test_a_row_that_is_undefined_is_nan_in_that_row_alone(row: list[float], times: int) -> None:
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_row_that_is_undefined_is_nan_in_that_row_alone(row: list[float], times: int, dtype: Any) -> None:
     # SciPy agrees, but for log_softmax beside +inf: there it has −inf, where ours is NaN as softmax is
-    logits = np.zeros((3, len(row) * times))
+    logits = np.zeros((3, len(row) * times), dtype)
     logits[1] = row * times
     for function in (sx.softmax, sx.log_softmax):
         result = function(logits)
