@@ -22,6 +22,7 @@ Array = NDArray[Any]
 FLOAT32, FLOAT64, FLOAT16 = np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.float16)
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 DTYPES = (FLOAT32, FLOAT64, FLOAT16, BFLOAT16)
+WIDE = (FLOAT32, FLOAT64)  # where 16-bit logits, which differ at the ends only, would prove nothing new
 INF, NAN = np.inf, np.nan
 
 
@@ -49,10 +50,13 @@ def assert_close(
 ) -> None:
     """|got − expected| ≤ tolerance · the size of the terms that it was made of, down to the subnormals; inf as inf."""
     floor = subnormals * float(ml_dtypes.finfo(np.asarray(got).dtype).smallest_subnormal)
-    got, expected = np.asarray(got, np.float64), np.asarray(expected)
     with np.errstate(over="ignore", invalid="ignore"):
+        rounded = np.asarray(expected).astype(np.asarray(got).dtype)  # inf beyond its range
+        got, expected = np.asarray(got, np.float64), np.asarray(expected)
         bound = np.maximum(tolerance * np.maximum(np.abs(expected), terms), floor)
-        right = (np.abs(got - expected) <= bound) | (got == expected) | np.isnan(got) & np.isnan(expected)
+        right = (
+            (np.abs(got - expected) <= bound) | (got == rounded.astype(np.float64)) | np.isnan(got) & np.isnan(expected)
+        )
     wrong = np.argwhere(~right)
     assert not len(wrong), f"{len(wrong)} wrong, first {wrong[0]}: {got[~right][0]!r}, expected {expected[~right][0]!r}"
 
@@ -153,7 +157,7 @@ FEW, STRIP, SEGMENT = 48, 256, 32768  # FEW_CLASSES in tile.hpp; STRIP and SEGME
 CASES = [
     *(Case(f"V={v} σ={s}", gaussian(v, s)) for s in (1, 5, 20, 100) for v in (2, 3, 10)),
     *(Case(f"V={v} σ={s}", gaussian(v, s)) for v, s in ((FEW - 1, 100), (FEW, 5), (FEW + 1, 1), (FEW + 1, 20))),
-    *(Case(f"V=1000 σ={s}", gaussian(1000, s, 2), (FLOAT32, FLOAT64)) for s in (1, 20, 100)),
+    *(Case(f"V=1000 σ={s}", gaussian(1000, s, 2), WIDE) for s in (1, 20, 100)),
     Case("V=1000 σ=5", gaussian(1000, 5, 2)),
     *(
         Case(f"V={v} σ={s}", few_values(v, s, 4, 80))
@@ -161,7 +165,7 @@ CASES = [
     ),
     Case("one class", gaussian(1, 20)),
     # z − m is exact from EXACT on: 512 in float32, 4096 in float64
-    *(Case(f"V=300 about {m}", m + few_values(300, 20, 4, 80)) for m in (500, -500, 4100, -6e4)),
+    *(Case(f"V=300 about {m}", m + few_values(300, 20, 4, 80), WIDE) for m in (500, -500, 4100, -6e4)),
     *(Case(f"V=10 about {m}", gaussian(10, 5, about=m)) for m in (88, -88, 512, -4096, 3e4)),
     *(Case(f"V={v} within ±1e4", uniform(v, 1e4)) for v in (3, 10, 300)),
     *(Case(f"V={v} at ±1e4", signs(v, 1e4)) for v in (2, 10, 300)),
@@ -172,22 +176,25 @@ CASES = [
     *(Case(f"V={v} within ±1e308", uniform(v, 1e308), (FLOAT64,)) for v in (3, 300)),
     Case("subnormal logits", rows_of([1e-40, -1e-45, 0], [1e-310, 5e-324, -2e-308])),
     # the running maximum of a row rises or falls by more than HEADROOM, 27 and 200, with each strip
-    *(Case(f"ascending by {s}", rising(s)) for s in (20, 40, 150, 300)),
-    *(Case(f"descending by {s}", -rising(s)) for s in (40, 300)),
-    *(Case(f"strips {a}, {b}, {a}", strips(a, b, a)) for a, b in ((0, 26), (0, 28), (0, 40), (0, 90), (0, 101))),
-    *(Case(f"strips {a}, {b}, {a}", strips(a, b, a)) for a, b in ((0, 130), (0, 199), (0, 201), (0, 400), (0, 700))),
-    *(Case(f"strips {a}, {b}, {a}", strips(a, b, a)) for a, b in ((0, 740), (90, 0), (700, 0), (-50, -95))),
+    *(Case(f"ascending by {s}", rising(s), WIDE) for s in (20, 40, 150, 300)),
+    *(Case(f"descending by {s}", -rising(s), WIDE) for s in (40, 300)),
+    *(Case(f"strips {a}, {b}, {a}", strips(a, b, a), WIDE) for a, b in ((0, 26), (0, 28), (0, 40), (0, 90), (0, 101))),
+    *(
+        Case(f"strips {a}, {b}, {a}", strips(a, b, a), WIDE)
+        for a, b in ((0, 130), (0, 199), (0, 201), (0, 400), (0, 700))
+    ),
+    *(Case(f"strips {a}, {b}, {a}", strips(a, b, a), WIDE) for a, b in ((0, 740), (90, 0), (700, 0), (-50, -95))),
     # from one kind of range to the other: conversion() is no power of two
-    Case("strips 460, 560, 490", strips(460, 560, 490)),
-    Case("strips -560, -460", strips(-560, -460, rows=2)),
-    Case("strips 3950, 4150, 4420", strips(3950, 4150, 4420)),
-    Case("strips 3800, 4500", strips(3800, 4500)),
-    Case("strips 0, 1e4, 2e4", strips(0, 1e4, 2e4)),
-    *(Case(f"V={v} σ=5", few_values(v, 5), (FLOAT32, FLOAT64)) for v in (SEGMENT - 1, SEGMENT, SEGMENT + 1)),
+    Case("strips 460, 560, 490", strips(460, 560, 490), WIDE),
+    Case("strips -560, -460", strips(-560, -460, rows=2), WIDE),
+    Case("strips 3950, 4150, 4420", strips(3950, 4150, 4420), WIDE),
+    Case("strips 3800, 4500", strips(3800, 4500), WIDE),
+    Case("strips 0, 1e4, 2e4", strips(0, 1e4, 2e4), WIDE),
+    *(Case(f"V={v} σ=5", few_values(v, 5), WIDE) for v in (SEGMENT - 1, SEGMENT, SEGMENT + 1)),
     Case("V=70000 σ=1", few_values(70000, 1), (FLOAT32, FLOAT64, FLOAT16)),
     Case("V=70000 σ=100", few_values(70000, 100), (FLOAT32, FLOAT64, BFLOAT16)),
-    Case("segments 0, 80, 40", few_values(70000, 5) + np.repeat([0, 80, 40], SEGMENT)[:70000], (FLOAT32, FLOAT64)),
-    Case("segments 600, 480, 0", few_values(70000, 5) + np.repeat([600, 480, 0], SEGMENT)[:70000], (FLOAT32, FLOAT64)),
+    Case("segments 0, 80, 40", few_values(70000, 5) + np.repeat([0, 80, 40], SEGMENT)[:70000], WIDE),
+    Case("segments 600, 480, 0", few_values(70000, 5) + np.repeat([600, 480, 0], SEGMENT)[:70000], WIDE),
     # the others beside the target, far below an ULP of 1
     Case("tiny losses", rows_of([0, 20], [0, 60], [0, -90], [0, -100], [0, -103.5])),
     Case("tiny losses, float64", rows_of([0, 300], [0, -700], [0, -720], [0, 744.5]), (FLOAT64,)),
@@ -268,21 +275,16 @@ def named(*names: str) -> list[Case]:
 VARIED = named(
     "one class",
     "V=10 σ=20",
-    "V=48 σ=5",
     "V=49 σ=1",
-    "V=257 σ=20",
     "V=10 about -4096",
-    "V=300 about 500",
     "V=300 at ±1e4",
     "V=10 at ±1e38",
     "strips -560, -460",
     "strips 0, 90, 0",
     "strips 0, 400, 0",
     "tiny losses",
-    "tiny loss of 300",
     "a tie",
     "V=10, 50% not masked",
-    "V=600, 1% not masked",
     "first strip masked",
     "V=10, a row all masked",
     "V=600, nan at 299",

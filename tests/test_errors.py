@@ -30,7 +30,7 @@ TARGETS = [
     (T.astype(np.uint8) + np.uint8(2), ValueError, "target[2] is 4, but logits has 4 classes (0 … 3)"),
     (np.array([0, 2**64 - 1, 1], np.uint64), ValueError, f"target[1] is {2**64 - 1}, but logits has 4 classes (0 … 3)"),
     (
-        np.array([0, 2**64 - 100, 1], np.uint64),
+        np.array([0, 2**64 - 100, 1], np.uint64),  # not −100
         ValueError,
         f"target[1] is {2**64 - 100}, but logits has 4 classes (0 … 3)",
     ),
@@ -47,7 +47,7 @@ TARGETS = [
         "target is int64, but must be integers (class indices) or, in logits' shape, probabilities",
     ),
     (
-        P + 0j,
+        P.astype(complex),
         TypeError,
         "target is complex128, but must be integers (class indices) or, in logits' shape, probabilities",
     ),
@@ -67,9 +67,9 @@ TARGETS = [
         "target has shape (), but logits has shape (3, 4): class indices must have shape (3,), probabilities (3, 4)",
     ),
     (
-        P[:, :3],
+        P[:2],
         ValueError,
-        "target has shape (3, 3), but logits has shape (3, 4): class indices must have shape (3,), probabilities (3, 4)",
+        "target has shape (2, 4), but logits has shape (3, 4): class indices must have shape (3,), probabilities (3, 4)",
     ),
     (with_one(P, (1, 2), -0.5), ValueError, "target[1, 2] is -0.5, but probabilities must be finite and at least 0"),
     (with_one(P, (2, 0), NAN), ValueError, "target[2, 0] is nan, but probabilities must be finite and at least 0"),
@@ -82,6 +82,7 @@ OPTIONS = [
     ({"class_weight": [1, 1, 1, -2]}, ValueError, "class_weight[3] is -2.0, but must be a finite number at least 0"),
     ({"class_weight": [1, 1]}, ValueError, "class_weight has shape (2,), but logits has 4 classes: expected (4,)"),
     ({"class_weight": 2.0}, ValueError, "class_weight has shape (), but logits has 4 classes: expected (4,)"),
+    ({"class_weight": list("abcd")}, TypeError, "class_weight is <U1, but must be numbers"),
     ({"label_smoothing": -0.1}, ValueError, "label_smoothing is -0.1, but must be a finite number between 0 and 1"),
     ({"label_smoothing": 1.1}, ValueError, "label_smoothing is 1.1, but must be a finite number between 0 and 1"),
     ({"label_smoothing": NAN}, ValueError, "label_smoothing is nan, but must be a finite number between 0 and 1"),

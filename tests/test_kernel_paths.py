@@ -1,7 +1,5 @@
 """Whatever way rows take through the adapter and the kernel, they come out the same, and as definition.py has them."""
 
-import os
-
 import numpy as np
 import pytest
 
@@ -14,6 +12,7 @@ from tests.cases import (
     FLOAT64,
     INF,
     NAN,
+    PLAIN,
     SETTINGS,
     SHAPES,
     VARIED,
@@ -59,9 +58,10 @@ def assert_as_defined(losses, grad, logits, target, **options):
     x, wide = logits.astype(np.float64), computed_in(dtype)
     if "class_weight" in options:
         options = {**options, "class_weight": options["class_weight"].astype(wide)}
-    expected_grad = definition.cross_entropy_and_grad(x, target, **options, round_z_to=wide)[1]
-    each = {name: value for name, value in options.items() if name not in ("normalizer", "reduction")}
-    expected = definition.cross_entropy_and_grad(x, target, **each, reduction="none", round_z_to=wide)[0]
+    divisor = options.get("normalizer", 1)
+    options = {name: value for name, value in options.items() if name not in ("normalizer", "reduction")}
+    expected, expected_grad = definition.cross_entropy_and_grad(x, target, **options, reduction="none", round_z_to=wide)
+    expected_grad = expected_grad / divisor
 
     T, c, lam = options.get("temperature", 1), options.get("softcap"), options.get("z_loss", 0)
     z = definition.scaled(x, T, c).astype(wide).astype(np.float64)
@@ -75,8 +75,7 @@ def assert_as_defined(losses, grad, logits, target, **options):
         terms = np.maximum(terms, (weight + 2 * lam * size) * np.where(np.isneginf(z), 0, p))
         at_target = p * a  # p − 1 of a hard target does not cancel
         terms = np.maximum(terms, at_target)
-    count = options.get("normalizer") or (np.size(expected) if options.get("reduction", "mean") == "mean" else 1)
-    terms = terms * np.nan_to_num(definition.scaled_slope(x, T, c)) / count
+    terms = terms * np.nan_to_num(definition.scaled_slope(x, T, c)) / divisor
 
     # z is rounded twice in float64, by different ways
     reach = np.abs(z[np.isfinite(z)]).max(initial=0) * 2.0**-51 if (T, c, wide) != (1, None, FLOAT64) else 0
@@ -89,31 +88,32 @@ def assert_as_defined(losses, grad, logits, target, **options):
 # As definition.py has it ------------------------------------------------------------------------------------------
 
 
-@every_dtype
+@pytest.mark.parametrize(
+    ("case", "setting", "dtype"),
+    [
+        pytest.param(case, setting, dtype, id=f"{case}, {setting}, {dtype}")
+        for case in VARIED
+        for setting in SETTINGS
+        for dtype in (
+            DTYPES if setting in (PLAIN, SETTINGS[-1]) else (FLOAT32, FLOAT64)
+        )  # 16 bits differ at the ends only
+        if dtype in case.dtypes
+    ],
+)
 @by_index_or_not
-@every_setting
-@pytest.mark.parametrize("across", [False, True], ids=["along", "across"])
-@pytest.mark.parametrize("case", VARIED, ids=str)
-def test_options(case, across, setting, by_index, dtype):
-    if dtype not in case.dtypes:
-        pytest.skip("beyond the range of the dtype")
-    again = np.arange(37) % len(case.logits) if across else np.arange(len(case.logits))
-    logits, target = case.logits_as(dtype)[again], (case.target() if by_index else case.probabilities())[again]
-    options = {"reduction": "sum", **setting.of(case.classes)}
-    if "normalizer" in options:
-        options["reduction"] = "mean"
-    axis = -1
-    if across:  # classes first
-        x, t, axis = np.ascontiguousarray(logits.T), target if by_index else np.ascontiguousarray(target.T), 0
-        loss, grad = sx.cross_entropy_and_grad(x, t, axis=axis, **options)
-        grad = grad.T
-    else:
-        x, t = logits, target
-        loss, grad = sx.cross_entropy_and_grad(x, t, **options)
+def test_options(case, setting, dtype, by_index):
+    """One row after the other, and many at once with the classes first."""
+    options = {"reduction": "mean" if "normalizer" in setting.options else "sum", **setting.of(case.classes)}
     each = {name: value for name, value in options.items() if name != "normalizer"} | {"reduction": "none"}
-    losses = sx.cross_entropy(x, t, axis=axis, **each)
-    assert_as_defined(losses, grad, logits, target, **options)
-    same(sx.cross_entropy(x, t, axis=axis, **options), loss)
+    x, t = case.logits_as(dtype), case.target() if by_index else case.probabilities()
+    for axis, rows in ((1, len(x)), (0, 37)):
+        x, t = np.resize(x, (rows, case.classes)), np.resize(t, (rows, *t.shape[1:]))
+        logits, target = (
+            np.ascontiguousarray(np.moveaxis(part, -1, axis) if part.ndim == 2 else part) for part in (x, t)
+        )
+        _, grad = sx.cross_entropy_and_grad(logits, target, axis=axis, **options)
+        losses = sx.cross_entropy(logits, target, axis=axis, **each)
+        assert_as_defined(losses, np.moveaxis(grad, axis, -1), x, t, **options)
 
 
 # The same bits by every way ---------------------------------------------------------------------------------------
@@ -141,7 +141,7 @@ def test_in_place_and_out_of_place_and_loss_alone(case, setting, by_index, dtype
 
 @pytest.mark.parametrize("threads", [2, 3, 8])
 @by_index_or_not
-@every_setting
+@pytest.mark.parametrize("setting", [SETTINGS[0], SETTINGS[1], SETTINGS[-1]], ids=str)
 @pytest.mark.parametrize(
     ("shape", "axis"), [((1, 150_001), 1), ((900, 70), 1), ((7001, 10), 1), ((90, 700), 0)], ids=str
 )
@@ -197,31 +197,43 @@ def unaligned(x):
     return view
 
 
-@pytest.mark.parametrize("out_layout", [None, *LAYOUTS])
+every_strided_shape = pytest.mark.parametrize(
+    ("shape", "axis"), [((5, 10), 1), ((70, 10), 1), ((9, 300), 1), ((4, 21, 3, 5), 1), ((60, 4, 7), 0)], ids=str
+)
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 @every_dtype
-@pytest.mark.parametrize(
-    ("shape", "axis"), [((5, 10), 1), ((70, 10), 1), ((9, 300), 1), ((4, 21, 3, 5), 1), ((60, 4, 7), 0)]
-)
+@every_strided_shape
 @by_index_or_not
-def test_any_strides(shape, axis, dtype, layout, out_layout, by_index):
+def test_any_strides(shape, axis, dtype, layout, by_index):
     x, t = drawn(shape, axis, dtype, by_index)
     laid_out = LAYOUTS[layout](x)
+    in_place = LAYOUTS[layout](x)
     laid_out.flags.writeable = False
-    out = None if out_layout is None else LAYOUTS[out_layout](np.zeros_like(x))
-    if not by_index:
-        t = LAYOUTS[layout](t)
-    loss, grad = sx.cross_entropy_and_grad(laid_out, t, axis=axis, reduction="none", out=out)
-    assert out is None or grad is out
-    last, t_last = np.moveaxis(x, axis, -1), t if by_index else np.moveaxis(t, axis, -1)
-    assert_as_defined(loss, np.moveaxis(grad, axis, -1), last, t_last, reduction="none")
+    strided = t if by_index else LAYOUTS[layout](t)
+    loss, grad = sx.cross_entropy_and_grad(laid_out, strided, axis=axis, reduction="none")
+    last = [np.moveaxis(part, axis, -1) for part in (grad, x, t) if part.ndim == x.ndim]
+    assert_as_defined(loss, *last[:2], last[2] if len(last) > 2 else t, reduction="none")
     same(laid_out, x)
-    if out is None:
-        in_place = LAYOUTS[layout](x).copy("K")
-        same(sx.cross_entropy_and_grad(in_place, t, axis=axis, reduction="none", out=in_place)[0], loss)
-        same(in_place, grad)
-        expected = definition.softmax(last.astype(np.float64))
-        assert_close(np.moveaxis(sx.softmax(laid_out, axis), axis, -1), expected, definition_error(dtype, shape[axis]))
+    same(sx.cross_entropy_and_grad(in_place, strided, axis=axis, reduction="none", out=in_place)[0], loss)
+    same(in_place, grad)
+    expected = definition.softmax(last[1].astype(np.float64))
+    assert_close(np.moveaxis(sx.softmax(laid_out, axis), axis, -1), expected, definition_error(dtype, shape[axis]))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@every_dtype
+@every_strided_shape
+@by_index_or_not
+def test_any_strides_of_out(shape, axis, dtype, layout, by_index):
+    x, t = drawn(shape, axis, dtype, by_index)
+    loss, grad = sx.cross_entropy_and_grad(x, t, axis=axis)
+    out = LAYOUTS[layout](np.zeros_like(x))
+    got = sx.cross_entropy_and_grad(x, t, axis=axis, out=out)
+    assert got[1] is out
+    same(got[0], loss)
+    same(out, grad)
 
 
 def test_what_lies_outside_a_strided_out_stays():
@@ -331,7 +343,7 @@ def test_reductions(rows, classes, weighted, by_index, dtype):
 @every_dtype
 @every_setting
 @pytest.mark.parametrize(("rows", "classes"), [(6, 10), (70, 10), (6, 300)])
-@pytest.mark.parametrize("ignore_index", [-100, 3, 2**40])
+@pytest.mark.parametrize("ignore_index", [-100, 3])
 def test_ignored_rows_are_exactly_0_and_not_counted(rows, classes, setting, dtype, ignore_index):
     x, t = (part.copy() for part in drawn((rows, classes), 1, dtype))
     t[t == 3] = 4
@@ -373,7 +385,7 @@ def test_ignore_index_has_no_meaning_for_probabilities():
 def test_a_bad_row_is_bad_alone():
     x, t = (part.copy() for part in drawn((70, 10), 1))
     right = sx.cross_entropy_and_grad(x, t, reduction="none")
-    x[[5, 20, 33]] = NAN, INF, -INF
+    x[[5, 20]], x[33] = [[NAN], [INF]], -INF
     bad = np.isin(np.arange(70), [5, 20, 33])
     for got, expected in zip(sx.cross_entropy_and_grad(x, t, reduction="none"), right, strict=True):
         assert np.isnan(got[bad]).all()
@@ -404,8 +416,6 @@ def test_inputs_are_never_written_to(shape, axis, setting, by_index, dtype):
 
 # More than 2³¹ elements ---------------------------------------------------------------------------------------------
 
-MEMORY = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-
 
 def repeated(rows, classes, dtype):
     """One number in memory, seen rows × classes times."""
@@ -413,9 +423,6 @@ def repeated(rows, classes, dtype):
 
 
 def test_more_than_2_31_elements():
-    logits = repeated(3, 2**30, np.float16)
-    losses = sx.cross_entropy(logits[:, : 2**24], [0, 2**24 - 1, 5], reduction="none")
-    assert_close(losses, np.full(3, 24 * np.log(2)), 2e-7)
-    many = repeated(2**24, 130, np.float32)
+    many = repeated(2**23, 257, np.float32)
     assert many.size > 2**31
-    assert_close(sx.cross_entropy(many, np.zeros(2**24, np.int64)), np.log(130), 2e-7)
+    assert_close(sx.cross_entropy(many, np.zeros(2**23, np.int64)), np.log(257), 2e-7)
