@@ -67,9 +67,9 @@ TARGETS = [
         "target has shape (), but logits has shape (3, 4): class indices must have shape (3,), probabilities (3, 4)",
     ),
     (
-        P[:2],
+        P[0],
         ValueError,
-        "target has shape (2, 4), but logits has shape (3, 4): class indices must have shape (3,), probabilities (3, 4)",
+        "target has shape (4,), but logits has shape (3, 4): class indices must have shape (3,), probabilities (3, 4)",
     ),
     (with_one(P, (1, 2), -0.5), ValueError, "target[1, 2] is -0.5, but probabilities must be finite and at least 0"),
     (with_one(P, (2, 0), NAN), ValueError, "target[2, 0] is nan, but probabilities must be finite and at least 0"),

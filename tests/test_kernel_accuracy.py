@@ -140,7 +140,7 @@ def test_loss_and_gradient(case, dtype):
     named("V=10 σ=20", "V=49 σ=1", "V=10 about -4096", "strips -560, -460", "tiny losses", "V=10, 50% not masked"),
     ids=str,
 )
-def test_options(case, setting, by_index, dtype=FLOAT64):
+def test_options(case, setting, by_index):
     """In float64; for the others definition.py is exact enough: test_kernel_paths.py."""
     target, options = case.target() if by_index else case.probabilities(), setting.of(case.classes)
     if "normalizer" in options:
@@ -148,8 +148,8 @@ def test_options(case, setting, by_index, dtype=FLOAT64):
     else:
         options = {**options, "reduction": "none"}
     for way, rows in ways():
-        losses, grad = rows(one_loss_each, case.logits_as(dtype), target, **options)
-        for loss, got, exact in zip(losses, grad, exact_rows(case, dtype, setting, by_index), strict=True):
+        losses, grad = rows(one_loss_each, case.logits_as(FLOAT64), target, **options)
+        for loss, got, exact in zip(losses, grad, exact_rows(case, FLOAT64, setting, by_index), strict=True):
             assert_within_bound(loss[None], exact.loss, exact.loss_terms, way=f"{way}, loss")
             assert_within_bound(got, exact.grad, exact.grad_terms, way=f"{way}, gradient")
 
