@@ -66,13 +66,12 @@ def exact_row(
         weight = np.ones(V) if class_weight is None else np.asarray(class_weight, dtype).astype(np.float64)
         t_float = (np.arange(V) == target).astype(np.float64) if by_index else np.asarray(target, np.float64)
         # classes that are alike are computed once, and counted
-        alike, index, count = np.unique(
-            np.stack([logits.astype(np.float64), weight, t_float], axis=-1),
-            axis=0,
-            return_inverse=True,
-            return_counts=True,
-        )
-        x, w, t = ([mpf(float(v)) for v in column] for column in alike.T)
+        columns = logits.astype(np.float64), weight, t_float
+        code = np.zeros(V, np.int64)
+        for column in columns:
+            code = code * V + np.unique(column, return_inverse=True)[1]
+        _, first, index, count = np.unique(code, return_index=True, return_inverse=True, return_counts=True)
+        x, w, t = ([mpf(float(v)) for v in column[first]] for column in columns)
         n = [int(k) for k in count]
         lse = _undefined(x)
         if lse is not None:
