@@ -1,16 +1,18 @@
 """The cases that every test and benchmark draws on: logits, targets, options, and how far a result may be off.
 
 Logits are float64 matrices, rows × classes, to be rounded to a dtype with `Case.logits_as`. Each names the branch of
-the kernel that it is there for; sizes sit on both sides of the kernel's constants:
+the kernel that it is there for; sizes sit on both sides of the kernel's constants, whatever these are:
 
-    48 classes     the most that are computed across rows, wherever the class axis lies
-    256 classes    a strip of a row, whose largest logit may need a new range
-    32768 classes  a segment of a row, which another thread may take
+    FEW_CLASSES  the most that are computed across rows, wherever the class axis lies
+    STRIP        of a row, whose largest logit may need a new range
+    SEGMENT      of a row, which another thread may take
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import ml_dtypes
@@ -24,6 +26,17 @@ BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 DTYPES = (FLOAT32, FLOAT64, FLOAT16, BFLOAT16)
 WIDE = (FLOAT32, FLOAT64)  # where 16-bit logits, which differ at the ends only, would prove nothing new
 INF, NAN = np.inf, np.nan
+
+
+def constant(file: str, name: str) -> int:
+    """A constant of the kernel's source."""
+    source = Path(__file__).parents[1] / "src/softxent/kernels/cpu" / file
+    found = re.search(rf"\b{name} = (\d+)", source.read_text("utf-8"))
+    assert found, f"{file} has no constant {name}"
+    return int(found[1])
+
+
+FEW, STRIP, SEGMENT = constant("tile.hpp", "FEW_CLASSES"), constant("row.hpp", "STRIP"), constant("row.hpp", "SEGMENT")
 
 
 def computed_in(dtype: np.dtype[Any]) -> np.dtype[Any]:
@@ -127,15 +140,15 @@ def few_values(classes: int, sigma: float, rows: int = 1, count: int = 300) -> A
     return sigma * rng.standard_normal(count)[rng.integers(count, size=(rows, classes))]
 
 
-def strips(*levels: float, width: int = 256, rows: int = 4) -> Array:
+def strips(*levels: float, width: int = STRIP, rows: int = 4) -> Array:
     """One strip about each level; the last one is a part."""
     noise = few_values(width * len(levels) - width // 3, 1, rows, count=40)
     return noise + np.repeat(levels, width)[: noise.shape[1]]
 
 
-def rising(by: float, classes: int = 1400) -> Array:
+def rising(by: float, classes: int = 5 * STRIP + STRIP // 2) -> Array:
     """Each strip's largest is `by` above the one before it."""
-    return np.floor(np.arange(classes) / 8)[None] * 8 / 256 * by + few_values(8, 1, 3)[:, [0]]
+    return np.floor(np.arange(classes) * 32 / STRIP)[None] / 32 * by + few_values(8, 1, 3)[:, [0]]
 
 
 def with_one(value: float, classes: int, at: int) -> Array:
@@ -152,16 +165,14 @@ def not_float16() -> tuple[np.dtype[Any], ...]:
     return (FLOAT32, FLOAT64, BFLOAT16)
 
 
-FEW, STRIP, SEGMENT = 48, 256, 32768  # FEW_CLASSES in tile.hpp; STRIP and SEGMENT in row.hpp
-
 CASES = [
     *(Case(f"V={v} σ={s}", gaussian(v, s)) for s in (1, 5, 20, 100) for v in (2, 3, 10)),
     *(Case(f"V={v} σ={s}", gaussian(v, s)) for v, s in ((FEW - 1, 100), (FEW, 5), (FEW + 1, 1), (FEW + 1, 20))),
-    *(Case(f"V=1000 σ={s}", gaussian(1000, s, 2), WIDE) for s in (1, 20, 100)),
+    *(Case(f"V=1000 σ={s}", few_values(1000, s, 2), WIDE) for s in (1, 20, 100)),
     Case("V=1000 σ=5", gaussian(1000, 5, 2)),
     *(
         Case(f"V={v} σ={s}", few_values(v, s, 4, 80))
-        for v, s in ((STRIP - 1, 1), (STRIP, 5), (STRIP + 1, 20), (513, 100))
+        for v, s in ((257, 20), (STRIP - 1, 1), (STRIP, 5), (STRIP + 1, 20), (2 * STRIP + 1, 100))
     ),
     Case("one class", gaussian(1, 20)),
     # z − m is exact from EXACT on: 512 in float32, 4096 in float64
@@ -201,21 +212,24 @@ CASES = [
     Case("tiny loss of 3", rows_of([0, 20, 0], [20, 0, 20], [-90, 0, -90])),
     *(
         Case(f"tiny loss of {v}", np.where(np.arange(v) == v // 2, t, few_values(v, 1, 4, 60)))
-        for v, t in ((300, 25), (600, 88))
+        for v, t in ((300, 25), (3 * STRIP, 88))
     ),
     Case("tiny loss of 300, float64", np.where(np.arange(300) == 7, 720, few_values(300, 1, 4, 60)), (FLOAT64,)),
     *(Case(f"V={v}, all {c}", np.full((4, v), float(c))) for v, c in ((2, 0), (10, 88), (300, -1e4), (1000, 0.1))),
     Case("a tie", rows_of([3, 1, 3], [3, 3, 1], [-1e4, 2, 2])),
-    Case("a tie between strips", np.where(np.arange(700) % 300 == 5, 30, few_values(700, 5, 4, 60))),
-    *(Case(f"V={v}, {k:.0%} not masked", masked(v, k)) for v, k in ((2, 0.5), (10, 0.5), (300, 0.5), (600, 0.01))),
+    Case(
+        "a tie between strips", np.where(np.arange(3 * STRIP) % (STRIP + 44) == 5, 30, few_values(3 * STRIP, 5, 4, 60))
+    ),
+    *(Case(f"V={v}, {k:.0%} not masked", masked(v, k)) for v, k in ((2, 0.5), (10, 0.5), (300, 0.5))),
+    Case("few of many not masked", masked(2 * STRIP + 88, 0.01)),
     Case("first strip masked", strips(-INF, 5, 0)),
     Case("last strips masked", strips(5, -INF, -INF)),
     Case("middle strip masked, far up", strips(0, -INF, 600)),
     *(Case(f"V={v}, a row all masked", np.vstack([gaussian(v, 5, 2), np.full((2, v), -INF)])) for v in (1, 10, 300)),
     *(Case(f"V=10, {x} in a row", with_one(x, 10, 3)) for x in (INF, NAN)),
-    *(Case(f"V=600, {x} at {k}", with_one(x, 600, k)) for x in (INF, NAN) for k in (0, 299, 599)),
+    *(Case(f"{x} at {k} of two strips", with_one(x, 2 * STRIP, k)) for x in (INF, NAN) for k in (0, STRIP + 9, -1)),
     Case("NaN beside inf", rows_of([NAN, INF, 0], [INF, -INF, 0], [-INF, NAN, -INF], [INF, INF, INF])),
-    Case("NaN in a masked row", np.where(np.arange(600) == 300, NAN, np.full((2, 600), -INF))),
+    Case("NaN in a masked row", np.where(np.arange(2 * STRIP) == STRIP + 9, NAN, np.full((2, 2 * STRIP), -INF))),
 ]
 
 
@@ -287,7 +301,7 @@ VARIED = named(
     "V=10, 50% not masked",
     "first strip masked",
     "V=10, a row all masked",
-    "V=600, nan at 299",
+    "nan at -1 of two strips",
     "V=10, inf in a row",
 )
 

@@ -103,13 +103,18 @@ def probabilities(t: NDArray[Any]) -> None:
     )
 
 
-def class_weight(w: NDArray[Any], count: int) -> None:
+def class_weight(w: NDArray[Any], count: int, wide: np.dtype[Any]) -> NDArray[Any]:
+    """The weights in the dtype of the computation."""
+    if w.dtype.kind not in "iuf" and w.dtype.name != "bfloat16":
+        raise TypeError(f"class_weight is {w.dtype}, but must be numbers")
     if w.shape != (count,):
         raise ValueError(f"class_weight has shape {w.shape}, but logits has {count} classes: expected ({count},)")
+    w = np.require(w, wide, "CA")
     valid = (w >= 0) & (w < np.inf)
     if not valid.all():
         first = int(np.argmin(valid))
         raise ValueError(f"class_weight[{first}] is {w[first]}, but must be a finite number at least 0")
+    return w
 
 
 def out(to: Any, x: NDArray[Any], given: Any, target: NDArray[Any]) -> None:

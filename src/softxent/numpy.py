@@ -35,11 +35,11 @@ def as_logits(logits: Any) -> Array:
     """As an array that the kernel knows; integers become float64."""
     x = as_array("logits", logits)
     if x.dtype in COMPUTED_IN:  # not if its bytes are swapped
-        return x
+        return x if x.flags.aligned else x.copy()
     if x.dtype.kind in "iu" or (x.size == 0 and not isinstance(logits, np.ndarray)):
         return x.astype(np.float64)
     if is_bfloat16(x.dtype):
-        return x
+        return x if x.flags.aligned else x.copy()
     if x.dtype.newbyteorder("=") in COMPUTED_IN:
         return x.astype(x.dtype.newbyteorder("="))
     raise checks.logits_dtype(x)
@@ -97,8 +97,14 @@ def cross_entropy_and_grad(logits: Any, target: Any, axis: int, options: LossOpt
     x, t = as_logits(logits), as_array("target", target)
     if out is not None:
         checks.out(out, x, logits, t)
-    grad = np.empty_like(x, order="K") if out is None else out
-    return loss_into(grad, x, t, axis, options), grad
+    if out is not None and out.flags.aligned:
+        return loss_into(out, x, t, axis, options), out
+    grad = np.empty_like(x, order="K")
+    loss = loss_into(grad, x, t, axis, options)
+    if out is None:
+        return loss, grad
+    out[...] = grad  # the kernel writes whole numbers only
+    return loss, out
 
 
 def loss_into(grad: Array | None, x: Array, t: Array, axis: int, options: LossOptions) -> Any:
@@ -109,8 +115,7 @@ def loss_into(grad: Array | None, x: Array, t: Array, axis: int, options: LossOp
     t, by_index = as_target(t, x, rows, wide)
     weight = losses = None
     if options.class_weight is not None:
-        weight = np.ascontiguousarray(as_array("class_weight", options.class_weight), wide)
-        checks.class_weight(weight, classes)
+        weight = checks.class_weight(as_array("class_weight", options.class_weight), classes, wide)
     if options.reduction == "none":
         losses = np.empty(rows, wide)
     to = None if grad is None else raw(grad)
@@ -124,7 +129,8 @@ def loss_into(grad: Array | None, x: Array, t: Array, axis: int, options: LossOp
 def as_target(t: Array, x: Array, rows: tuple[int, ...], wide: np.dtype[Any]) -> tuple[Array, bool]:
     """Class indices as int64, or probabilities; and whether they are indices."""
     if t.dtype == INT64 and t.shape == rows:
-        return (t if t.flags.c_contiguous else np.ascontiguousarray(t)), True
+        flags = t.flags
+        return (t if flags.c_contiguous and flags.aligned else t.copy()), True
     kind = "f" if is_bfloat16(t.dtype) else t.dtype.kind
     if t.size == 0 and t.shape == rows:
         return np.empty(rows, np.int64), True
@@ -136,6 +142,7 @@ def as_target(t: Array, x: Array, rows: tuple[int, ...], wide: np.dtype[Any]) ->
         return np.ascontiguousarray(t, np.int64), True
     if kind == "f" and t.shape == x.shape:
         checks.probabilities(t)
+        t = t if t.flags.aligned else t.copy()
         return (t if t.dtype in COMPUTED_IN else raw(t) if is_bfloat16(t.dtype) else t.astype(wide)), False
     raise checks.target_shape(t, x, rows)
 

@@ -120,7 +120,7 @@ inline D log1p(D y) {
     if constexpr (sizeof(R) == 8)
         lost = k == 0 ? D{} : lost / u;
     else
-        lost = D{};  // not to be seen in a float
+        lost = y - y;  // too small to be seen in a float, but for NaN
     D s = f / (2 + f), w = s * s, half = 0.5 * f * f;
     D r = D{} + C[0];
     for (int i = 1; i < 7; ++i) r = r * w + C[i];
@@ -135,28 +135,31 @@ inline D log1p(D y) {
 inline void soft_cap(f64v x, double c, double temperature, f64v& z, f64v& slope) {
     using C = Exp<double>;
     // x / c, exp and both quotients carry their rounding error (…_lo), so that z is rounded once
-    f64v u = x / c, u_lo = (x - u * c) / c, negative = x < 0 ? f64v{} - 2 : f64v{} + 2;
+    const f64v cap = f64v{} + c;
+    f64v u = x / c, back = u * cap, u_lo = x - x == 0 ? ((x - back) - lost(u, cap, back)) / c : f64v{}, negative = x < 0 ? f64v{} - 2 : f64v{} + 2;
     f64v y = u * negative, y_lo = u_lo * negative;
-    y_lo = y > 700 ? f64v{} : y_lo;
-    y = y > 700 ? f64v{} + 700 : y;
+    f64v far = exp_in(Range<double, double>::around(0), -y) * 0x1p-192 * (1 - y_lo);  // E would overflow: exp(−2|u|)
+    y_lo = y > 300 ? f64v{} : y_lo;
+    f64v near = y > 300 ? f64v{} + 300 : y;
 
-    f64v t = y * C::LOG2E + (C::ROUND + C::EXPONENT), n = t - (C::ROUND + C::EXPONENT);
-    f64v r_hi = n * -C::LN2_HI + y, small = n * C::LN2_LO, r = r_hi - small, r_lo = (r_hi - r) - small + y_lo;
+    f64v t = near * C::LOG2E + (C::ROUND + C::EXPONENT), n = t - (C::ROUND + C::EXPONENT);
+    f64v r_hi = n * -C::LN2_HI + near, small = n * C::LN2_LO, r = r_hi - small, r_lo = (r_hi - r) - small + y_lo;
     f64v power = std::bit_cast<f64v>(std::bit_cast<i64v>(t) << C::MANTISSA);
-    f64v square = r * r, half = 0.5 * square, half_lo = 0.5 * (r * r - square);
+    f64v square = r * r, half = 0.5 * square, half_lo = 0.5 * lost(r, r, square);
     f64v cubic = square * (exp_tail<double>(r) - 0.5), p = half + cubic, p_lo = (half - p) + cubic + half_lo;
     f64v s = r + p, s_lo = (r - s) + p + p_lo + r_lo * (1 + s);
 
     f64v a = power - 1, b = power * s, e = a + b, e_lo = ((a - (e - (e - a))) + (b - (e - a))) + power * s_lo;
     f64v d = e + 2, d_lo = (e - (d - (d - e))) + (2 - (d - e)) + e_lo;
-    f64v tanh = e / d, tanh_lo = (e - tanh * d + e_lo - tanh * d_lo) / d;
-    f64v capped = c * tanh, capped_lo = (c * tanh - capped) + c * tanh_lo;
-    f64v quotient = capped / temperature;
-    quotient += (capped - quotient * temperature + capped_lo) / temperature;
+    f64v tanh = e / d, whole = tanh * d, tanh_lo = ((e - whole) - lost(tanh, d, whole) + e_lo - tanh * d_lo) / d;
+    f64v capped = c * tanh, capped_lo = lost(cap, tanh, capped) + c * tanh_lo;
+    f64v heat = f64v{} + temperature, quotient = capped / heat, times = quotient * heat;
+    quotient += ((capped - times) - lost(quotient, heat, times) + capped_lo) / heat;
 
     z = x - x == 0 ? (x < 0 ? -quotient : quotient) : x;
     slope = 4 / d * ((1 + e) / d) / temperature;
     slope += slope * (e_lo / (1 + e) - 2 * d_lo / d);
+    slope = y > 300 ? 4 * far / temperature : slope;
 }
 
 }  // namespace softxent::SOFTXENT_ISA

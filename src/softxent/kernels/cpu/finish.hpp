@@ -30,8 +30,9 @@ inline D quotient(const SumOf<D>& a, double b, D c, D d) {
     if constexpr (sizeof(R) == 4) return a.hi * (1 / ((c + d) * b));
     SumOf<D> sum{c};
     sum.add(d);
-    D product = sum.hi * b, lo = (sum.hi * b - product) + sum.lo * b, q = a.hi / product;
-    return q + ((a.hi - q * product) + (a.lo - q * lo)) / product;
+    D product = sum.hi * b, lo = lost(sum.hi, D{} + b, product) + sum.lo * b;
+    D q = a.hi / product, back = q * product, more = ((a.hi - back) - lost(q, product, back) + a.lo - q * lo) / product;
+    return more == more ? q + more : q;  // an infinite divisor: 0
 }
 
 template <class D>
@@ -45,13 +46,13 @@ template <class R, class D>
 inline Finished<D> finish(const Job& job, D max, D top, D rest, D log_s, D z_y, D e_y, D w_y, D gap, D weight) {
     const double divisor = gradient_divisor(job), each = smoothing(job);
     const D hard = w_y * (1 - job.label_smoothing);
-    D loss{}, lse_grad{};
+    D loss = rest - rest, lse_grad{};  // 0, or the row's NaN
     SumOf<D> total{job.probabilities ? weight : hard};  // A + 2λ·lse
     if (each > 0 && !job.probabilities) total.add(D{} + each * job.weight_sum);
     if (job.z_loss > 0) {
         SumOf<D> lse{max};
         lse.add(log_s);
-        loss = job.z_loss * (lse.hi * lse.hi), lse_grad = 2 * job.z_loss * lse.hi;
+        loss += job.z_loss * (lse.hi * lse.hi), lse_grad = 2 * job.z_loss * lse.hi;
         total.add(lse_grad);
         total.lo += (2 * job.z_loss * lse.hi - lse_grad) + 2 * job.z_loss * lse.lo;
     }

@@ -201,7 +201,8 @@ double cross_entropy(nb::handle logits, nb::handle target, bool by_index, int ax
     double divisor = Reduction(reduction) != Reduction::mean ? 1 : normalizer > 0 ? normalizer : counted;
     job.divisor = divisor > 0 ? divisor : std::numeric_limits<double>::infinity();
     double total = run(job, Reduction(reduction) != Reduction::none);
-    return divisor > 0 ? total / divisor : 0;
+    double loss = divisor > 0 ? total / divisor : 0;
+    return wide ? loss : double(float(loss));  // beyond float's range: inf
 }
 
 // softmax, log_softmax → out, of logits' shape; logsumexp → result, one a row

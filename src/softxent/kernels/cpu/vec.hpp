@@ -125,6 +125,22 @@ inline double sum_lanes(f32v v) {
     return sum_lanes(widen(part) + widen(part + WIDTH / 8));
 }
 
+// a·b − product, exactly: what the product rounded away
+template <class D>
+inline D lost(D a, D b, D product) {
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+    return a * b - product;  // one rounding, of 0
+#else
+    auto high = [](D x) {  // Dekker's split in halves of 26 bits
+        D big = x * 134217729.0;
+        return big - (big - x);
+    };
+    D a_high = high(a), a_low = a - a_high, b_high = high(b), b_low = b - b_high;
+    D error = ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low;
+    return error == error ? error : D{};  // the split overflows near the largest numbers
+#endif
+}
+
 // 16-bit floats, by their bits -------------------------------------------------------------------------------------
 
 inline float from_bf16(std::uint16_t h) { return std::bit_cast<float>(std::uint32_t(h) << 16); }
