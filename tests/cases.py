@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,7 @@ class Case:
     def logits_as(self, dtype: np.dtype[Any]) -> Array:
         return self.logits.astype(dtype)
 
+    @cache  # noqa: B019, cases live as long as the tests
     def target(self) -> Array:
         """The largest, the second, the smallest and some class, in turn."""
         order = np.argsort(np.where(np.isnan(self.logits), 0, self.logits), axis=-1, kind="stable")
@@ -206,6 +208,11 @@ CASES = [
     Case("V=70000 σ=100", few_values(70000, 100), (FLOAT32, FLOAT64, BFLOAT16)),
     Case("segments 0, 80, 40", few_values(70000, 5) + np.repeat([0, 80, 40], SEGMENT)[:70000], WIDE),
     Case("segments 600, 480, 0", few_values(70000, 5) + np.repeat([600, 480, 0], SEGMENT)[:70000], WIDE),
+    # the largest of a row far above where its range lies, and as large as another segment's first
+    Case("steps 0, 590, 740", np.repeat([0.0, 590, 740], [STRIP, STRIP, 1])[None], WIDE),
+    Case("steps 0, 20, 90", np.repeat([0.0, 20, 90], [STRIP, STRIP, 1])[None], WIDE),
+    Case("a tie between segments", np.repeat([2.0, 3, 3], [STRIP, SEGMENT - STRIP, 9])[None]),
+    Case("a tie between segments, later", np.repeat([3.0, 2, 3], [SEGMENT, STRIP, STRIP])[None], WIDE),
     # the others beside the target, far below an ULP of 1
     Case("tiny losses", rows_of([0, 20], [0, 60], [0, -90], [0, -100], [0, -103.5])),
     Case("tiny losses, float64", rows_of([0, 300], [0, -700], [0, -720], [0, 744.5]), (FLOAT64,)),
