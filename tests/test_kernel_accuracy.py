@@ -10,6 +10,7 @@ import pytest
 
 import softxent as sx
 from benchmarks.ulp import FORMATS, Exact, ulp_error
+from softxent.definition import scaled
 from softxent.kernels import _cpu
 from tests.cases import CASES, FLOAT32, FLOAT64, PLAIN, SETTINGS, computed_in, named, tolerance
 from tests.exact import exact_row
@@ -139,8 +140,8 @@ OPTIONS_ULP = 8
 def test_options(case, setting, by_index):
     """In float64; for the others definition.py is exact enough: test_kernel_paths.py.
 
-    float64 has no wider type to do the options' arithmetic in: 8 ULP of the largest term, not 4. With a softcap z itself
-    is right but for at most its last bit, |z| ULP of exp(z).
+    float64 has no wider type to do the options' arithmetic in: 8 ULP of the largest term, not 4. With a softcap z
+    itself is right but for at most its last bit, which is |z| ULP of exp(z).
     """
     target, options = case.target() if by_index else case.probabilities(), setting.of(case.classes)
     if "normalizer" in options:

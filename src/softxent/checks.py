@@ -109,7 +109,7 @@ def class_weight(w: NDArray[Any], count: int, wide: np.dtype[Any]) -> NDArray[An
         raise TypeError(f"class_weight is {w.dtype}, but must be numbers")
     if w.shape != (count,):
         raise ValueError(f"class_weight has shape {w.shape}, but logits has {count} classes: expected ({count},)")
-    w = np.require(w, wide, "CA")
+    w = np.require(w, wide, ["C", "A"])
     valid = (w >= 0) & (w < np.inf)
     if not valid.all():
         first = int(np.argmin(valid))

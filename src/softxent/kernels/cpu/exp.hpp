@@ -136,7 +136,8 @@ inline void soft_cap(f64v x, double c, double temperature, f64v& z, f64v& slope)
     using C = Exp<double>;
     // x / c, exp and both quotients carry their rounding error (…_lo), so that z is rounded once
     const f64v cap = f64v{} + c;
-    f64v u = x / c, back = u * cap, u_lo = x - x == 0 ? ((x - back) - lost(u, cap, back)) / c : f64v{}, negative = x < 0 ? f64v{} - 2 : f64v{} + 2;
+    f64v u = x / c, back = u * cap, u_lo = x - x == 0 ? ((x - back) - lost(u, cap, back)) / c : f64v{};
+    f64v negative = x < 0 ? f64v{} - 2 : f64v{} + 2;
     f64v y = u * negative, y_lo = u_lo * negative;
     f64v far = exp_in(Range<double, double>::around(0), -y) * 0x1p-192 * (1 - y_lo);  // E would overflow: exp(−2|u|)
     y_lo = y > 300 ? f64v{} : y_lo;

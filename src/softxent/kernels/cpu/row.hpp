@@ -213,13 +213,13 @@ struct Factor {
     R first = 1, f;
 
     Factor(R at, const Mass<R>& mass, double factor) {
-        if (!(at < mass.max)) at = mass.range.at;  // a strip of masks, E = 0
+        if (at > mass.max) at = mass.range.at;  // a strip of masks, E = 0
         auto range = Range<R, R>::around(at);
         double both = factor * conversion(range, mass.range);
         if constexpr (sizeof(R) == 4) {
             if (both < 0x1p-120 && both > -0x1p-120) first = R(both * 0x1p120), both = 0x1p-120;
         } else if (mass.range.at - at > 350) {
-            first = conversion(range, mass.range, 700), both = factor * 0x1p-700;
+            first = conversion(range, mass.range, 480), both = factor * 0x1p-480;
         }
         f = R(both);
     }

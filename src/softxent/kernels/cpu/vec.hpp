@@ -129,7 +129,14 @@ inline double sum_lanes(f32v v) {
 template <class D>
 inline D lost(D a, D b, D product) {
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
-    return a * b - product;  // one rounding, of 0
+    // not a·b − product: the compiler knows that product and computes 0
+    if constexpr (sizeof(D) == sizeof(double)) {
+        return __builtin_fma(a, b, -product);
+    } else {
+        D error;
+        for (int k = 0; k < lanes<double>; ++k) error[k] = __builtin_fma(a[k], b[k], -product[k]);
+        return error;
+    }
 #else
     auto high = [](D x) {  // Dekker's split in halves of 26 bits
         D big = x * 134217729.0;
