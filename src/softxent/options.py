@@ -42,7 +42,8 @@ class LossOptions:
     normalizer: float | None = None
 
     def __post_init__(self) -> None:
-        checks.integer("ignore_index", self.ignore_index)
+        if not -(2**63) <= checks.integer("ignore_index", self.ignore_index) < 2**63:
+            raise ValueError(f"ignore_index is {self.ignore_index}, but must be an int64")
         checks.number("label_smoothing", self.label_smoothing, "between 0 and 1", lambda x: 0 <= x <= 1)
         checks.positive("temperature", self.temperature)
         if self.softcap is not None:

@@ -54,7 +54,7 @@ inline Finished<D> finish(const Job& job, D max, D top, D rest, D log_s, D z_y, 
         lse.add(log_s);
         loss += job.z_loss * (lse.hi * lse.hi), lse_grad = 2 * job.z_loss * lse.hi;
         total.add(lse_grad);
-        total.lo += (2 * job.z_loss * lse.hi - lse_grad) + 2 * job.z_loss * lse.lo;
+        total.lo += lost(D{} + 2 * job.z_loss, lse.hi, lse_grad) + 2 * job.z_loss * lse.lo;
     }
     const D factor = quotient<R>(total, divisor, top, rest);
     if (job.probabilities) return {loss + gap + weight * log_s, factor, D{}};
