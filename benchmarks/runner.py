@@ -22,8 +22,8 @@ SAMPLE = 0.002  # s; calls shorter than half of it are timed several at a time
 class Effort:
     """Each contender is timed `rounds[0]` times, then up to `rounds[1]` until its calls add up to `seconds`."""
 
-    rounds: tuple[int, int] = (7, 15)
-    seconds: float = 1.0
+    rounds: tuple[int, int] = (5, 11)
+    seconds: float = 0.6
 
 
 @dataclass
