@@ -90,7 +90,9 @@ def target_shape(t: NDArray[Any], x: NDArray[Any], rows: tuple[int, ...]) -> Val
 
 
 def target_value(t: NDArray[Any], row: int, count: int) -> ValueError:
-    return ValueError(f"{element('target', t, row)} is {t.flat[row]}, but logits has {count} classes (0 … {count - 1})")
+    return ValueError(
+        f"{element('target', t.shape, row)} is {t.flat[row]}, but logits has {count} classes (0 … {count - 1})"
+    )
 
 
 def probabilities(t: NDArray[Any]) -> None:
@@ -99,7 +101,7 @@ def probabilities(t: NDArray[Any]) -> None:
         return
     first = int(np.argmin((t >= 0) & (t < np.inf)))
     raise ValueError(
-        f"{element('target', t, first)} is {t.flat[first]}, but probabilities must be finite and at least 0"
+        f"{element('target', t.shape, first)} is {t.flat[first]}, but probabilities must be finite and at least 0"
     )
 
 
@@ -151,12 +153,13 @@ def generator(rng: Any) -> np.random.Generator:
         raise error(f"rng is {shown(rng)}, but must be a numpy.random.Generator, a seed or None") from None
 
 
-def undrawable(x: NDArray[Any], row: int, rows: tuple[int, ...]) -> ValueError:
-    where = f"logits[{', '.join(map(str, np.unravel_index(row, rows)))}]" if rows else "logits"
-    return ValueError(f"{where} has no probabilities to draw from: it is all −inf, or has +inf or NaN")
+def undrawable(row: int, rows: tuple[int, ...]) -> ValueError:
+    return ValueError(
+        f"{element('logits', rows, row)} has no probabilities to draw from: it is all −inf, or has +inf or NaN"
+    )
 
 
-def element(name: str, array: NDArray[Any], flat: int) -> str:
+def element(name: str, shape: tuple[int, ...], flat: int) -> str:
     """target[17], target[1, 2], or target if it is a single number."""
-    index = ", ".join(str(k) for k in np.unravel_index(flat, array.shape)) if array.ndim else ""
+    index = ", ".join(str(k) for k in np.unravel_index(flat, shape)) if shape else ""
     return f"{name}[{index}]" if index else name

@@ -160,5 +160,5 @@ def sample(logits: Any, axis: int, temperature: float, rng: Any, return_log_prob
     log_prob = np.empty(rows, computed_in(x)) if return_log_prob else None
     bad = _cpu.sample(raw(x), axis, temperature, np.asarray(uniform), index, log_prob)
     if bad >= 0:
-        raise checks.undrawable(x, bad, rows)
+        raise checks.undrawable(bad, rows)
     return index[()] if log_prob is None else (index[()], log_prob[()])
