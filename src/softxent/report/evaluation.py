@@ -1,0 +1,208 @@
+"""How good a classifier's probabilities are: Evaluation, the numbers of the report and of metrics.json."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+from softxent.functional import cross_entropy_and_grad, softmax
+
+BINS = 15  # of the top probability, as in Guo et al. 2017, section 4
+WORST = 10
+MATRIX_CLASSES = 100  # metrics() holds the confusion matrix up to here: 100 × 100 numbers
+
+Array = NDArray[np.float64]
+
+
+class PerClass(NamedTuple):
+    name: str
+    precision: float  # NaN if the class was never predicted
+    recall: float  # NaN if no row has it
+    f1: float
+    support: int
+    train_count: int
+
+
+class Bin(NamedTuple):
+    """The rows whose top probability is in (low, high]; of an empty bin, confidence and accuracy are NaN."""
+
+    low: float
+    high: float
+    count: int
+    confidence: float
+    accuracy: float
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """One row: its place in y, its number in the user's data, y, p, p − y and −log p_y."""
+
+    index: int
+    row: int
+    y: int
+    p: Array
+    grad: Array
+    loss: float
+
+    @property
+    def predicted(self) -> int:
+        return int(self.p.argmax())
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Accuracy in [0, 1]; log-loss, the mean of −log p_y over the rows: 0 is perfect, log V is guessing uniformly."""
+
+    accuracy: float
+    log_loss: float
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What `of` found; nothing in it has rows × classes numbers.
+
+    ece    expected calibration error: Σ_b |B_b|/n · |accuracy(B_b) − confidence(B_b)| over 15 bins of equal width of
+           the top probability (Naeini et al., AAAI 2015; Guo et al., ICML 2017, eq. 3)
+    brier  mean over the rows of Σ_j (p_j − y_j)², in [0, 2] (Brier 1950): the mean squared length of p − y
+    """
+
+    classes: tuple[str, ...]
+    rows: int
+    scores: Scores
+    baseline: Scores
+    majority: int
+    ece: float
+    brier: float
+    confusion: NDArray[np.int64]
+    per_class: tuple[PerClass, ...]
+    bins: tuple[Bin, ...]
+    worst: tuple[Example, ...]
+
+    @classmethod
+    def of(
+        cls,
+        classes: Sequence[object],
+        y: ArrayLike,
+        P: ArrayLike | None = None,
+        *,
+        log_P: ArrayLike | None = None,
+        class_counts: ArrayLike,
+        rows: ArrayLike | None = None,
+    ) -> Evaluation:
+        """The numbers of n predictions of V classes.
+
+        classes       V names
+        y             n true class indices
+        P, log_P      n × V probabilities, or their logarithms (one of the two): with log_P, a p that underflows to 0
+                      still has a finite loss
+        class_counts  V numbers of training rows: the baseline always predicts their frequencies
+        rows          the n rows' numbers in the user's data (none: 0 … n − 1)
+
+        >>> e = Evaluation.of(["cat", "dog"], [0, 1, 1], [[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]], class_counts=[5, 5])
+        >>> print(f"{e.scores.accuracy:.3f} {e.scores.log_loss:.4f} {e.baseline.log_loss:.4f} {e.worst[0].row}")
+        0.667 0.4149 0.6931 2
+        >>> e.worst[0].grad.round(3)
+        array([ 0.6, -0.6])
+        """
+        target = np.asarray(y, np.int64)
+        logits = _log_probabilities(P, log_P, (len(target), len(classes)))
+        counts = np.asarray(class_counts, np.int64)
+        numbers = np.arange(len(target)) if rows is None else np.asarray(rows)
+        losses, grad = cross_entropy_and_grad(logits, target, reduction="none")  # log p is a logit whose lse is 0
+        predicted = logits.argmax(axis=1)
+        right = predicted == target
+        names = tuple(str(name) for name in classes)
+        bins = _bins(np.exp(logits.max(axis=1).astype(np.float64)), right)
+        worst = np.argsort(-losses, kind="stable")[:WORST]
+        p = softmax(logits[worst].astype(np.float64))
+        return cls(
+            classes=names,
+            rows=len(target),
+            scores=Scores(float(right.mean()), float(losses.mean(dtype=np.float64))),
+            baseline=_baseline(counts, target),
+            majority=int(counts.argmax()),
+            ece=sum(b.count * abs(b.accuracy - b.confidence) for b in bins if b.count) / len(target),
+            brier=float(np.einsum("ij,ij->i", grad, grad).mean(dtype=np.float64)),
+            confusion=confusion_matrix(target, predicted, labels=range(len(names))),
+            per_class=_per_class(names, target, predicted, counts),
+            bins=bins,
+            worst=tuple(
+                Example(int(i), int(numbers[i]), int(target[i]), p[k], grad[i].astype(np.float64), float(losses[i]))
+                for k, i in enumerate(worst)
+            ),
+        )
+
+    def metrics(self) -> dict[str, Any]:
+        """All as JSON; a number that is not finite or not defined (an empty bin's accuracy) is None."""
+        return {
+            "rows": self.rows,
+            "classes": list(self.classes),
+            "accuracy": _finite(self.scores.accuracy),
+            "log_loss": _finite(self.scores.log_loss),
+            "calibration_error": _finite(self.ece),
+            "brier_score": _finite(self.brier),
+            "baseline": {
+                "class": self.classes[self.majority],
+                "accuracy": _finite(self.baseline.accuracy),
+                "log_loss": _finite(self.baseline.log_loss),
+            },
+            "per_class": [_finite_fields(entry) for entry in self.per_class],
+            "reliability": [_finite_fields(entry) for entry in self.bins],
+            "worst": [
+                {"row": e.row, "target": e.y, "predicted": e.predicted, "loss": _finite(e.loss), "p_target": e.p[e.y]}
+                for e in self.worst
+            ],
+        } | ({"confusion_matrix": self.confusion.tolist()} if len(self.classes) <= MATRIX_CLASSES else {})
+
+
+def _log_probabilities(P: ArrayLike | None, log_P: ArrayLike | None, shape: tuple[int, int]) -> NDArray[Any]:
+    if (P is None) == (log_P is None):
+        raise TypeError(f"{'P and log_P are both' if log_P is not None else 'neither P nor log_P is'} given: give one")
+    if shape[0] == 0:
+        raise ValueError("y has no rows, but an evaluation needs at least 1")
+    given = np.asarray(log_P if P is None else P)
+    if given.shape != shape:
+        name = "log_P" if P is None else "P"
+        raise ValueError(f"{name} has shape {given.shape}, but y has {shape[0]} rows and classes {shape[1]} names")
+    with np.errstate(divide="ignore"):
+        return given if P is None else np.log(given)
+
+
+def _baseline(counts: NDArray[np.int64], target: NDArray[np.int64]) -> Scores:
+    """Of always predicting the training frequencies."""
+    with np.errstate(divide="ignore"):
+        log_p = np.log(counts / counts.sum())
+    return Scores(float((target == counts.argmax()).mean()), float(-log_p[target].mean()))
+
+
+def _per_class(
+    names: tuple[str, ...], target: NDArray[np.int64], predicted: NDArray[np.intp], counts: NDArray[np.int64]
+) -> tuple[PerClass, ...]:
+    table = precision_recall_fscore_support(target, predicted, labels=range(len(names)), zero_division=np.nan)
+    return tuple(
+        PerClass(name, *map(float, row[:3]), int(row[3]), int(count))
+        for name, row, count in zip(names, np.transpose(table), counts, strict=True)
+    )
+
+
+def _bins(top: Array, right: NDArray[np.bool_]) -> tuple[Bin, ...]:
+    which = np.clip(np.ceil(top * BINS).astype(int) - 1, 0, BINS - 1)
+    count = np.bincount(which, minlength=BINS)
+    with np.errstate(invalid="ignore"):
+        confidence, accuracy = (np.bincount(which, of, BINS) / count for of in (top, right))
+    return tuple(
+        Bin(b / BINS, (b + 1) / BINS, int(count[b]), float(confidence[b]), float(accuracy[b])) for b in range(BINS)
+    )
+
+
+def _finite(x: float) -> float | None:
+    return x if np.isfinite(x) else None
+
+
+def _finite_fields(entry: PerClass | Bin) -> dict[str, Any]:
+    return {name: _finite(x) if isinstance(x, float) else x for name, x in entry._asdict().items()}
