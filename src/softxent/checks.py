@@ -129,11 +129,14 @@ def out(to: Any, x: NDArray[Any], given: Any, target: NDArray[Any]) -> None:
         raise TypeError(f"out is {to.dtype}, but the gradient is {x.dtype}, as logits")
     if not to.flags.writeable:
         raise ValueError("out is read-only, but must be writable")
-    same = isinstance(given, np.ndarray) and to.ctypes.data == given.ctypes.data and to.strides == given.strides
-    if not same and overlap(to, x):
+    if to is not given and overlap(to, x) and not (isinstance(given, np.ndarray) and view(to) == view(given)):
         raise ValueError("out overlaps logits, but must be logits itself or another array")
     if overlap(to, target):
         raise ValueError("out overlaps target, but must be another array")
+
+
+def view(a: NDArray[Any]) -> tuple[Any, ...]:
+    return a.__array_interface__["data"], a.strides
 
 
 def overlap(a: NDArray[Any], b: NDArray[Any]) -> bool:
