@@ -19,13 +19,29 @@ MATRIX_CLASSES = 100  # metrics() holds the confusion matrix up to here: 100 × 
 Array = NDArray[np.float64]
 
 
+class Scores(NamedTuple):
+    """What one number each says of the probabilities.
+
+    accuracy           the share of the rows whose most probable class is right
+    log_loss           mean of −log p_y, in nats: 0 is perfect, log V is guessing uniformly
+    calibration_error  Σ_b |B_b|/n · |accuracy(B_b) − confidence(B_b)| over 15 bins b of equal width of the top
+                       probability, which confidence averages (Naeini et al., AAAI 2015; Guo et al., ICML 2017, eq. 3)
+    brier_score        mean of Σ_j (p_j − y_j)², in [0, 2] (Brier 1950): the squared length of p − y
+    """
+
+    accuracy: float
+    log_loss: float
+    calibration_error: float
+    brier_score: float
+
+
 class PerClass(NamedTuple):
     name: str
     precision: float  # NaN if the class was never predicted
     recall: float  # NaN if no row has it
     f1: float
-    support: int
-    train_count: int
+    rows: int
+    train_rows: int
 
 
 class Bin(NamedTuple):
@@ -33,7 +49,7 @@ class Bin(NamedTuple):
 
     low: float
     high: float
-    count: int
+    rows: int
     confidence: float
     accuracy: float
 
@@ -54,30 +70,15 @@ class Example:
         return int(self.p.argmax())
 
 
-@dataclass(frozen=True)
-class Scores:
-    """Accuracy in [0, 1]; log-loss, the mean of −log p_y over the rows: 0 is perfect, log V is guessing uniformly."""
-
-    accuracy: float
-    log_loss: float
-
-
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What `of` found; nothing in it has rows × classes numbers.
-
-    ece    expected calibration error: Σ_b |B_b|/n · |accuracy(B_b) − confidence(B_b)| over 15 bins of equal width of
-           the top probability (Naeini et al., AAAI 2015; Guo et al., ICML 2017, eq. 3)
-    brier  mean over the rows of Σ_j (p_j − y_j)², in [0, 2] (Brier 1950): the mean squared length of p − y
-    """
+    """What `of` found. `baseline` always predicts the training frequencies; `worst` has the largest losses first."""
 
     classes: tuple[str, ...]
     rows: int
     scores: Scores
     baseline: Scores
     majority: int
-    ece: float
-    brier: float
     confusion: NDArray[np.int64]
     per_class: tuple[PerClass, ...]
     bins: tuple[Bin, ...]
@@ -110,10 +111,10 @@ class Evaluation:
         array([ 0.6, -0.6])
         """
         target = np.asarray(y, np.int64)
-        logits = _log_probabilities(P, log_P, (len(target), len(classes)))
+        logits = _log_probabilities(P, log_P, (len(target), len(classes)))  # log p is a logit whose lse is 0
         counts = np.asarray(class_counts, np.int64)
         numbers = np.arange(len(target)) if rows is None else np.asarray(rows)
-        losses, grad = cross_entropy_and_grad(logits, target, reduction="none")  # log p is a logit whose lse is 0
+        losses, grad = cross_entropy_and_grad(logits, target, reduction="none")
         predicted = logits.argmax(axis=1)
         right = predicted == target
         names = tuple(str(name) for name in classes)
@@ -123,11 +124,14 @@ class Evaluation:
         return cls(
             classes=names,
             rows=len(target),
-            scores=Scores(float(right.mean()), float(losses.mean(dtype=np.float64))),
-            baseline=_baseline(counts, target),
+            scores=Scores(
+                accuracy=float(right.mean()),
+                log_loss=float(losses.mean(dtype=np.float64)),
+                calibration_error=sum(b.rows * abs(b.accuracy - b.confidence) for b in bins if b.rows) / len(target),
+                brier_score=float(np.einsum("ij,ij->i", grad, grad).mean(dtype=np.float64)),
+            ),
+            baseline=_baseline(counts / counts.sum(), target),
             majority=int(counts.argmax()),
-            ece=sum(b.count * abs(b.accuracy - b.confidence) for b in bins if b.count) / len(target),
-            brier=float(np.einsum("ij,ij->i", grad, grad).mean(dtype=np.float64)),
             confusion=confusion_matrix(target, predicted, labels=range(len(names))),
             per_class=_per_class(names, target, predicted, counts),
             bins=bins,
@@ -142,42 +146,38 @@ class Evaluation:
         return {
             "rows": self.rows,
             "classes": list(self.classes),
-            "accuracy": _finite(self.scores.accuracy),
-            "log_loss": _finite(self.scores.log_loss),
-            "calibration_error": _finite(self.ece),
-            "brier_score": _finite(self.brier),
-            "baseline": {
-                "class": self.classes[self.majority],
-                "accuracy": _finite(self.baseline.accuracy),
-                "log_loss": _finite(self.baseline.log_loss),
-            },
-            "per_class": [_finite_fields(entry) for entry in self.per_class],
-            "reliability": [_finite_fields(entry) for entry in self.bins],
+            **_json(self.scores),
+            "baseline": {"class": self.classes[self.majority], **_json(self.baseline)},
+            "per_class": [_json(entry) for entry in self.per_class],
+            "reliability": [_json(entry) for entry in self.bins],
             "worst": [
-                {"row": e.row, "target": e.y, "predicted": e.predicted, "loss": _finite(e.loss), "p_target": e.p[e.y]}
-                for e in self.worst
+                {"row": e.row, "target": e.y, "predicted": e.predicted, "log_loss": _finite(e.loss)} for e in self.worst
             ],
         } | ({"confusion_matrix": self.confusion.tolist()} if len(self.classes) <= MATRIX_CLASSES else {})
 
 
 def _log_probabilities(P: ArrayLike | None, log_P: ArrayLike | None, shape: tuple[int, int]) -> NDArray[Any]:
     if (P is None) == (log_P is None):
-        raise TypeError(f"{'P and log_P are both' if log_P is not None else 'neither P nor log_P is'} given: give one")
+        raise TypeError(f"{'neither P nor log_P is' if P is None else 'both P and log_P are'} given: give one of them")
     if shape[0] == 0:
         raise ValueError("y has no rows, but an evaluation needs at least 1")
-    given = np.asarray(log_P if P is None else P)
+    name, given = ("log_P", np.asarray(log_P)) if P is None else ("P", np.asarray(P))
     if given.shape != shape:
-        name = "log_P" if P is None else "P"
-        raise ValueError(f"{name} has shape {given.shape}, but y has {shape[0]} rows and classes {shape[1]} names")
+        raise ValueError(f"{name} has shape {given.shape}, but y has {shape[0]} rows and classes has {shape[1]} names")
+    if np.isnan(given).any():
+        raise ValueError(f"{name}[{int(np.isnan(given).any(axis=1).argmax())}] has NaN, but must be probabilities")
     with np.errstate(divide="ignore"):
         return given if P is None else np.log(given)
 
 
-def _baseline(counts: NDArray[np.int64], target: NDArray[np.int64]) -> Scores:
-    """Of always predicting the training frequencies."""
-    with np.errstate(divide="ignore"):
-        log_p = np.log(counts / counts.sum())
-    return Scores(float((target == counts.argmax()).mean()), float(-log_p[target].mean()))
+def _baseline(frequency: Array, target: NDArray[np.int64]) -> Scores:
+    """Of always predicting the training frequencies: all its rows are in one bin."""
+    accuracy = float((target == frequency.argmax()).mean())
+    f_y = frequency[target]
+    with np.errstate(divide="ignore"):  # a class that training did not have
+        log_loss = float(-np.log(f_y).mean())
+    brier_score = float(frequency @ frequency - 2 * f_y.mean() + 1)
+    return Scores(accuracy, log_loss, abs(accuracy - float(frequency.max())), brier_score)
 
 
 def _per_class(
@@ -185,24 +185,23 @@ def _per_class(
 ) -> tuple[PerClass, ...]:
     table = precision_recall_fscore_support(target, predicted, labels=range(len(names)), zero_division=np.nan)
     return tuple(
-        PerClass(name, *map(float, row[:3]), int(row[3]), int(count))
-        for name, row, count in zip(names, np.transpose(table), counts, strict=True)
+        PerClass(*entry) for entry in zip(names, *(column.tolist() for column in (*table, counts)), strict=True)
     )
 
 
 def _bins(top: Array, right: NDArray[np.bool_]) -> tuple[Bin, ...]:
     which = np.clip(np.ceil(top * BINS).astype(int) - 1, 0, BINS - 1)
-    count = np.bincount(which, minlength=BINS)
+    rows = np.bincount(which, minlength=BINS)
     with np.errstate(invalid="ignore"):
-        confidence, accuracy = (np.bincount(which, of, BINS) / count for of in (top, right))
+        confidence, accuracy = (np.bincount(which, of, BINS) / rows for of in (top, right))
     return tuple(
-        Bin(b / BINS, (b + 1) / BINS, int(count[b]), float(confidence[b]), float(accuracy[b])) for b in range(BINS)
+        Bin(b / BINS, (b + 1) / BINS, int(rows[b]), float(confidence[b]), float(accuracy[b])) for b in range(BINS)
     )
+
+
+def _json(entry: Scores | PerClass | Bin) -> dict[str, Any]:
+    return {name: _finite(x) if isinstance(x, float) else x for name, x in entry._asdict().items()}
 
 
 def _finite(x: float) -> float | None:
     return x if np.isfinite(x) else None
-
-
-def _finite_fields(entry: PerClass | Bin) -> dict[str, Any]:
-    return {name: _finite(x) if isinstance(x, float) else x for name, x in entry._asdict().items()}
