@@ -1,0 +1,45 @@
+"""Every word that the command and `explain` say, in English and in Chinese, side by side: one file a subject."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from softxent.words import command, story
+
+LANGUAGES = ("en", "zh")
+PHRASES = story.PHRASES | command.PHRASES
+
+
+def language(environment: Mapping[str, str] = os.environ) -> str:
+    """`zh` or `en`: the first of LC_ALL, LC_MESSAGES and LANG that is set decides, as in POSIX.
+
+    >>> language({"LC_ALL": "", "LANG": "zh_CN.UTF-8"}), language({"LC_ALL": "C", "LANG": "zh_CN.UTF-8"})
+    ('zh', 'en')
+    """
+    names = [environment.get(name, "") for name in ("LC_ALL", "LC_MESSAGES", "LANG")]
+    return "zh" if next(filter(None, names), "").startswith("zh") else "en"
+
+
+def say(lang: str, phrase: str, **values: object) -> str:
+    """The phrase in that language.
+
+    >>> say("zh", "classes hidden", hidden=40, classes=50)
+    '共 50 类，这里略去 40 类；完整的数字见 to_dict() 或 --json。'
+    """
+    return PHRASES[phrase][LANGUAGES.index(lang)].format(**values)
+
+
+class Mistake(ValueError):
+    """A mistake of the user's: in English where Python shows it, in the user's language where the command does.
+
+    >>> Mistake("target range", got=7, classes=3, last=2)
+    Mistake('target is 7, but scores has 3 classes (0 … 2)')
+    """
+
+    def __init__(self, phrase: str, **values: object) -> None:
+        self.phrase, self.values = phrase, values
+        super().__init__(self.say("en"))
+
+    def say(self, lang: str) -> str:
+        return say(lang, self.phrase, **self.values)

@@ -1,0 +1,89 @@
+"""What every command says, and `softxent explain`: its help, and the mistakes of a command line."""
+
+PHRASES = {
+    "error": ("error: {message}", "错误：{message}"),
+    "usage": ("Usage: ", "用法："),
+    "arguments": ("Arguments", "参数"),
+    "options": ("Options", "选项"),
+    "commands": ("Commands", "命令"),
+    "[OPTIONS]": ("[OPTIONS]", "[选项]"),
+    "COMMAND": ("COMMAND", "命令"),
+    "[SCORE]...": ("[SCORE]...", "[分数]..."),
+    "INDEX|NAME": ("INDEX|NAME", "下标|名字"),
+    "FILE.npz": ("FILE.npz", "文件.npz"),
+    "option help": ("show this help", "显示本帮助"),
+    "option lang": (
+        "the language of every word; by default from LC_ALL, LC_MESSAGES or LANG",
+        "所有文字的语言；默认取自 LC_ALL、LC_MESSAGES 或 LANG",
+    ),
+    "about softxent": (
+        "Softmax, cross-entropy and its gradient p − y, done exactly.",
+        "精确地计算 softmax、交叉熵和它的梯度 p − y。",
+    ),
+    "about explain": (
+        "Every step from scores to probabilities, loss and gradient, with its numbers,\n"
+        "computed by the same code that trains models.",
+        "从分数到概率、损失和梯度，逐步给出每个数。\n计算用的就是训练模型的那份代码。",
+    ),
+    "explain scores": (
+        "one score a class, e.g. 1 5 3; -inf is a mask; left out with --layer",
+        "每类一个分数，例如 1 5 3；-inf 表示屏蔽；使用 --layer 时不写",
+    ),
+    "explain target": (
+        "the right class: its index from 0, or its name from --labels; by default the largest score's",
+        "正确的类别：从 0 数起的下标，或 --labels 中的名字；\n默认取分数最大的一类",
+    ),
+    "explain labels": ("the names of the classes, with commas between", "各类的名字，用逗号隔开"),
+    "explain temperature": (
+        "divides the scores: > 1 flattens p, < 1 sharpens it (default 1)",
+        "分数先除以 T：大于 1 使 p 更平，小于 1 使 p 更尖；\n默认 1",
+    ),
+    "explain layer": (
+        "x, W and b in a NumPy file: the scores are W x + b, and the gradient goes on to W, b and x",
+        "存有 x、W、b 的 NumPy 文件：分数是 W x + b，\n梯度继续传到 W、b 和 x",
+    ),
+    "explain style": (
+        "article: numbers truncated to three digits, as in the tutorial; exact: six digits (default)",
+        "article：像教程那样截断到三位；exact：六位小数（默认）",
+    ),
+    "explain json": ("every number in full, as JSON", "以 JSON 输出全部数字，不舍入"),
+    "example": ("Example: {command}", "例如：{command}"),
+    "no such option": ("there is no option {got}", "没有 {got} 这个选项"),
+    "no such command": (
+        "there is no command {got}, but there is {commands}",
+        "没有 {got} 这个命令，可用的命令：{commands}",
+    ),
+    "no value": ("{option} came without a value", "{option} 后面缺少值"),
+    "value given": ("{option} takes no value", "{option} 后面不带值"),
+    "bad usage": ("{message}", "命令行有误：{message}"),
+    "lang": ("lang is {got}, but must be en or zh", "lang 是 {got}，应为 en 或 zh"),
+    "style": ("style is {got}, but must be exact or article", "style 是 {got}，应为 exact 或 article"),
+    "style of json": (
+        "style is article, but --json gives every number in full: choose one",
+        "style 是 article，但 --json 输出完整的数字：两者只能选一",
+    ),
+    "number": ("{name} is {got}, but must be a number", "{name} 是 {got}，应为一个数"),
+    "scores missing": (
+        "scores is empty, but must have at least one number, e.g. softxent explain 1 5 3",
+        "没有给出 scores，应至少有一个数，例如 softxent explain 1 5 3",
+    ),
+    "scores and layer": (
+        "scores has {got} numbers, but must have none beside --layer, whose scores are W x + b",
+        "scores 有 {got} 个数，但使用 --layer 时不应给出：分数就是 W x + b",
+    ),
+    "layer file": (
+        "layer is {got}, but must be a NumPy .npz file with x, W and b: {why}",
+        "layer 是 {got}，应为含有 x、W、b 的 NumPy .npz 文件：{why}",
+    ),
+    "no such file": ("there is no such file", "没有这个文件"),
+    "unreadable": ("NumPy cannot read it", "NumPy 无法读取"),
+    "layer missing": ("it has no {names}", "其中没有 {names}"),
+    "missing package": (
+        'the command needs {package}, which is not installed: pip install "softxent[cli]"',
+        '命令行需要 {package}，但没有安装：pip install "softxent[cli]"',
+    ),
+    "our mistake": (
+        "softxent failed, and the mistake is ours: {what}. Please report it with the command that you typed.",
+        "softxent 出错了，这是我们的问题：{what}。请把所用的命令一并报告给我们。",
+    ),
+}
