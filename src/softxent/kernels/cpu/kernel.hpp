@@ -9,6 +9,8 @@ using i64 = std::int64_t;
 enum class DType : int { f32, f64, f16, bf16 };
 enum class Op : int { softmax, log_softmax, logsumexp, cross_entropy, sample };
 
+constexpr int bytes_of(DType dtype) { return dtype == DType::f64 ? 8 : dtype == DType::f32 ? 4 : 2; }
+
 constexpr int MAX_DIMS = 64;  // as in NumPy
 
 // Rows, laid out over the job's dimensions, of classes; a stride is counted in elements.

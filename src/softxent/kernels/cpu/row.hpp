@@ -76,9 +76,26 @@ struct Lanes<float> {
     f32v value() const { return sum; }
 };
 
+// What the strip after this one will need, fetched while this one is computed: without it memory waits for exp, and
+// all at once it would wait for the few lines that a core can have under way.
+struct Ahead {
+    const char *logits = nullptr, *out = nullptr;
+    int size = 0;  // of an element
+
+    Ahead(const Array& logits, i64 from, const Array* out, i64 to) : size(bytes_of(logits.dtype)) {
+        if (logits.class_stride == 1) this->logits = logits.data + from * size + AHEAD;
+        if (out) this->out = out->data + to * size + AHEAD;
+    }
+    void fetch(int j, int n) const {
+        for (const char* base : {logits, out})
+            if (base)
+                for (const char *p = base + j * size, *end = p + n * size; p < end; p += 64) __builtin_prefetch(p);
+    }
+};
+
 // Σ E over a strip, and E written to e; with `apart`, all but one of the largest: `max` is in this strip
 template <bool apart, bool store, class R>
-inline double exp_strip(const R* z, int n, const Range<R, R>& range, R max, R* e) {
+inline double exp_strip(const R* z, int n, const Range<R, R>& range, R max, R* e, const Ahead& ahead) {
     constexpr int sums = 128 / WIDTH;  // so that each adds up STRIP / 32 numbers at most
     Lanes<R> sum[sums];
     bits_of<vec<R>> ties = {};
@@ -93,8 +110,11 @@ inline double exp_strip(const R* z, int n, const Range<R, R>& range, R max, R* e
         s.add(x);
     };
     int j = 0;
-    for (; j + sums * lanes<R> <= n; j += sums * lanes<R>)
+    for (; j + sums * lanes<R> <= n; j += sums * lanes<R>) {
+        ahead.fetch(j, sums * lanes<R>);
         for (int k = 0; k < sums; ++k) one(read<vec<R>>(z + j + k * lanes<R>), j + k * lanes<R>, lanes<R>, sum[k]);
+    }
+    ahead.fetch(j, n - j);
     for_vectors(z + j, n - j, -std::numeric_limits<R>::infinity(),
                 [&](vec<R> v, int k, int count) { one(v, j + k, count, sum[0]); });
     for (int k = 1; k < sums; ++k) sum[0].add(sum[k]);
@@ -104,16 +124,6 @@ inline double exp_strip(const R* z, int n, const Range<R, R>& range, R max, R* e
         if (count > 1) total += double(count - 1) * exp_wide(range, max);
     }
     return total;
-}
-
-inline void prefetch(const Array& a, i64 offset, i64 n, bool to_write) {
-    if (!a || a.class_stride != 1) return;
-    int size = a.dtype == DType::f64 ? 8 : a.dtype == DType::f32 ? 4 : 2;
-    const char *p = a.data + offset * size + AHEAD, *end = p + n * size;
-    if (to_write)
-        for (; p < end; p += 64) __builtin_prefetch(p, 1);
-    else
-        for (; p < end; p += 64) __builtin_prefetch(p, 0);
 }
 
 // a_j of a strip into strip.a
@@ -153,8 +163,7 @@ Mass<R> visit(const Row<R>& row, i64 begin, i64 end, Strip<R>& strip, double* su
     Sum weight;
     for (i64 j = begin; j < end; j += STRIP) {
         int n = static_cast<int>(end - j < STRIP ? end - j : STRIP);
-        prefetch(job.logits, row.logits + j, n, in_place && row.e);
-        if (e_in_out && !in_place) prefetch(job.out, row.out + j, n, true);
+        const Ahead ahead(job.logits, row.logits + j, e_in_out && !in_place ? &job.out : nullptr, row.out + j);
         const R* z = load(job, row.logits, j, n, strip);
         R top = largest(z, n);
         if (top > limit) {  // E would overflow: take a new range, and bring the sum into it
@@ -170,9 +179,9 @@ Mass<R> visit(const Row<R>& row, i64 begin, i64 end, Strip<R>& strip, double* su
         if (raised) {
             if (max > none) sum.add(exp_wide(range, max));
             max = top;
-            part = e ? exp_strip<true, true>(z, n, range, max, e) : exp_strip<true, false>(z, n, range, max, e);
+            part = e ? exp_strip<true, true>(z, n, range, max, e, ahead) : exp_strip<true, false>(z, n, range, max, e, ahead);
         } else
-            part = e ? exp_strip<false, true>(z, n, range, max, e) : exp_strip<false, false>(z, n, range, max, e);
+            part = e ? exp_strip<false, true>(z, n, range, max, e, ahead) : exp_strip<false, false>(z, n, range, max, e, ahead);
         sum.add(part);
         row.at[j / STRIP] = range.at;
         if (sums) sums[j / STRIP] = raised ? part + exp_wide(range, max) : part;

@@ -70,7 +70,6 @@ struct Tile {
         if (place.even && place.step == 1 && from.class_stride != 1) {
             for (i64 v = 0; v < V; ++v) {
                 const i64 line = place.first + v * from.class_stride;
-                prefetch_line(from, line + capacity);
                 convert_from(from, line, 1, rows, to + v * capacity);
             }
         } else if (place.even && from.class_stride == 1 && from.dtype == native<T>) {
@@ -104,17 +103,30 @@ struct Tile {
         }
     }
 
-    // a class of the next tile, which lies far from the next class
-    void prefetch_line(const Array& array, i64 element) const {
-        const int size = array.dtype == DType::f64 ? 8 : array.dtype == DType::f32 ? 4 : 2;
-        const char *p = array.data + element * size, *end = p + capacity * size;
-        for (; p < end; p += 64) __builtin_prefetch(p, 0);
+    // Memory that will be needed soon, fetched a line with each vector of E: a core can have only a few under way
+    struct Ahead {
+        const char* line = nullptr;
+        i64 class_step = 0, row_step = 0;  // bytes
+
+        void fetch(i64 v, int r) const {
+            if (line) __builtin_prefetch(line + v * class_step + r * row_step);
+        }
+    };
+
+    Ahead ahead_at(const Array& array, i64 first) const {
+        const i64 size = bytes_of(array.dtype), step = array.stride[job.dims - 1];
+        const char* line = array.data + offset(array, job, first) * size;
+        if (step == 1) return {line, array.class_stride * size, size};
+        if (array.class_stride == 1 && step == job.classes) return {line, WIDTH, job.classes * size};
+        return {};
     }
 
     // the pass ----------------------------------------------------------------------------------------------------
 
     // m, Σ exp(z − m) over all but one of the largest, E
-    void sum_up() {
+    void sum_up(i64 first) {
+        const Ahead next = first + capacity < job.rows ? ahead_at(job.logits, first + capacity) : Ahead();
+        const Ahead out = job.out && job.out.data != job.logits.data ? ahead_at(job.out, first) : Ahead();
         for (int r = 0; r < padded; r += lanes<R>) {
             vec<R> m = vec<R>{} - std::numeric_limits<R>::infinity();
             for (i64 v = 0; v < job.classes; ++v) {
@@ -129,6 +141,7 @@ struct Tile {
                 vec<R> sum = {};
                 for (i64 end = v + 32 < job.classes ? v + 32 : job.classes; v < end; ++v) {
                     vec<R> x = read<vec<R>>(z + v * capacity + r), exp = exp_in(range, x);
+                    next.fetch(v, r), out.fetch(v, r);
                     auto top = x == m;
                     write(e + v * capacity + r, exp);
                     sum += top ? vec<R>{} : exp;
@@ -169,7 +182,7 @@ struct Tile {
         const i64 V = job.classes, size = V * capacity;
         if (job.temperature != 1 || job.softcap) scale_logits(job, z, slope, size);
         const bool any_ignored = job.target && read_targets(first);
-        sum_up();
+        sum_up(first);
         switch (job.op) {
             case Op::logsumexp:
                 for (int r = 0; r < rows; ++r) set_result(job, first + r,
