@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
+from importlib.metadata import version
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
-from softxent.report.evaluation import Evaluation
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from softxent.report import figures, words
+from softxent.report.evaluation import MATRIX_CLASSES, Evaluation, PerClass
+from softxent.report.examples import cards
 
 __all__ = ["Column", "Evaluation", "write"]
+
+TEMPLATES = Path(__file__).parent / "templates"
+CLASSES_AT_ONCE = 20  # rows of the per-class table; the others unfold
+ALIKE = 6  # more neighbouring columns of one kind and treatment than this share a row
 
 
 class Column(NamedTuple):
@@ -41,7 +52,8 @@ def write(
     target        the name of the column that was predicted
     date          as it shall be shown
     evaluation    on the test set
-    examples      the features, name → value, of each of evaluation.worst, in that order
+    examples      the features, name → value, of each of evaluation.worst, in that order; features that are named as the
+                  pixels of a grid (pixel_0_0 …, or pixel0 …) are drawn as an image
     train_loss    after each step of training (none: no curve)
     val_accuracy  after each step (none: there was no validation set)
     step          "epoch" or "iteration"
@@ -50,4 +62,82 @@ def write(
     command       the command line that makes this report again
     lang          "en" or "zh"
     """
-    Path(path).write_text(f"<!doctype html><title>{name}</title>", "utf-8")
+    page = environment(lang).get_template("report.html")
+    html = page.render(
+        name=name,
+        target=target,
+        date=date,
+        evaluation=evaluation,
+        cards=cards(evaluation, examples),
+        loss=figures.loss_curve(train_loss) if len(train_loss) else None,
+        accuracy=figures.accuracy_curve(val_accuracy) if len(val_accuracy) else None,
+        step=step,
+        confusion=figures.confusion(evaluation) if len(evaluation.classes) <= MATRIX_CLASSES else None,
+        most_confused=figures.most_confused(evaluation),
+        reliability=figures.reliability(evaluation),
+        per_class=in_order(evaluation.per_class),
+        columns=merged(columns),
+        column_count=len(columns),
+        facts=facts or {},
+        command=command,
+    )
+    Path(path).write_bytes(html.encode("utf-8", "replace"))  # a file name need not be valid text
+
+
+def environment(lang: str) -> Environment:
+    """Jinja2 with autoescape: names and values of the data are text, never markup."""
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {"number": figures.number, "percent": figures.percent, "probability": probability}
+    made.globals |= {
+        "say": partial(words.say, lang),
+        "lang": {"en": "en", "zh": "zh-CN"}[lang],
+        "version": version("softxent"),
+        "panel": figures.PANEL,
+        "square": figures.SQUARE,
+        "margin": figures.MARGIN,
+        "most_classes": MATRIX_CLASSES,
+        "at_once": CLASSES_AT_ONCE,
+    }
+    return made
+
+
+def probability(x: float, sign: bool = False) -> str:
+    """Four decimals, or two digits of what they would not show.
+
+    >>> probability(0.98125), probability(3.2e-7), probability(-0.99871, sign=True), probability(0.0)
+    ('0.9812', '3.2 × 10⁻⁷', '−0.9987', '0.0000')
+    """
+    if 0 < abs(x) < 5e-5:
+        text = figures.number(abs(x), 2)
+    else:
+        text = f"{abs(x):.4f}"
+    return ("−" if x < 0 else "+" if sign and x > 0 else "") + text
+
+
+def in_order(per_class: Sequence[PerClass]) -> list[PerClass]:
+    """As given, or the lowest F1 first if they are many."""
+    if len(per_class) <= CLASSES_AT_ONCE:
+        return list(per_class)
+    return sorted(per_class, key=lambda entry: entry.f1 if entry.f1 == entry.f1 else 2.0)
+
+
+def merged(columns: Sequence[Column]) -> list[tuple[str, int, str, str]]:
+    """(name, how many, kind, treatment): a row for each column, but one for long runs of columns that are alike.
+
+    >>> merged([Column(f"pixel_{k}", "number", "scaled") for k in range(64)])
+    [('pixel_0 … pixel_63', 64, 'number', 'scaled')]
+    """
+    rows: list[tuple[str, int, str, str]] = []
+    for (kind, treatment), group in groupby(columns, key=lambda column: column[1:]):
+        names = [column.name for column in group]
+        if len(names) > ALIKE:
+            rows.append((f"{names[0]} … {names[-1]}", len(names), kind, treatment))
+        else:
+            rows += [(name, 1, kind, treatment) for name in names]
+    return rows

@@ -1,0 +1,165 @@
+"""Every word of the report, in English and in Chinese, side by side."""
+
+from __future__ import annotations
+
+from softxent.words import LANGUAGES
+
+
+def say(lang: str, phrase: str, **values: object) -> str:
+    """The phrase in that language.
+
+    >>> say("en", "predicting", target="species")
+    'Predicting species'
+    """
+    return PHRASES[phrase][LANGUAGES.index(lang)].format(**values)
+
+
+PHRASES = {
+    # Summary --------------------------------------------------------------------------------------------------------
+    "predicting": ("Predicting {target}", "预测 {target}"),
+    "sections": ("Sections", "目录"),
+    "right": (
+        "{right} of {rows} test rows are classified correctly. Always answering “{majority}”, the most frequent class "
+        "in training, would get {guessed} right.",
+        "{rows} 行测试数据中有 {right} 行分类正确。若总是回答训练集中最常见的类别“{majority}”，则有 {guessed} 行正确。",
+    ),
+    "no better": (
+        "The log-loss is not below the baseline's: on these test rows, the probabilities are worth no more than the "
+        "class frequencies alone.",
+        "对数损失并不低于基线：在这些测试数据上，模型给出的概率不比类别频率本身更有价值。",
+    ),
+    "accuracy": ("Accuracy", "准确率"),
+    "accuracy means": ("test rows whose most probable class is right", "概率最大的类别正确的测试行所占比例"),
+    "log-loss": ("Log-loss", "对数损失"),
+    "log-loss means": (
+        "mean of −ln p of the true class, in nats; 0 is perfect",
+        "真实类别的 −ln p 的平均值（单位：奈特），0 为最佳",
+    ),
+    "calibration error": ("Calibration error", "校准误差"),
+    "calibration error means": (
+        "how far accuracy is from the stated probability, on average",
+        "准确率与所给概率之间的平均差距",
+    ),
+    "baseline": ("baseline {value}", "基线 {value}"),
+    "baseline means": (
+        "The baseline ignores the features and always predicts the class frequencies of the training rows. That makes "
+        "it well calibrated, and of no use: calibration counts beside a low log-loss.",
+        "基线不看特征，总是预测训练集中各类别的频率。它因此校准良好，却毫无用处：只有对数损失也低时，校准才有意义。",
+    ),
+    # Training -------------------------------------------------------------------------------------------------------
+    "training": ("Training", "训练过程"),
+    "epoch": ("epoch", "轮次"),
+    "iteration": ("iteration", "迭代次数"),
+    "train loss": ("Training loss", "训练损失"),
+    "val accuracy": ("Validation accuracy", "验证准确率"),
+    "loss at": ("{value} nats after {step} {step_name}", "{step_name} {step}：{value} 奈特"),
+    "best at": ("best: {value} at {step_name} {step}", "最佳：{value}（{step_name} {step}）"),
+    "epochs": ("epochs", "轮次"),
+    "iterations": ("iterations", "迭代次数"),
+    "no validation": (
+        "There was no validation set, so only the training loss is known.",
+        "没有验证集，因此只有训练损失。",
+    ),
+    # Confusion ------------------------------------------------------------------------------------------------------
+    "confusion": ("Confusion matrix", "混淆矩阵"),
+    "confusion means": (
+        "One row for each true class, one column for each predicted class. Blue is right, orange is wrong; the larger "
+        "the share of the true class, the stronger the shade.",
+        "每行是一个真实类别，每列是一个预测类别。蓝色为正确，橙色为错误；占该真实类别的比例越大，颜色越深。",
+    ),
+    "true to predicted": ("true ↓  predicted →", "真实 ↓  预测 →"),
+    "cell": (
+        "{true}, predicted as {predicted}: {rows} ({share} of {true})",
+        "{true} 被预测为 {predicted}：{rows} 行（占 {true} 的 {share}）",
+    ),
+    "confusion summary": (
+        "Confusion matrix of {classes} classes: {right} of {rows} rows on the diagonal",
+        "{classes} 类的混淆矩阵：{rows} 行中有 {right} 行在对角线上",
+    ),
+    "too many": (
+        "With {classes} classes the matrix would not be readable; it is in metrics.json up to {most} classes.",
+        "共 {classes} 类，矩阵无法清晰显示（不超过 {most} 类时画出）。",
+    ),
+    "most confused": ("Most frequent confusions", "最常见的混淆"),
+    "no confusion": ("No test row is classified wrongly.", "没有分类错误的测试行。"),
+    "true class": ("true class", "真实类别"),
+    "predicted class": ("predicted", "预测"),
+    "rows": ("rows", "行数"),
+    "of class": ("of class", "占该类"),
+    # Calibration ----------------------------------------------------------------------------------------------------
+    "calibration": ("Calibration", "校准"),
+    "calibration means": (
+        "Test rows are grouped by the probability of their predicted class, in {bins} bins. On the dashed line, the "
+        "stated probability is how often the prediction is right. The larger a dot, the more rows it stands for; its "
+        "whisker is a 95 % interval (Wilson): where it crosses the line, the distance may be chance.",
+        "按预测类别的概率把测试行分成 {bins} 组。落在虚线上表示所给的概率正好等于预测正确的频率。"
+        "圆点越大，行数越多；竖线为 95 % 置信区间（Wilson）：竖线与虚线相交时，偏差可能只是偶然。",
+    ),
+    "overconfident": (
+        "Overconfident: on average, the stated probability is {gap} points above the accuracy, more than by chance.",
+        "过于自信：所给概率平均比准确率高 {gap} 个百分点，超出偶然的范围。",
+    ),
+    "underconfident": (
+        "Underconfident: on average, the stated probability is {gap} points below the accuracy, more than by chance.",
+        "过于保守：所给概率平均比准确率低 {gap} 个百分点，超出偶然的范围。",
+    ),
+    "within chance": (
+        "On average, the stated probability is {gap} points from the accuracy: no more than by chance.",
+        "所给概率与准确率平均相差 {gap} 个百分点，未超出偶然的范围。",
+    ),
+    "stated": ("probability of the predicted class", "预测类别的概率"),
+    "bin": (
+        "probability {confidence}, accuracy {accuracy}, {rows} rows",
+        "概率 {confidence}，准确率 {accuracy}，{rows} 行",
+    ),
+    "reliability summary": (
+        "Reliability diagram: accuracy against the probability of the predicted class",
+        "可靠性图：准确率与预测类别概率的关系",
+    ),
+    # Classes --------------------------------------------------------------------------------------------------------
+    "classes": ("Classes", "各类别"),
+    "balance": (
+        "Training had {rows} rows of {classes} classes: from {least} of them (“{rarest}”) to {most} (“{commonest}”).",
+        "训练集共 {rows} 行、{classes} 类：最少的“{rarest}”占 {least}，最多的“{commonest}”占 {most}。",
+    ),
+    "class": ("class", "类别"),
+    "training rows": ("training rows", "训练行数"),
+    "test rows": ("test rows", "测试行数"),
+    "precision": ("precision", "精确率"),
+    "recall": ("recall", "召回率"),
+    "f1": ("F1", "F1"),
+    "lowest first": ("The lowest F1 comes first.", "按 F1 从低到高排列。"),
+    "other classes": ("The other {count} classes", "其余 {count} 类"),
+    "per class means": (
+        "Precision: of the rows predicted as the class, the share that are of it. Recall: of the rows of the class, "
+        "the share predicted as it. F1: their harmonic mean. –: not defined.",
+        "精确率：被预测为该类的行中确属该类的比例。召回率：该类的行中被正确预测的比例。F1：两者的调和平均。–：无定义。",
+    ),
+    # Worst ----------------------------------------------------------------------------------------------------------
+    "worst": ("Worst-classified examples", "分类最差的样本"),
+    "worst means": (
+        "The {count} test rows with the largest loss, −ln p of their true class. p − y is the gradient of that loss "
+        "with respect to the scores, which training sends back through the network: negative for the true class, whose "
+        "score a step raises, positive for the others. It sums to 0.",
+        "真实类别的损失 −ln p 最大的 {count} 个测试行。p − y 是该损失对分数的梯度，训练时由它向网络反向传播："
+        "真实类别为负（分数被提高），其他类别为正（分数被降低），总和为 0。",
+    ),
+    "row": ("Row {row}", "第 {row} 行"),
+    "is but": ("is {true}, predicted {predicted}", "实为 {true}，预测为 {predicted}"),
+    "is and": ("is {true}, as predicted", "实为 {true}，预测正确"),
+    "more features": ("{count} more features", "其余 {count} 个特征"),
+    "image": ("Row {row} as an image, {width} × {height} pixels", "第 {row} 行的图像，{width} × {height} 像素"),
+    "others": ("{count} others", "其他 {count} 类"),
+    # Columns, reproduction ------------------------------------------------------------------------------------------
+    "columns": ("Columns", "数据列"),
+    "column": ("column", "列"),
+    "kind": ("kind", "类型"),
+    "treatment": ("what was done with it", "处理方式"),
+    "so many columns": ("{count} columns", "{count} 列"),
+    "reproduce": ("Make it again", "重新生成"),
+    "reproduce means": (
+        "This command, on the same data, trains again and writes this report.",
+        "对同一份数据运行下面的命令，即可重新训练并生成本报告。",
+    ),
+    "made by": ("Written by softxent {version}", "由 softxent {version} 生成"),
+}
