@@ -1,0 +1,14 @@
+"""softxent for scikit-learn: `SoftmaxClassifier`, softmax + cross-entropy on top of zero or more hidden layers."""
+
+try:
+    import scipy as _scipy  # noqa: F401
+    import sklearn as _sklearn  # noqa: F401
+except ModuleNotFoundError as missing:
+    raise ModuleNotFoundError(
+        f"softxent.sklearn needs {missing.name}: pip install 'softxent[sklearn]'", name=missing.name
+    ) from None
+
+from softxent.sklearn.classifier import SoftmaxClassifier
+from softxent.sklearn.progress import Epoch
+
+__all__ = ["SoftmaxClassifier", "Epoch"]

@@ -1,0 +1,368 @@
+"""SoftmaxClassifier: scikit-learn's conventions around the solvers."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+
+from softxent import log_softmax, softmax
+from softxent.sklearn import advice, examples, linear, parameters
+from softxent.sklearn.callbacks import CallbackSupportMixin, with_callbacks
+from softxent.sklearn.examples import Examples
+from softxent.sklearn.loss import Loss
+from softxent.sklearn.network import Network, Parameters
+from softxent.sklearn.progress import OnEpoch, Progress, fitted
+from softxent.sklearn.step import SGD, Adam
+from softxent.sklearn.stochastic import epochs
+
+Array = NDArray[Any]
+
+
+def _has_steps(estimator: Any) -> bool:
+    if estimator.solver == "lbfgs":
+        raise AttributeError("partial_fit needs solver 'auto', 'adam' or 'sgd': L-BFGS goes through all rows at once")
+    return True
+
+
+class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """p = softmax(h·W + b), h the last hidden layer or X itself; minimizes 1/Σs·Σ_i s_i·loss_i + α/2·Σ‖W‖².
+
+    hidden_layer_sizes   () for multinomial logistic regression; (64, 32) for two hidden layers
+    activation           of the hidden layers: "relu", "tanh" or "logistic"
+    alpha                α ≥ 0, the penalty on the weights, not on b. LogisticRegression's C is 1 / (α·Σs) for three or
+                         more classes. For two it is 2 / (α·Σs): its one vector of coefficients is w_1 − w_0 of ours
+    solver               "lbfgs", to the optimum, without hidden layers; "adam" or "sgd", in mini-batches;
+                         "auto": "lbfgs" without hidden layers, "adam" with
+    learning_rate_init   η of Adam and SGD
+    momentum             of SGD
+    batch_size           rows in a mini-batch; "auto": min(200, rows)
+    max_iter             epochs, of L-BFGS iterations, at most
+    tol                  L-BFGS stops when no entry of the gradient is larger, X's columns standardised; Adam and SGD
+                         when the loss has not fallen by more in n_iter_no_change epochs
+    n_iter_no_change     see tol and early_stopping
+    class_weight         w: a dict from class to weight, or "balanced": Σs / (classes · Σs of the class)
+    label_smoothing      ε in [0, 1]
+    early_stopping       stop when the validation loss has not fallen by tol in n_iter_no_change epochs, and keep the
+                         parameters of the epoch where it was lowest
+    validation_fraction  of the rows, held out for early_stopping if fit is given no X_val
+    warm_start           fit goes on from the parameters that the last fit found
+    random_state         of the initial weights, the order of the rows and the validation set
+    verbose              1 prints a line an epoch
+
+    After fit: classes_, n_features_in_, feature_names_in_, n_iter_ (epochs), loss_curve_ (the objective after each),
+    coefs_ and intercepts_ (W, inputs × outputs, and b of each layer); without hidden layers also coef_, classes ×
+    features, and intercept_; with a validation set validation_scores_ (accuracy) and validation_loss_curve_.
+
+    float32 and float64 are computed in as given; sparse X (CSR) is never made dense.
+
+    >>> from sklearn.datasets import load_iris
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = SoftmaxClassifier(alpha=0.01).fit(X, y)
+    >>> model.predict_proba(X[:1]).round(2), model.score(X, y) > 0.95
+    (array([[0.95, 0.05, 0.  ]]), True)
+    """
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = (),
+        activation: str = "relu",
+        *,
+        alpha: float = 1e-4,
+        solver: str = "auto",
+        learning_rate_init: float = 1e-3,
+        momentum: float = 0.9,
+        batch_size: int | str = "auto",
+        max_iter: int = 200,
+        tol: float = 1e-4,
+        n_iter_no_change: int = 10,
+        class_weight: Any = None,
+        label_smoothing: float = 0.0,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        warm_start: bool = False,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.alpha = alpha
+        self.solver = solver
+        self.learning_rate_init = learning_rate_init
+        self.momentum = momentum
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+        self.class_weight = class_weight
+        self.label_smoothing = label_smoothing
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+
+    # fit --------------------------------------------------------------------------------------------------------------
+
+    @with_callbacks  # type: ignore[untyped-decorator]
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        on_epoch: OnEpoch = None,
+    ) -> SoftmaxClassifier:
+        """Learns from X, rows × features, and y, a label a row.
+
+        sample_weight  s, a number ≥ 0 a row
+        X_val, y_val   a validation set: its loss and accuracy are taken after each epoch
+        on_epoch       a function that is called with an Epoch after each epoch (of L-BFGS: iteration); returning True
+                       stops. Epoch has number, of, loss, validation_loss and validation_score
+
+        Ctrl-C stops too: with a validation set the best epoch's parameters are kept, without one the last ones.
+        """
+        parameters.check(self)
+        given = self._labelled(X, y, sample_weight, known=None)
+        validation = self._validation("y_val", X_val, y_val)
+        return self._fit(given, validation, on_epoch)
+
+    @with_callbacks  # type: ignore[untyped-decorator]
+    def fit_proba(
+        self,
+        X: Any,
+        P: Any,
+        sample_weight: Any = None,
+        *,
+        classes: Any = None,
+        X_val: Any = None,
+        P_val: Any = None,
+        on_epoch: OnEpoch = None,
+    ) -> SoftmaxClassifier:
+        """Learns from P, rows × classes, a probability for each class: soft labels, votes, another model's output.
+
+        classes  the names of P's columns, in order; by default 0, 1, …; the rest as in fit
+        """
+        parameters.check(self)
+        X = self._checked("X", X, reset=True)
+        P = examples.probabilities("P", P, X.shape[0])
+        named = np.arange(P.shape[1]) if classes is None else np.asarray(classes)
+        if named.shape != P.shape[1:] or len(np.unique(named)) < len(named):
+            raise ValueError(f"classes is {list(named)}, but must name each of P's {P.shape[1]} columns once")
+        self.classes_ = named
+        weight = examples.row_weights(sample_weight, len(P), X.dtype)
+        validation = self._validation("P_val", X_val, P_val)
+        return self._fit(Examples(X, P.astype(X.dtype, copy=False), weight), validation, on_epoch)
+
+    @available_if(_has_steps)  # type: ignore[untyped-decorator]
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> SoftmaxClassifier:
+        """One epoch over these rows, in mini-batches, from the parameters of the last call on.
+
+        classes  all classes that will ever come; needed at the first call
+        """
+        parameters.check(self)
+        first = not hasattr(self, "classes_")
+        if first and classes is None:
+            raise ValueError("classes is None, but the first call of partial_fit must name all classes")
+        if isinstance(self.class_weight, str):
+            raise ValueError("class_weight is 'balanced', but partial_fit sees no class counts: pass a dict of weights")
+        if classes is not None and not first and not np.array_equal(np.unique(classes), self.classes_):
+            raise ValueError(f"classes is {list(classes)}, but an earlier call had {examples.listed(self.classes_)}")
+        given = self._labelled(X, y, sample_weight, known=np.unique(classes) if first else self.classes_)
+        given, loss = self._weighted(given)
+        network = self._network(given.X, warm=not first)
+        if first or not hasattr(self, "_step"):
+            self._rng = check_random_state(self.random_state)
+            network.parameters.draw(self._rng)
+            self._step = self._new_step(network)
+            self.loss_curve_, self.n_iter_ = [], 0
+        self.loss_curve_.append(next(self._epochs(network, given, loss, self._step, self._rng)))
+        self.n_iter_ += 1
+        self._keep(network, network.parameters.flat)
+        return self
+
+    def _fit(self, given: Examples, validation: Examples | None, on_epoch: OnEpoch) -> SoftmaxClassifier:
+        rng = check_random_state(self.random_state)
+        if self.early_stopping and validation is None:
+            given, validation = examples.split(given, self.classes_, self.validation_fraction, rng)
+        weighted, loss = self._weighted(given)
+        network = self._network(given.X, warm=self.warm_start)
+        if not (self.warm_start and hasattr(self, "coefs_")):
+            network.parameters.draw(rng)
+        progress = Progress(self, network, weighted, validation, on_epoch)
+        try:
+            self._solve(network, weighted, loss, rng, progress)
+        except KeyboardInterrupt:
+            warnings.warn("Training interrupted by user.", stacklevel=3)
+            progress.stopped = "interrupt"
+        keep_best = progress.best is not None and (self.early_stopping or progress.stopped == "interrupt")
+        self._keep(network, progress.best if keep_best else network.parameters.flat)
+        self.loss_curve_, self.n_iter_ = progress.loss_curve, len(progress.loss_curve)
+        if validation is not None:
+            self.validation_loss_curve_ = progress.validation_loss_curve
+            self.validation_scores_ = progress.validation_scores
+        progress.close()
+        return self
+
+    def _solve(
+        self, network: Network, given: Examples, loss: Loss, rng: np.random.RandomState, progress: Progress
+    ) -> None:
+        if self.solver == "lbfgs" or (self.solver == "auto" and not network.hidden):
+            objective = linear.Objective(given, loss, self.alpha, network.parameters)
+            result = linear.solve(objective, self.tol, self.max_iter, progress)
+            if result.status != 0 and progress.stopped is None:
+                self._warn(advice.not_converged(self, given.X, linear=True))
+            return
+        for value in self._epochs(network, given, loss, self._new_step(network), rng):
+            if not np.isfinite(value):
+                raise ValueError(advice.diverged(self, given.X))
+            if progress(value):
+                return
+            if not self.early_stopping and progress.stalled(progress.loss_curve):
+                return
+            if len(progress.loss_curve) == self.max_iter:
+                return self._warn(advice.not_converged(self, given.X, linear=False))
+
+    def _epochs(
+        self, network: Network, given: Examples, loss: Loss, step: Adam | SGD, rng: np.random.RandomState
+    ) -> Iterator[float]:
+        size = min(200, len(given)) if self.batch_size == "auto" else self.batch_size
+        return epochs(network, given, loss, self.alpha, int(size), step, rng)
+
+    def _new_step(self, network: Network) -> Adam | SGD:
+        if self.solver == "sgd":
+            return SGD(network.parameters.flat, self.learning_rate_init, self.momentum)
+        return Adam(network.parameters.flat, self.learning_rate_init)
+
+    def _warn(self, words: str) -> None:
+        warnings.warn(words, ConvergenceWarning, stacklevel=6)
+
+    # what fit is given ------------------------------------------------------------------------------------------------
+
+    def _checked(self, name: str, X: Any, reset: bool) -> Any:
+        X = validate_data(
+            self, X, reset=reset, accept_sparse="csr", dtype=(np.float64, np.float32), ensure_all_finite=False
+        )
+        examples.finite(name, X, getattr(self, "feature_names_in_", None))
+        return X
+
+    def _labelled(self, X: Any, y: Any, sample_weight: Any, known: Array | None) -> Examples:
+        """X and y as class indices; without `known` classes, those of y become classes_."""
+        if y is None:
+            raise ValueError("SoftmaxClassifier requires y to be passed, but the target y is None")
+        X = self._checked("X", X, reset=known is None or not hasattr(self, "classes_"))
+        examples.labels("y", y)
+        y = column_or_1d(y, warn=True)
+        check_classification_targets(y)
+        if len(y) != X.shape[0]:
+            raise ValueError(f"y has {len(y)} labels, but X has {X.shape[0]} rows")
+        weight = examples.row_weights(sample_weight, len(y), X.dtype)
+        self.classes_ = np.unique(y) if known is None else known
+        examples.two_classes(self.classes_)
+        return Examples(X, examples.class_indices("y", y, self.classes_), weight)
+
+    def _validation(self, name: str, X: Any, target: Any) -> Examples | None:
+        if X is None and target is None:
+            return None
+        if X is None or target is None:
+            raise ValueError(f"X_val and {name} must be given together, but {'X_val' if X is None else name} is None")
+        X = self._checked("X_val", X, reset=False)
+        if name == "P_val":
+            return Examples(X, examples.probabilities(name, target, X.shape[0], len(self.classes_)).astype(X.dtype))
+        examples.labels(name, target)
+        y = column_or_1d(target, warn=True)
+        if len(y) != X.shape[0]:
+            raise ValueError(f"{name} has {len(y)} labels, but X_val has {X.shape[0]} rows")
+        return Examples(X, examples.class_indices(name, y, self.classes_))
+
+    def _weighted(self, given: Examples) -> tuple[Examples, Loss]:
+        """The rows' and classes' weights times one factor, after which a row weighs 1 on average."""
+        s, V = given.weight, len(self.classes_)
+        if given.target.ndim == 1:
+            counts = np.bincount(given.target, s, minlength=V)
+        else:
+            counts = given.target.sum(axis=0, dtype=np.float64) if s is None else s @ given.target
+        w = examples.class_weights(self.class_weight, self.classes_, counts)
+        total = counts.sum() if w is None else w @ counts
+        if not total > 0:
+            raise ValueError("class_weight and sample_weight are 0 for every row, but must be above 0 for some")
+        factor = len(given) / total
+        if w is not None:
+            w, factor = w * factor, 1.0
+        weight = None if s is None else (s * factor).astype(given.X.dtype)
+        return Examples(given.X, given.target, weight), Loss(w, self.label_smoothing)
+
+    # what it has learnt -----------------------------------------------------------------------------------------------
+
+    def _network(self, X: Any, warm: bool) -> Network:
+        """With all parameters 0, or `warm` with those of the last fit."""
+        units = [X.shape[1], *map(int, parameters.hidden_units(self.hidden_layer_sizes)), len(self.classes_)]
+        network = Network(Parameters(units, X.dtype), self.activation)
+        if warm and hasattr(self, "coefs_"):
+            shapes = [W.shape for W in self.coefs_]
+            if shapes != [W.shape for W in network.parameters.weights]:
+                raise ValueError(f"warm_start found weights of shapes {shapes}, but the layers are now {units}")
+            network.parameters.set(self.coefs_, self.intercepts_)
+        return network
+
+    def _keep(self, network: Network, flat: Any) -> None:
+        for name, value in fitted(flat, network).items():
+            setattr(self, name, value)
+
+    @property
+    def coef_(self) -> Array:
+        """Without hidden layers: W transposed, classes × features."""
+        return self._only_layer("coef_", self.coefs_)[0].T
+
+    @property
+    def intercept_(self) -> Array:
+        """Without hidden layers: b, one number a class."""
+        return self._only_layer("intercept_", self.intercepts_)[0]
+
+    def _only_layer(self, name: str, layers: list[Array]) -> list[Array]:
+        if len(layers) > 1:
+            raise AttributeError(f"{name} is there without hidden layers only; with them see coefs_ and intercepts_")
+        return layers
+
+    def _logits(self, X: Any) -> Iterator[Array]:
+        check_is_fitted(self, "coefs_")
+        X = self._checked("X", X, reset=False)
+        dtype = np.result_type(X.dtype, self.coefs_[0].dtype)
+        units = [W.shape[0] for W in self.coefs_] + [len(self.classes_)]
+        network = Network(Parameters(units, dtype), self.activation)
+        network.parameters.set(self.coefs_, self.intercepts_)
+        return network.logits(X)
+
+    def decision_function(self, X: Any) -> Array:
+        """The logits, rows × classes; for two classes their difference, a number a row, as scikit-learn has it."""
+        logits = np.concatenate(list(self._logits(X)))
+        return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits
+
+    def predict(self, X: Any) -> Array:
+        """The likeliest class of each row."""
+        index = np.concatenate([logits.argmax(axis=1) for logits in self._logits(X)])
+        return self.classes_[index]
+
+    def predict_proba(self, X: Any) -> Array:
+        """p, rows × classes."""
+        return np.concatenate([softmax(logits) for logits in self._logits(X)])
+
+    def predict_log_proba(self, X: Any) -> Array:
+        """log p, in nats; finite where p itself would round to 0."""
+        return np.concatenate([log_softmax(logits) for logits in self._logits(X)])
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags

@@ -1,0 +1,140 @@
+"""What happens after each epoch, the same for every solver: curves, validation, callbacks, and whether to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from softxent.sklearn.examples import Examples
+from softxent.sklearn.loss import Loss
+from softxent.sklearn.network import Network
+
+Array = NDArray[Any]
+
+
+class Epoch(NamedTuple):
+    """What is known after an epoch (of L-BFGS: an iteration): what fit's `on_epoch` is called with.
+
+    number            1, 2, …
+    of                max_iter
+    loss              the objective on the training set
+    validation_loss   mean −ln p_y on the validation set, None without one
+    validation_score  accuracy on it
+    """
+
+    number: int
+    of: int
+    loss: float
+    validation_loss: float | None = None
+    validation_score: float | None = None
+
+    def __str__(self) -> str:
+        line = f"epoch {self.number}: loss {self.loss:.4f}"
+        if self.validation_loss is not None:
+            line += f", validation loss {self.validation_loss:.4f}, accuracy {self.validation_score:.4f}"
+        return line
+
+
+class Progress:
+    """Counts epochs; `stopped` says why there are no more of them, None if max_iter was reached."""
+
+    def __init__(
+        self, estimator: Any, network: Network, training: Examples, validation: Examples | None, on_epoch: OnEpoch
+    ) -> None:
+        self.estimator, self.network, self.training, self.validation = estimator, network, training, validation
+        self.on_epoch = on_epoch
+        self.loss_curve: list[float] = []
+        self.validation_loss_curve: list[float] = []
+        self.validation_scores: list[float] = []
+        self.best: Array | None = None
+        self.stopped: str | None = None
+        self.context: Any = None
+        self.task: Any = None
+        if hasattr(estimator, "_skl_callbacks"):
+            self.context = estimator._init_callback_context(max_subtasks=estimator.max_iter)
+            self.context.call_on_fit_task_begin(estimator=estimator, X=training.X, y=training.target)
+            self.begin()
+
+    def begin(self) -> None:
+        """scikit-learn's callbacks are told that an epoch begins."""
+        if self.context is not None and len(self.loss_curve) < self.estimator.max_iter:
+            self.task = self.context.subcontext(task_name="epoch")
+            self.task.call_on_fit_task_begin(**self.told())
+
+    def __call__(self, loss: float) -> bool:
+        """After an epoch: True if it was the last one."""
+        self.loss_curve.append(loss)
+        self.validate()
+        epoch = Epoch(
+            len(self.loss_curve),
+            self.estimator.max_iter,
+            loss,
+            self.validation_loss_curve[-1] if self.validation else None,
+            self.validation_scores[-1] if self.validation else None,
+        )
+        if self.estimator.verbose:
+            print(epoch)
+        if self.on_epoch is not None and self.on_epoch(epoch):
+            self.stopped = "on_epoch"
+        if self.task is not None:
+            if self.task.call_on_fit_task_end(**self.told()):
+                self.stopped = "callback"
+            self.task = None
+        if self.estimator.early_stopping and self.stalled(self.validation_loss_curve):
+            self.stopped = "validation"
+        if self.stopped is None:
+            self.begin()
+        return self.stopped is not None
+
+    def validate(self) -> None:
+        if self.validation is None:
+            return
+        loss, score = evaluate(self.network, self.validation)
+        if loss < min(self.validation_loss_curve, default=np.inf):
+            self.best = self.network.parameters.flat.copy()
+        self.validation_loss_curve.append(loss)
+        self.validation_scores.append(score)
+
+    def stalled(self, curve: list[float]) -> bool:
+        """No epoch of the last n_iter_no_change was better by tol than the best before them."""
+        patience = self.estimator.n_iter_no_change
+        return len(curve) > patience and min(curve[-patience:]) > min(curve[:-patience]) - self.estimator.tol
+
+    def told(self) -> dict[str, Any]:
+        """What scikit-learn's callbacks get; the parameters are copied if a callback asks for the estimator."""
+        return {
+            "estimator": self.estimator,
+            "X": self.training.X,
+            "y": self.training.target,
+            "reconstruction_attributes": lambda: fitted(self.network.parameters.flat.copy(), self.network),
+        }
+
+    def close(self) -> None:
+        if self.task is not None:
+            self.task.call_on_fit_task_end(estimator=self.estimator)
+        if self.context is not None:
+            self.context.call_on_fit_task_end(**self.told())
+
+
+OnEpoch = Callable[[Epoch], object] | None
+
+
+def fitted(flat: Array, network: Network) -> dict[str, list[Array]]:
+    """The estimator's attributes for these parameters."""
+    copy = network.parameters.like()
+    copy.flat[...] = flat
+    return {"coefs_": copy.weights, "intercepts_": copy.biases}
+
+
+def evaluate(network: Network, examples: Examples) -> tuple[float, float]:
+    """Mean −ln p_y and accuracy; of probability targets, the share of rows with the same likeliest class."""
+    loss, right, row = 0.0, 0, 0
+    target = examples.target if examples.target.ndim == 1 else examples.target.argmax(axis=1)
+    for logits in network.logits(examples.X):
+        rows = slice(row, row := row + len(logits))
+        right += int((logits.argmax(axis=1) == target[rows]).sum())
+        loss += Loss().and_delta(logits, examples[rows])
+    return loss / row, right / row
