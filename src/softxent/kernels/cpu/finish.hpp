@@ -80,7 +80,7 @@ inline void scale_logits(const Job& job, R* z, double* slope, i64 n) {
             narrow(z + k, capped);
             write(slope + k, s);
         }
-    } else if constexpr (sizeof(R) == 4) {  // a double quotient, rounded once: 1 / T may round
+    } else if constexpr (sizeof(R) == 4) {  // in double, rounded once: 1 / T itself may round
         double inverse = 1 / job.temperature;
         for (i64 k = 0; k < n; k += lanes<double>) narrow(z + k, widen(z + k) * inverse);
     } else {
@@ -88,13 +88,28 @@ inline void scale_logits(const Job& job, R* z, double* slope, i64 n) {
     }
 }
 
-// a_j = w_j·((1 − ε)·t_j + ε / V) of n classes from j on; for a distribution, t is in `a` already
+// a_j = w_j·((1 − ε)·t_j + ε / V), of one row or a vector of rows; t is not looked at if the target is an index
 template <class R>
-inline void weigh(const Job& job, i64 j, i64 n, double* a) {
-    const double keep = job.probabilities ? 1 - job.label_smoothing : 0, each = smoothing(job);
-    for (i64 k = 0; k < n; ++k) a[k] = keep > 0 ? keep * a[k] + each : each;
-    if (const R* w = static_cast<const R*>(job.weight))
-        for (i64 k = 0; k < n; ++k) a[k] *= double(w[j + k]);
+struct Weigh {
+    const double keep, each;
+    const R* weight;
+
+    explicit Weigh(const Job& job)
+        : keep(job.probabilities ? 1 - job.label_smoothing : 0), each(smoothing(job)),
+          weight(static_cast<const R*>(job.weight)) {}
+
+    template <class D>
+    D operator()(D t, i64 j) const {
+        const D q = keep > 0 ? keep * t + each : D{} + each;
+        return weight ? q * double(weight[j]) : q;
+    }
+};
+
+// factor·E_j − a_j / divisor, times ∂z/∂x: in double, rounded once; of a mask 0, unless the row has no softmax
+template <class R>
+inline R gradient(R z, R e, double factor, double share, double slope) {
+    const double grad = (double(e) * factor - share) * slope;
+    return z == -std::numeric_limits<R>::infinity() && factor == factor ? 0 : R(grad);
 }
 
 inline void set_result(const Job& job, i64 i, double value) {

@@ -1,6 +1,4 @@
 // The kernel of one instruction set, SOFTXENT_ISA.
-#include "row.hpp"
-#include "sample.hpp"
 #include "tile.hpp"
 
 #define SOFTXENT_TEXT_(x) #x

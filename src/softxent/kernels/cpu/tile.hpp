@@ -5,128 +5,37 @@
 #pragma once
 #include <type_traits>
 
-#include "finish.hpp"
-#include "row.hpp"
-#include "transpose.hpp"
+#include "rows.hpp"
+#include "tile_memory.hpp"
 
 namespace softxent::SOFTXENT_ISA {
 
-constexpr int ROWS = 128;              // at most, in a tile
-constexpr int TILE_BYTES = 24 * 1024;  // of L1's 32 or 48 KiB
-
 template <class R>
-struct Tile {
+struct Tile : TileMemory<R> {
     using Index = std::remove_reference_t<decltype(bits_of<vec<R>>{}[0])>;  // as wide as R
 
-    const Job& job;
-    int rows = 0, padded = 0;  // of the tile at hand; padded to whole vectors
-    R *z, *e;            // classes × capacity each; E becomes the result
-    double *slope, *a;   // likewise, where needed
-    void* lines;         // rows × classes, to be transposed
+    using TileMemory<R>::job, TileMemory<R>::capacity, TileMemory<R>::rows, TileMemory<R>::padded;
+
+    R *z, *e;           // classes × capacity each; E becomes the result
+    double *slope, *a;  // likewise, where needed
     alignas(64) double max[ROWS], top[ROWS], rest[ROWS], log_s[ROWS], w_y[ROWS], gap[ROWS], weight[ROWS];
     alignas(64) double loss[ROWS], factor[ROWS], target_grad[ROWS];
     alignas(64) R f[ROWS], largest[ROWS], m_narrow[ROWS], z_target[ROWS], e_target[ROWS];
     alignas(64) Index y[ROWS];
-    int capacity;
 
-    static int capacity_of(const Job& job) {
-        i64 rows = TILE_BYTES / (2 * job.classes * i64(sizeof(R)));
-        rows = rows / lanes<R> * lanes<R>;
-        return static_cast<int>(rows < lanes<R> ? lanes<R> : rows > ROWS ? ROWS : rows);
-    }
-
-    explicit Tile(const Job& job) : job(job), capacity(capacity_of(job)) {
+    explicit Tile(const Job& job) : TileMemory<R>(job) {
         const i64 size = job.classes * capacity + 64;
         const i64 wide = job.softcap || (job.op == Op::cross_entropy && spread(job)) ? size : 0;
         slope = static_cast<double*>(scratch(tile_slot, (size + 2 * wide) * sizeof(double) + 2 * size * sizeof(R)));
-        a = slope + wide, lines = a + wide;
+        a = slope + wide, this->lines = a + wide;
         z = reinterpret_cast<R*>(a + wide + size), e = z + size;
         for (int r = 0; r < ROWS; ++r) w_y[r] = 1, gap[r] = weight[r] = 0, y[r] = -1;
     }
 
-    // classes × rows ← an array ---------------------------------------------------------------------------------
-
-    // where the tile's rows begin: evenly spaced, unless the tile runs over the end of a dimension
-    struct Place {
-        i64 first, step;
-        bool even;
-        i64 row[ROWS];
-    };
-
-    Place place;
-
-    void locate(const Array& array, i64 first, Place& place) const {
-        const i64 last = job.shape[job.dims - 1];
-        place.first = offset(array, job, first), place.step = array.stride[job.dims - 1];
-        place.even = job.dims == 1 || first % last + rows <= last;
-        if (!place.even)
-            for (int r = 0; r < rows; ++r) place.row[r] = offset(array, job, first + r);
-    }
-
-    template <class T>
-    void load(const Array& from, i64 first, T* to) {
-        locate(from, first, place);
-        const i64 V = job.classes;
-        if (place.even && place.step == 1 && from.class_stride != 1) {
-            for (i64 v = 0; v < V; ++v) {
-                const i64 line = place.first + v * from.class_stride;
-                convert_from(from, line, 1, rows, to + v * capacity);
-            }
-        } else if (place.even && from.class_stride == 1 && from.dtype == native<T>) {
-            to_classes(at<T>(from, place.first), place.step, rows, V, to, capacity);
-        } else {
-            T* line = static_cast<T*>(lines);
-            for (int r = 0; r < rows; ++r)
-                convert_from(from, place.even ? place.first + r * place.step : place.row[r], from.class_stride,
-                             static_cast<int>(V), line + r * V);
-            to_classes(line, V, rows, V, to, capacity);
-        }
-        for (i64 v = 0; v < V; ++v)
-            for (int r = rows; r < padded; ++r) to[v * capacity + r] = 0;
-    }
-
-    void store(i64 first, const R* from) {
-        const Array& to = job.out;
-        locate(to, first, place);
-        const i64 V = job.classes;
-        if (place.even && place.step == 1 && to.class_stride != 1) {
-            for (i64 v = 0; v < V; ++v)
-                convert_to(to, place.first + v * to.class_stride, 1, rows, from + v * capacity);
-        } else if (place.even && to.class_stride == 1 && to.dtype == native<R>) {
-            to_rows(from, capacity, rows, V, at<R>(to, place.first), place.step);
-        } else {
-            R* line = static_cast<R*>(lines);
-            to_rows(from, capacity, rows, V, line, V);
-            for (int r = 0; r < rows; ++r)
-                convert_to(to, place.even ? place.first + r * place.step : place.row[r], to.class_stride,
-                           static_cast<int>(V), line + r * V);
-        }
-    }
-
-    // Memory that will be needed soon, fetched a line with each vector of E: a core can have only a few under way
-    struct Ahead {
-        const char* line = nullptr;
-        i64 class_step = 0, row_step = 0;  // bytes
-
-        void fetch(i64 v, int r) const {
-            if (line) __builtin_prefetch(line + v * class_step + r * row_step);
-        }
-    };
-
-    Ahead ahead_at(const Array& array, i64 first) const {
-        const i64 size = bytes_of(array.dtype), step = array.stride[job.dims - 1];
-        const char* line = array.data + offset(array, job, first) * size;
-        if (step == 1) return {line, array.class_stride * size, size};
-        if (array.class_stride == 1 && step == job.classes) return {line, WIDTH, job.classes * size};
-        return {};
-    }
-
-    // the pass ----------------------------------------------------------------------------------------------------
-
     // m, Σ exp(z − m) over all but one of the largest, E
     void sum_up(i64 first) {
-        const Ahead next = first + capacity < job.rows ? ahead_at(job.logits, first + capacity) : Ahead();
-        const Ahead out = job.out && job.out.data != job.logits.data ? ahead_at(job.out, first) : Ahead();
+        const auto next = first + capacity < job.rows ? this->ahead_at(job.logits, first + capacity) : LinesAhead();
+        const auto out = job.out && job.out.data != job.logits.data ? this->ahead_at(job.out, first) : LinesAhead();
         for (int r = 0; r < padded; r += lanes<R>) {
             vec<R> m = vec<R>{} - std::numeric_limits<R>::infinity();
             for (i64 v = 0; v < job.classes; ++v) {
@@ -178,7 +87,7 @@ struct Tile {
 
     void run(i64 first, int count, SumOf<f64v>& total) {
         rows = count, padded = (count + lanes<R> - 1) / lanes<R> * lanes<R>;
-        load(job.logits, first, z);
+        this->load(job.logits, first, z);
         const i64 V = job.classes, size = V * capacity;
         if (job.temperature != 1 || job.softcap) scale_logits(job, z, slope, size);
         const bool any_ignored = job.target && read_targets(first);
@@ -196,11 +105,11 @@ struct Tile {
                     for (i64 v = 0; v < V; ++v)
                         write(e + v * capacity + r, (read<vec<R>>(z + v * capacity + r) - m) - log_sum);
                 }
-                return store(first, e);
+                return this->store(first, e);
             case Op::softmax:
                 for (int r = 0; r < padded; ++r) f[r] = R(quotient<R>(Sum{1}, 1, top[r], rest[r]));
                 multiply(nullptr);
-                return store(first, e);
+                return this->store(first, e);
             default: return cross_entropy(first, any_ignored, total);
         }
     }
@@ -262,14 +171,12 @@ struct Tile {
         for (int r = 0; r < padded; ++r) f[r] = R(factor[r]);
         if (!spreads && !job.softcap) {
             multiply(by_index ? target_grad : nullptr);
-        } else {  // in double, rounded once
+        } else {
             const double scale = 1 / gradient_divisor(job);
             for (i64 v = 0; v < V; ++v)
                 for (int r = 0; r < padded; ++r) {
                     const i64 k = v * capacity + r;
-                    double grad = double(e[k]) * factor[r] - (spreads ? a[k] * scale : 0);
-                    if (job.softcap) grad *= slope[k];
-                    e[k] = z[k] == -std::numeric_limits<R>::infinity() && f[r] == f[r] ? 0 : R(grad);
+                    e[k] = gradient(z[k], e[k], factor[r], spreads ? a[k] * scale : 0, job.softcap ? slope[k] : 1);
                 }
             for (int r = 0; r < rows; ++r)
                 if (y[r] >= 0) {
@@ -281,20 +188,19 @@ struct Tile {
             for (int r = 0; r < rows; ++r)
                 if (job.target[first + r] == job.ignore_index)
                     for (i64 v = 0; v < V; ++v) e[v * capacity + r] = 0;
-        store(first, e);
+        this->store(first, e);
     }
 
     // a_j, Σ a_j and Σ a_j·(m − z_j) of every row
     void spread_out(i64 first) {
-        if (job.probabilities) load(job.probabilities, first, a);
-        const double keep = 1 - job.label_smoothing, each = smoothing(job);
+        if (job.probabilities) this->load(job.probabilities, first, a);
+        const Weigh<R> weigh(job);
         for (int r = 0; r < padded; r += lanes<double>) {
             SumOf<f64v> gaps, weights;
             const f64v m = read<f64v>(max + r);
             for (i64 v = 0; v < job.classes; ++v) {
                 double* q = a + v * capacity + r;
-                f64v w = job.probabilities ? keep * read<f64v>(q) + each : f64v{} + each;
-                if (job.weight) w *= double(static_cast<const R*>(job.weight)[v]);
+                const f64v w = weigh(read<f64v>(q), v);
                 write(q, w);
                 gaps.add(w > 0 ? w * (m - widen(z + v * capacity + r)) : f64v{});
                 weights.add(w);
@@ -315,7 +221,7 @@ struct Tiles {
         return job.classes <= FEW_CLASSES || (job.logits.stride[job.dims - 1] == 1 && job.logits.class_stride != 1);
     }
     static i64 rows_per_task(const Job& job) {
-        i64 rows = 2 * SEGMENT / job.classes, tile = Tile<R>::capacity_of(job);
+        i64 rows = 2 * SEGMENT / job.classes, tile = TileMemory<R>::capacity_of(job);
         return rows < tile ? tile : rows / tile * tile;
     }
     static i64 tasks(const Job& job) { return (job.rows + rows_per_task(job) - 1) / rows_per_task(job); }
