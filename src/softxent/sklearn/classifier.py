@@ -12,13 +12,12 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from softxent import log_softmax, softmax
-from softxent.sklearn import advice, examples, linear, parameters
+from softxent.sklearn import advice, inputs, linear, parameters
 from softxent.sklearn.callbacks import CallbackSupportMixin, with_callbacks
-from softxent.sklearn.examples import Examples
+from softxent.sklearn.examples import Examples, split, weighted
 from softxent.sklearn.loss import Loss
 from softxent.sklearn.network import Network, Parameters
 from softxent.sklearn.progress import OnEpoch, Progress, fitted
@@ -69,7 +68,7 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):  
     >>> X, y = load_iris(return_X_y=True)
     >>> model = SoftmaxClassifier(alpha=0.01).fit(X, y)
     >>> model.predict_proba(X[:1]).round(2), model.score(X, y) > 0.95
-    (array([[0.95, 0.05, 0.  ]]), True)
+    (array([[0.98, 0.02, 0.  ]]), True)
     """
 
     def __init__(
@@ -134,9 +133,11 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):  
         Ctrl-C stops too: with a validation set the best epoch's parameters are kept, without one the last ones.
         """
         parameters.check(self)
-        given = self._labelled(X, y, sample_weight, known=None)
-        validation = self._validation("y_val", X_val, y_val)
-        return self._fit(given, validation, on_epoch)
+        X = inputs.features(self, "X", X, reset=True)
+        self.classes_, index = np.unique(inputs.labels("y", y, X.shape[0]), return_inverse=True)
+        inputs.two_classes(self.classes_)
+        given = Examples(X, index.astype(np.int64, copy=False), inputs.row_weights(sample_weight, X.shape[0]))
+        return self._fit(given, self._validation("y_val", X_val, y_val), on_epoch)
 
     @with_callbacks  # type: ignore[untyped-decorator]
     def fit_proba(
@@ -155,15 +156,16 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):  
         classes  the names of P's columns, in order; by default 0, 1, …; the rest as in fit
         """
         parameters.check(self)
-        X = self._checked("X", X, reset=True)
-        P = examples.probabilities("P", P, X.shape[0])
-        named = np.arange(P.shape[1]) if classes is None else np.asarray(classes)
-        if named.shape != P.shape[1:] or len(np.unique(named)) < len(named):
-            raise ValueError(f"classes is {list(named)}, but must name each of P's {P.shape[1]} columns once")
-        self.classes_ = named
-        weight = examples.row_weights(sample_weight, len(P), X.dtype)
-        validation = self._validation("P_val", X_val, P_val)
-        return self._fit(Examples(X, P.astype(X.dtype, copy=False), weight), validation, on_epoch)
+        X = inputs.features(self, "X", X, reset=True)
+        P = inputs.probabilities("P", P, X.shape[0])
+        names = np.arange(P.shape[1]) if classes is None else np.asarray(classes)
+        self.classes_, order = np.unique(names, return_index=True)
+        if names.shape != P.shape[1:] or len(order) < len(names):
+            raise ValueError(f"classes is {names.tolist()}, but must name each of P's {P.shape[1]} columns once")
+        if P_val is not None:
+            P_val = inputs.probabilities("P_val", P_val, len(P_val), P.shape[1])[:, order]
+        given = Examples(X, P[:, order].astype(X.dtype), inputs.row_weights(sample_weight, X.shape[0]))
+        return self._fit(given, self._validation("P_val", X_val, P_val), on_epoch)
 
     @available_if(_has_steps)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> SoftmaxClassifier:
@@ -178,9 +180,16 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):  
         if isinstance(self.class_weight, str):
             raise ValueError("class_weight is 'balanced', but partial_fit sees no class counts: pass a dict of weights")
         if classes is not None and not first and not np.array_equal(np.unique(classes), self.classes_):
-            raise ValueError(f"classes is {list(classes)}, but an earlier call had {examples.listed(self.classes_)}")
-        given = self._labelled(X, y, sample_weight, known=np.unique(classes) if first else self.classes_)
-        given, loss = self._weighted(given)
+            raise ValueError(f"classes is {list(classes)}, but an earlier call had {inputs.listed(self.classes_)}")
+        X = inputs.features(self, "X", X, reset=first)
+        if first:
+            self.classes_ = np.unique(classes)
+            inputs.two_classes(self.classes_)
+        index = inputs.class_indices("y", inputs.labels("y", y, X.shape[0]), self.classes_)
+        given, w = weighted(
+            Examples(X, index, inputs.row_weights(sample_weight, X.shape[0])), self.class_weight, self.classes_
+        )
+        loss = Loss(w, self.label_smoothing)
         network = self._network(given.X, warm=not first)
         if first or not hasattr(self, "_step"):
             self._rng = check_random_state(self.random_state)
@@ -195,14 +204,15 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):  
     def _fit(self, given: Examples, validation: Examples | None, on_epoch: OnEpoch) -> SoftmaxClassifier:
         rng = check_random_state(self.random_state)
         if self.early_stopping and validation is None:
-            given, validation = examples.split(given, self.classes_, self.validation_fraction, rng)
-        weighted, loss = self._weighted(given)
+            given, validation = split(given, self.classes_, self.validation_fraction, rng)
+        given, w = weighted(given, self.class_weight, self.classes_)
+        loss = Loss(w, self.label_smoothing)
         network = self._network(given.X, warm=self.warm_start)
         if not (self.warm_start and hasattr(self, "coefs_")):
             network.parameters.draw(rng)
-        progress = Progress(self, network, weighted, validation, on_epoch)
+        progress = Progress(self, network, given, validation, on_epoch)
         try:
-            self._solve(network, weighted, loss, rng, progress)
+            self._solve(network, given, loss, rng, progress)
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=3)
             progress.stopped = "interrupt"
@@ -248,60 +258,16 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):  
     def _warn(self, words: str) -> None:
         warnings.warn(words, ConvergenceWarning, stacklevel=6)
 
-    # what fit is given ------------------------------------------------------------------------------------------------
-
-    def _checked(self, name: str, X: Any, reset: bool) -> Any:
-        X = validate_data(
-            self, X, reset=reset, accept_sparse="csr", dtype=(np.float64, np.float32), ensure_all_finite=False
-        )
-        examples.finite(name, X, getattr(self, "feature_names_in_", None))
-        return X
-
-    def _labelled(self, X: Any, y: Any, sample_weight: Any, known: Array | None) -> Examples:
-        """X and y as class indices; without `known` classes, those of y become classes_."""
-        if y is None:
-            raise ValueError("SoftmaxClassifier requires y to be passed, but the target y is None")
-        X = self._checked("X", X, reset=known is None or not hasattr(self, "classes_"))
-        examples.labels("y", y)
-        y = column_or_1d(y, warn=True)
-        check_classification_targets(y)
-        if len(y) != X.shape[0]:
-            raise ValueError(f"y has {len(y)} labels, but X has {X.shape[0]} rows")
-        weight = examples.row_weights(sample_weight, len(y), X.dtype)
-        self.classes_ = np.unique(y) if known is None else known
-        examples.two_classes(self.classes_)
-        return Examples(X, examples.class_indices("y", y, self.classes_), weight)
-
     def _validation(self, name: str, X: Any, target: Any) -> Examples | None:
+        """X_val with y_val or P_val."""
         if X is None and target is None:
             return None
         if X is None or target is None:
             raise ValueError(f"X_val and {name} must be given together, but {'X_val' if X is None else name} is None")
-        X = self._checked("X_val", X, reset=False)
+        X = inputs.features(self, "X_val", X, reset=False)
         if name == "P_val":
-            return Examples(X, examples.probabilities(name, target, X.shape[0], len(self.classes_)).astype(X.dtype))
-        examples.labels(name, target)
-        y = column_or_1d(target, warn=True)
-        if len(y) != X.shape[0]:
-            raise ValueError(f"{name} has {len(y)} labels, but X_val has {X.shape[0]} rows")
-        return Examples(X, examples.class_indices(name, y, self.classes_))
-
-    def _weighted(self, given: Examples) -> tuple[Examples, Loss]:
-        """The rows' and classes' weights times one factor, after which a row weighs 1 on average."""
-        s, V = given.weight, len(self.classes_)
-        if given.target.ndim == 1:
-            counts = np.bincount(given.target, s, minlength=V)
-        else:
-            counts = given.target.sum(axis=0, dtype=np.float64) if s is None else s @ given.target
-        w = examples.class_weights(self.class_weight, self.classes_, counts)
-        total = counts.sum() if w is None else w @ counts
-        if not total > 0:
-            raise ValueError("class_weight and sample_weight are 0 for every row, but must be above 0 for some")
-        factor = len(given) / total
-        if w is not None:
-            w, factor = w * factor, 1.0
-        weight = None if s is None else (s * factor).astype(given.X.dtype)
-        return Examples(given.X, given.target, weight), Loss(w, self.label_smoothing)
+            return Examples(X, inputs.probabilities(name, target, X.shape[0], len(self.classes_)).astype(X.dtype))
+        return Examples(X, inputs.class_indices(name, inputs.labels(name, target, X.shape[0]), self.classes_))
 
     # what it has learnt -----------------------------------------------------------------------------------------------
 
@@ -337,7 +303,7 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):  
 
     def _logits(self, X: Any) -> Iterator[Array]:
         check_is_fitted(self, "coefs_")
-        X = self._checked("X", X, reset=False)
+        X = inputs.features(self, "X", X, reset=False)
         dtype = np.result_type(X.dtype, self.coefs_[0].dtype)
         units = [W.shape[0] for W in self.coefs_] + [len(self.classes_)]
         network = Network(Parameters(units, dtype), self.activation)

@@ -1,0 +1,161 @@
+"""What a user passes to fit, made into arrays, or refused in one sentence that names the argument and the place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from sklearn import get_config
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import column_or_1d, validate_data
+
+Array = NDArray[Any]
+
+
+# y ----------------------------------------------------------------------------------------------------------------
+
+
+def labels(name: str, y: Any, rows: int) -> Array:
+    """A label for each row, none of them missing."""
+    if y is None:
+        raise ValueError(f"SoftmaxClassifier requires {name} to be passed, but the target {name} is None")
+    if (row := first_missing(np.asarray(y).ravel())) is not None:
+        value = np.asarray(y).ravel()[row]
+        raise ValueError(f"{name}[{row}] is {value}, but every row must have a label: drop the row, or give it one")
+    y = column_or_1d(y, warn=True)
+    if len(y) != rows:
+        raise ValueError(f"{name} has {len(y)} labels, but X has {rows} rows")
+    check_classification_targets(y)
+    return y
+
+
+def first_missing(y: Array) -> int | None:
+    """The first None, NaN, inf, NaT or pandas.NA."""
+    if y.dtype.kind == "O":
+        return next((row for row, label in enumerate(y) if is_missing(label)), None)
+    missing = ~np.isfinite(y) if y.dtype.kind in "fmM" else np.zeros(0, bool)
+    return int(np.argmax(missing)) if missing.any() else None
+
+
+def is_missing(label: Any) -> bool:
+    try:
+        return label is None or bool(label != label)
+    except TypeError:  # pandas.NA: whether it is equal to itself is NA too
+        return True
+    except ValueError:  # an array, which is no label; check_classification_targets says so
+        return False
+
+
+def class_indices(name: str, y: Array, classes: Array) -> Array:
+    """The place of each label among the classes."""
+    found, inverse = np.unique(y, return_inverse=True)
+    place = {label: k for k, label in enumerate(classes.tolist())}
+    index = np.array([place.get(label, -1) for label in found.tolist()], np.int64)[inverse]
+    if len(index) and index.min() < 0:
+        row = int(index.argmin())
+        raise ValueError(f"{name}[{row}] is {shown(y[row])}, but the classes are {listed(classes)}")
+    return index
+
+
+def probabilities(name: str, P: Any, rows: int, classes: int | None = None) -> Array:
+    """Rows × classes of finite numbers ≥ 0 whose rows sum to 1."""
+    p = np.asarray(P)
+    p = p if p.dtype in (np.float32, np.float64) else p.astype(np.float64)
+    if p.ndim != 2 or len(p) != rows or (classes is not None and p.shape[1] != classes):
+        raise ValueError(f"{name} has shape {p.shape}, but must be {rows} rows × {classes or 'one column a class'}")
+    if p.shape[1] < 2:
+        raise ValueError(f"{name} has {p.shape[1]} column, but a classifier needs at least two classes")
+    with np.errstate(invalid="ignore"):
+        bad = ~((p >= 0) & (p < np.inf))
+        off = ~(np.abs(p.sum(axis=1, dtype=np.float64) - 1) < 1e-3)  # room for numbers written with four digits
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
+        raise ValueError(f"{name}[{row}, {column}] is {p[row, column]}, but must be a probability")
+    if off.any():
+        row = int(np.argmax(off))
+        raise ValueError(
+            f"{name}[{row}] sums to {p[row].sum():.6g}, but must sum to 1: "
+            f"divide each row by its sum, and give the sums as sample_weight if they are counts"
+        )
+    return p
+
+
+def two_classes(classes: Array) -> None:
+    if len(classes) < 2:
+        raise ValueError(f"y has one class, {listed(classes)}, but a classifier needs examples of at least two classes")
+
+
+# X and the weights ------------------------------------------------------------------------------------------------
+
+
+def features(estimator: Any, name: str, X: Any, reset: bool) -> Any:
+    """A matrix of float32 or float64, dense or CSR, without NaN or inf; `reset`: the first that the estimator sees."""
+    X = validate_data(
+        estimator, X, reset=reset, accept_sparse="csr", dtype=(np.float64, np.float32), ensure_all_finite=False
+    )
+    finite(name, X, getattr(estimator, "feature_names_in_", None))
+    return X
+
+
+def finite(name: str, X: Any, columns: Any) -> None:
+    """No NaN and no inf; the sum tells of a dense X without an array of its size."""
+    values = X.data if sparse.issparse(X) else X
+    with np.errstate(over="ignore", invalid="ignore"):
+        if get_config()["assume_finite"] or not values.size or np.isfinite(values.sum()) or np.isfinite(values).all():
+            return
+    row, column = first_not_finite(X)
+    value = X[row, column]
+    where = f"{name}[{row}, {column}]" if columns is None else f"{name}[{row}, {columns[column]!r}]"
+    said, remedy = ("NaN", "fill in what is missing") if np.isnan(value) else ("inf", "replace or clip it")
+    code = ", for example with make_pipeline(SimpleImputer(), SoftmaxClassifier())" if said == "NaN" else ""
+    raise ValueError(f"{where} is {said}, but must be finite: {remedy}{code}")
+
+
+def first_not_finite(X: Any) -> tuple[int, int]:
+    if sparse.issparse(X):
+        flat = int(np.argmin(np.isfinite(X.data)))
+        return int(np.searchsorted(X.indptr, flat, side="right")) - 1, int(X.indices[flat])
+    row, column = np.argwhere(~np.isfinite(X))[0]
+    return int(row), int(column)
+
+
+def row_weights(weight: Any, rows: int) -> Array | None:
+    """One finite number ≥ 0 a row, not all 0; a single number is every row's."""
+    if weight is None:
+        return None
+    s = np.asarray(weight, np.float64)
+    s = np.full(rows, s[()]) if s.ndim == 0 else s
+    if s.shape != (rows,):
+        raise ValueError(f"sample_weight has shape {s.shape}, but X has {rows} rows: expected ({rows},)")
+    valid = (s >= 0) & (s < np.inf)
+    if not valid.all():
+        row = int(np.argmin(valid))
+        raise ValueError(f"sample_weight[{row}] is {s[row]}, but must be a finite number at least 0")
+    if not s.any():
+        raise ValueError("sample_weight is zero for every row, but must be above 0 for some")
+    return s
+
+
+def class_weights(given: Any, classes: Array, counts: Array) -> Array | None:
+    """w of each class; "balanced" is Σ counts / (classes · count), which makes all classes weigh the same."""
+    if given is None:
+        return None
+    if isinstance(given, str):
+        return np.divide(counts.sum() / len(counts), counts, out=np.zeros(len(counts)), where=counts > 0)
+    names = classes.tolist()
+    unknown = [name for name in given if name not in set(names)]
+    if unknown and not set(names) <= set(given):  # a class that only a fold of cross-validation lacks is no mistake
+        raise ValueError(f"class_weight names {unknown[0]!r}, but the classes are {listed(classes)}")
+    return np.array([float(given.get(name, 1)) for name in names])
+
+
+def shown(label: Any) -> str:
+    return repr(label.item() if isinstance(label, np.generic) else label)
+
+
+def listed(classes: Array) -> str:
+    """'a', 'b', 'c', … and 97 more."""
+    first = ", ".join(shown(c) for c in classes[:5])
+    return first if len(classes) <= 5 else f"{first} and {len(classes) - 5} more"
