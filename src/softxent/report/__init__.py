@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from softxent.render import width
 from softxent.report import figures, words
 from softxent.report.evaluation import MATRIX_CLASSES, Evaluation, PerClass
 from softxent.report.examples import cards
@@ -93,7 +94,7 @@ def environment(lang: str) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"number": figures.number, "percent": figures.percent, "probability": probability}
+    made.filters |= {"number": figures.number, "percent": figures.percent, "probability": probability, "width": width}
     made.globals |= {
         "say": partial(words.say, lang),
         "lang": {"en": "en", "zh": "zh-CN"}[lang],

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+from sklearn.metrics import precision_recall_fscore_support
 
 from softxent.functional import cross_entropy_and_grad, softmax
 
@@ -79,7 +79,7 @@ class Evaluation:
     scores: Scores
     baseline: Scores
     majority: int
-    confusion: NDArray[np.int64]
+    confusion: NDArray[np.int64]  # rows of each true × predicted class
     per_class: tuple[PerClass, ...]
     bins: tuple[Bin, ...]
     worst: tuple[Example, ...]
@@ -111,10 +111,12 @@ class Evaluation:
         array([ 0.6, -0.6])
         """
         target = np.asarray(y, np.int64)
-        logits = _log_probabilities(P, log_P, (len(target), len(classes)))  # log p is a logit whose lse is 0
+        V = len(classes)
+        logits = _log_probabilities(P, log_P, (len(target), V))  # log p is a logit whose lse is 0
         counts = np.asarray(class_counts, np.int64)
         numbers = np.arange(len(target)) if rows is None else np.asarray(rows)
         losses, grad = cross_entropy_and_grad(logits, target, reduction="none")
+        grad[np.isposinf(losses), target[np.isposinf(losses)]] = -1  # p_y = 0: no mask here, whose gradient would be 0
         predicted = logits.argmax(axis=1)
         right = predicted == target
         names = tuple(str(name) for name in classes)
@@ -132,7 +134,7 @@ class Evaluation:
             ),
             baseline=_baseline(counts / counts.sum(), target),
             majority=int(counts.argmax()),
-            confusion=confusion_matrix(target, predicted, labels=range(len(names))),
+            confusion=np.bincount(target * V + predicted, minlength=V * V).reshape(V, V),
             per_class=_per_class(names, target, predicted, counts),
             bins=bins,
             worst=tuple(

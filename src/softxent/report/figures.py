@@ -14,7 +14,7 @@ from softxent.report.evaluation import Bin, Evaluation
 PANEL = (400, 220)  # of a curve
 SQUARE = 340  # of the reliability diagram
 MARGIN = (26, 48)  # below and to the left of the axes, for their labels
-CHARACTER = 6.8  # the mean width of a label's character at 12 units
+CHARACTER = 7.4  # the mean width of a label's character at 12 units
 
 
 class Tick(NamedTuple):
@@ -94,10 +94,10 @@ def loss_curve(losses: Sequence[float]) -> Curve:
     low, high, last = min(finite), max(finite), len(losses) - 1
     if low > 0 and high > 20 * low:
         logs = [math.log10(x) if math.isfinite(x) else math.nan for x in losses]
-        steps = (1, 10) if high > 1000 * low else (1, 2, 5, 10)
-        marks = [m * 10.0**k for k in range(math.floor(math.log10(low)), math.ceil(math.log10(high))) for m in steps]
-        inside = [(math.log10(x), number(x)) for x in dict.fromkeys(marks) if low * 0.8 <= x <= high * 1.25]
-        return _curve(logs, inside, last, number(losses[last]))
+        decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+        marks = [float(f"{m}e{k}") for k in decades for m in ((1, 2, 5) if high < 1000 * low else (1,))]
+        inside = [(math.log10(x), number(x)) for x in marks if low * 0.8 <= x <= high * 1.25]
+        return _curve(logs, inside[:: math.ceil(len(inside) / 8)], last, number(losses[last]))
     return _curve(losses, [(x, number(x)) for x in around(min(low, 0), high)], last, number(losses[last]))
 
 
@@ -106,7 +106,7 @@ def accuracy_curve(accuracies: Sequence[float]) -> Curve:
     best = int(np.nanargmax(accuracies))
     low, high = float(np.nanmin(accuracies)), accuracies[best]
     marks = around(low, high)
-    places = 0 if marks[1] - marks[0] >= 0.01 else 1
+    places = max(-2 - math.floor(math.log10(marks[1] - marks[0]) + 1e-9), 0)
     return _curve(accuracies, [(x, percent(x, places)) for x in marks], best, percent(high))
 
 

@@ -96,16 +96,18 @@ PHRASES = {
         "圆点越大，行数越多；竖线为 95 % 置信区间（Wilson）：竖线与虚线相交时，偏差可能只是偶然。",
     ),
     "overconfident": (
-        "Overconfident: on average, the stated probability is {gap} points above the accuracy, more than by chance.",
-        "过于自信：所给概率平均比准确率高 {gap} 个百分点，超出偶然的范围。",
+        "Overconfident: on average, the stated probability is {gap} points above the accuracy. "
+        "Chance alone does not explain that.",
+        "过于自信：所给概率平均比准确率高 {gap} 个百分点，无法仅用偶然解释。",
     ),
     "underconfident": (
-        "Underconfident: on average, the stated probability is {gap} points below the accuracy, more than by chance.",
-        "过于保守：所给概率平均比准确率低 {gap} 个百分点，超出偶然的范围。",
+        "Underconfident: on average, the stated probability is {gap} points below the accuracy. "
+        "Chance alone does not explain that.",
+        "过于保守：所给概率平均比准确率低 {gap} 个百分点，无法仅用偶然解释。",
     ),
     "within chance": (
-        "On average, the stated probability is {gap} points from the accuracy: no more than by chance.",
-        "所给概率与准确率平均相差 {gap} 个百分点，未超出偶然的范围。",
+        "On average, the stated probability is {gap} points from the accuracy. Chance alone can explain that.",
+        "所给概率与准确率平均相差 {gap} 个百分点，可能只是偶然。",
     ),
     "stated": ("probability of the predicted class", "预测类别的概率"),
     "bin": (

@@ -1,0 +1,43 @@
+"""The browser: tests that look at a page run where a Chromium is found, and are counted at the end where none is."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+REQUIRED = "SOFTXENT_REQUIRE_BROWSER"  # set to 1 by .ci/run: without a browser, its tests fail
+NONE_FOUND = "no Chromium was found: install one (apt install chromium), or set CHROMIUM to its path"
+
+
+def find_chromium(bundled: str) -> str | None:
+    """CHROMIUM if it is set, one on the PATH, or the one that `playwright install chromium` brought."""
+    if given := os.environ.get("CHROMIUM"):
+        return given
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if found := shutil.which(name):
+            return found
+    return bundled if Path(bundled).exists() else None
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A headless Chromium, driven by Playwright."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        where = find_chromium(playwright.chromium.executable_path)
+        if where is None:
+            (pytest.fail if os.environ.get(REQUIRED) == "1" else pytest.skip)(NONE_FOUND)
+        with playwright.chromium.launch(executable_path=where) as running:
+            yield running
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    skipped = sum(NONE_FOUND in str(report.longrepr) for report in terminalreporter.stats.get("skipped", []))
+    if skipped:
+        terminalreporter.write_line(f"NOT RUN: {skipped} browser tests; {NONE_FOUND}", yellow=True, bold=True)

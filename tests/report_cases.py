@@ -1,0 +1,90 @@
+"""Reports of real classifiers: 2 to 100 classes, one image a row, hostile names, both languages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn import datasets
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from softxent.report import Column, Evaluation, write
+
+SCRIPT = "<script>document.title = 'hacked'</script>"
+CURVES: dict[str, Any] = {"train_loss": [2.3, 0.9, 0.4, 0.09, 0.05], "val_accuracy": [0.2, 0.71, 0.9, 0.96, 0.95]}
+
+
+class Case(NamedTuple):
+    lang: str
+    classes: list[str]
+    features: list[str]
+    X: Any
+    y: Any
+    curves: dict[str, Any] = CURVES
+
+
+def _hundred() -> Case:
+    rng = np.random.default_rng(0)
+    X, W = rng.normal(size=(1500, 8)), rng.normal(size=(100, 8))
+    y = np.append((X @ W.T)[300:].argmax(axis=1), np.repeat(np.arange(100), 3))
+    return Case("en", [f"class {k}" for k in range(100)], [f"x{k}" for k in range(8)], X, y)
+
+
+def _hostile() -> Case:
+    rng = np.random.default_rng(0)
+    names = [
+        SCRIPT,
+        "Supercalifragilisticexpialidocious_disease_of_the_left_ventricle",
+        "一个名字很长的类别",
+        "C & A",
+        "",
+    ]
+    features = [SCRIPT, "a" * 200, '"><img src=x onerror="document.title=1">', "d"]
+    return Case("en", names, features, rng.normal(size=(300, 4)), rng.integers(0, 5, 300), {"train_loss": [1.6]})
+
+
+def _bundled(lang: str, data: Any, classes: Sequence[object] = (), curves: dict[str, Any] = CURVES) -> Case:
+    names = [str(name) for name in classes or data.target_names.tolist()]
+    return Case(lang, names, list(data.feature_names), data.data, data.target, curves)
+
+
+CASES = {
+    "digits": _bundled("en", datasets.load_digits()),
+    "wine": _bundled("zh", datasets.load_wine(), ["巴罗洛", "格里尼奥利诺", "巴贝拉"]),
+    "breast_cancer": _bundled("zh", datasets.load_breast_cancer(), curves={}),
+    "hundred": _hundred(),
+    "hostile": _hostile(),
+}
+
+
+def evaluated(case: Case) -> Evaluation:
+    """Every third row is a test row."""
+    test = np.arange(len(case.y)) % 3 == 0
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300, tol=1e-3))
+    model.fit(case.X[~test], case.y[~test])
+    log_P = model.predict_log_proba(case.X[test])
+    counts = np.bincount(case.y[~test], minlength=len(case.classes))
+    return Evaluation.of(case.classes, case.y[test], log_P=log_P, class_counts=counts, rows=np.flatnonzero(test))
+
+
+def written(folder: Path, name: str) -> tuple[Path, Evaluation]:
+    case, path = CASES[name], folder / f"{name}.html"
+    evaluation = evaluated(case)
+    write(
+        path,
+        name=f"{name}.csv",
+        target=SCRIPT if name == "hostile" else "target",
+        date="2026-01-31",
+        evaluation=evaluation,
+        examples=[dict(zip(case.features, case.X[example.row], strict=True)) for example in evaluation.worst],
+        columns=[Column(feature, "number", "scaled") for feature in case.features],
+        facts={"model": f"{len(case.features)} → {len(case.classes)}"},
+        command=f"softxent train {name}.csv --target target",
+        lang=case.lang,
+        **case.curves,
+    )
+    return path, evaluation

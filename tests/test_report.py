@@ -1,0 +1,136 @@
+"""report.html as a file: self-contained, escaped, in two languages; test_report_browser.py looks at it."""
+
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from softxent.report import Column, Evaluation, figures, merged, words, write
+from softxent.report.examples import class_rows
+from tests.report_cases import CASES, evaluated, written
+
+ALLOWED = ("#", "data:")
+
+
+class Page(HTMLParser):
+    """What a report has: its tags, what they refer to, its text."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.references, self.text = [], [], ""
+        self.feed(html)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.references += [value for name, value in attributes if name in ("src", "href", "srcset", "action", "data")]
+
+    def handle_data(self, data):
+        self.text += data
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("reports")
+    return {name: Page(written(folder, name)[0].read_text("utf-8")) for name in CASES}
+
+
+@pytest.fixture
+def evaluation():
+    return Evaluation.of(["cat", "dog"], [0, 1, 1], [[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]], class_counts=[5, 5])
+
+
+def text_of(path, evaluation, **options):
+    write(path, **{"name": "pets", "target": "kind", "date": "today", "evaluation": evaluation, **options})
+    return Page(path.read_text("utf-8"))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_needs_nothing_from_outside(pages, name):
+    assert [to for to in pages[name].references if not to.startswith(ALLOWED)] == []
+    assert "url(" not in pages[name].text
+    assert "@import" not in pages[name].text
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_has_no_script_and_no_tag_of_the_datas(pages, name):
+    assert {"script", "img", "b"}.isdisjoint(pages[name].tags)
+    assert ("hacked" in pages[name].text) == (name == "hostile")
+
+
+def test_every_phrase_is_in_both_languages():
+    for phrase, (en, zh) in words.PHRASES.items():
+        fields = [{part.split("}")[0] for part in text.split("{")[1:]} for text in (en, zh)]
+        assert fields[0] == fields[1], phrase
+        assert all((en, zh)), phrase
+
+
+def test_names_that_are_no_text_do_not_stop_it(tmp_path, evaluation):
+    assert "caf?.csv" in text_of(tmp_path / "r.html", evaluation, name="caf\udce9.csv").text
+
+
+@pytest.mark.parametrize("losses", [[2.0], [2.0, 1.0], [0.0, 0.0], [1e-9, 1e-9], [1e5, 1e-7], [np.inf, 1.0, np.nan]])
+def test_any_loss_has_a_curve_within_its_panel(losses):
+    curve = figures.loss_curve(losses)
+    points = [tuple(map(float, point.split(","))) for point in curve.points.split()]
+    assert len(points) == np.isfinite(losses).sum()
+    width, height = figures.PANEL
+    for x, y in [*points, curve.mark]:
+        assert 0 <= x <= width
+        assert 0 <= y <= height
+    assert len({tick.label for tick in curve.y}) == len(curve.y) >= 2
+
+
+@pytest.mark.parametrize("accuracies", [[1.0], [0.5, 0.5], [0.0, 1.0], [0.97, 0.9702, 0.9701]])
+def test_accuracy_curve_marks_the_best(accuracies):
+    curve = figures.accuracy_curve(accuracies)
+    assert curve.mark_step == 1 + int(np.argmax(accuracies))
+    assert len({tick.label for tick in curve.y}) == len(curve.y) >= 2
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_class_rows_hold_the_target_and_sum_to_zero(name):
+    for example in evaluated(CASES[name]).worst:
+        rows = class_rows(CASES[name].classes, example)
+        assert len(rows) <= 6
+        assert sum(row.y for row in rows) == 1
+        np.testing.assert_allclose(sum(row.p for row in rows), 1, rtol=1e-12)
+        np.testing.assert_allclose(sum(row.grad for row in rows), 0, atol=1e-12)
+
+
+def test_pixels_are_drawn(pages):
+    assert "All 64 features" not in pages["digits"].text
+    assert pages["digits"].tags.count("rect") > 10 * 20
+    assert pages["breast_cancer"].tags.count("rect") <= 1 + 4  # the confusion matrix
+
+
+def test_more_than_a_hundred_classes_have_no_matrix(tmp_path):
+    rng = np.random.default_rng(0)
+    P = rng.dirichlet(np.ones(101), 200)
+    big = Evaluation.of(range(101), rng.integers(0, 101, 200), P, class_counts=np.ones(101, int))
+    page = text_of(tmp_path / "r.html", big)
+    assert "With 101 classes the matrix would not be readable" in page.text
+    assert "rect" not in page.tags
+
+
+def test_says_so_when_no_better_than_the_baseline(tmp_path, evaluation):
+    even = Evaluation.of(["cat", "dog"], [0, 1], [[0.5, 0.5]] * 2, class_counts=[5, 5])
+    assert "The log-loss is not below the baseline's" in text_of(tmp_path / "even.html", even).text
+    assert "The log-loss is not below the baseline's" not in text_of(tmp_path / "r.html", evaluation).text
+
+
+def test_columns_that_are_alike_share_a_row():
+    columns = [
+        ("id", "text", "left out"),
+        *[(f"x{k}", "number", "scaled") for k in range(7)],
+        ("y", "category", "target"),
+    ]
+    assert merged([Column(*column) for column in columns]) == [
+        ("id", 1, "text", "left out"),
+        ("x0 … x6", 7, "number", "scaled"),
+        ("y", 1, "category", "target"),
+    ]
+
+
+def test_too_few_examples_is_an_error(tmp_path, evaluation):
+    with pytest.raises(ValueError, match=r"^examples has 1 rows, but evaluation\.worst has 3$"):
+        text_of(tmp_path / "r.html", evaluation, examples=[{"a": 1}])

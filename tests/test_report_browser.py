@@ -1,0 +1,140 @@
+"""report.html in a real browser: it asks for nothing, complains of nothing, fits a phone and can be read."""
+
+from itertools import pairwise
+
+import pytest
+
+from tests.report_cases import CASES, SCRIPT, written
+
+PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
+
+# WCAG 2.1, "contrast ratio": of each text's colour with the nearest background behind it
+CONTRASTS = """() => {
+  const rgb = color => color.match(/[\\d.]+/g).map(Number);
+  const luminance = color => {
+    const [r, g, b] = rgb(color).map(c => (c /= 255) <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const behind = element => {
+    const { backgroundColor } = getComputedStyle(element);
+    return rgb(backgroundColor)[3] === 0 ? behind(element.parentElement) : backgroundColor;
+  };
+  const ratios = {};
+  for (const element of document.querySelectorAll('body *:not(svg *)')) {
+    if (![...element.childNodes].some(node => node.nodeType === 3 && node.data.trim())) continue;
+    const [a, b] = [getComputedStyle(element).color, behind(element)].map(luminance).sort((x, y) => y - x);
+    ratios[element.tagName + ' ' + element.className] = (a + 0.05) / (b + 0.05);
+  }
+  return ratios;
+}"""
+
+CLIPPED = """() => [...document.querySelectorAll('svg text')].filter(text => {
+  const [inner, outer] = [text, text.closest('svg')].map(element => element.getBoundingClientRect());
+  return inner.left < outer.left - 1 || inner.right > outer.right + 1
+      || inner.top < outer.top - 1 || inner.bottom > outer.bottom + 1;
+}).map(text => text.textContent)"""
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("reports")
+    return {name: written(folder, name)[0] for name in CASES}
+
+
+@pytest.fixture
+def look(browser, files):
+    """Opens a report: the page, and all that it complained of or asked for beside its own file."""
+    contexts = []
+
+    def opened(name, viewport=DESKTOP, scheme="light"):
+        context = browser.new_context(viewport=viewport, color_scheme=scheme)
+        contexts.append(context)
+        page, noise = context.new_page(), []
+        page.on("console", lambda message: noise.append(message.text))
+        page.on("pageerror", lambda error: noise.append(str(error)))
+        page.on("request", lambda request: noise.append(request.url))
+        page.goto(files[name].as_uri(), wait_until="load")
+        assert noise.pop(0) == files[name].as_uri()
+        return page, noise
+
+    yield opened
+    for context in contexts:
+        context.close()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_asks_for_nothing_and_complains_of_nothing(look, name):
+    page, noise = look(name)
+    page.wait_for_timeout(100)
+    assert noise == []
+    assert page.evaluate("document.scripts.length") == 0
+
+
+@pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["phone", "desktop"])
+@pytest.mark.parametrize("name", CASES)
+def test_fits_the_width(look, name, viewport):
+    page, _ = look(name, viewport)
+    page.evaluate("document.querySelectorAll('details').forEach(element => element.open = true)")
+    assert page.evaluate("document.documentElement.scrollWidth") == viewport["width"]
+    assert page.evaluate(CLIPPED) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_contrast(look, scheme):
+    for name in ("digits", "hostile"):
+        ratios = look(name, scheme=scheme)[0].evaluate(CONTRASTS)
+        assert ratios
+        assert {element: ratio for element, ratio in ratios.items() if ratio < 4.5} == {}  # WCAG 2.1, AA
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_worst_examples_with_p_y_and_p_minus_y(look, name):
+    page, _ = look(name)
+    cards = page.locator("#worst li")
+    assert cards.count() == 10
+    for rows in cards.evaluate_all(
+        "cards => cards.map(card => [...card.querySelectorAll('tbody tr')].map(row => "
+        "[Number(row.cells[1].innerText), ...[...row.querySelectorAll('data')].map(d => Number(d.value))]))"
+    ):
+        y, p, grad = (sum(column) for column in zip(*rows, strict=True))
+        assert (y, abs(p - 1) < 1e-9, abs(grad) < 1e-9) == (1, True, True)
+
+
+def test_bars_are_as_long_as_p_minus_y(look):
+    page, _ = look("breast_cancer")
+    for row in page.locator("#worst tbody tr").all():
+        track, bar = row.locator(".signed").bounding_box(), row.locator(".signed i").bounding_box()
+        grad = float(row.locator("data").nth(1).get_attribute("value"))
+        middle = track["x"] + track["width"] / 2
+        assert abs((bar["x"] if grad > 0 else bar["x"] + bar["width"]) - middle) < 8
+        assert abs(bar["width"] - abs(grad) * track["width"] / 2) < 8
+
+
+@pytest.mark.parametrize(
+    ("name", "lang", "title", "heading"),
+    [("digits", "en", "Confusion matrix", "Accuracy"), ("wine", "zh-CN", "混淆矩阵", "准确率")],
+)
+def test_languages(look, name, lang, title, heading):
+    page, _ = look(name)
+    assert page.locator("html").get_attribute("lang") == lang
+    assert page.get_by_role("heading", name=title, exact=True).is_visible()
+    assert page.locator("dt", has_text=heading).first.is_visible()
+
+
+def test_names_of_the_data_are_shown_as_they_are(look):
+    page, _ = look("hostile")
+    assert page.title().startswith("hostile.csv · " + SCRIPT)
+    assert page.get_by_role("rowheader", name=SCRIPT).first.is_visible()
+    assert page.locator("img").count() == 0
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_can_be_read_without_seeing(look, name):
+    page, _ = look(name)
+    assert page.locator("svg:not([role=img][aria-label])").count() == 0
+    assert page.locator("thead th:not([scope=col]), tbody th:not([scope=row])").count() == 0
+    levels = page.eval_on_selector_all("h1, h2, h3", "all => all.map(heading => Number(heading.tagName[1]))")
+    assert levels[0] == 1
+    assert max(after - before for before, after in pairwise(levels)) <= 1
+    for anchor in page.locator("nav a").all():
+        assert page.locator(anchor.get_attribute("href")).count() == 1
