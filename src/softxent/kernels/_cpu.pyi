@@ -22,6 +22,7 @@ def cross_entropy(
     z_loss: float,
     reduction: int,
     normalizer: float,
+    upstream: NDArray[Any] | None = None,
 ) -> float: ...
 def normalize(
     op: int, logits: NDArray[Any], axis: int, temperature: float, out: NDArray[Any] | None, result: NDArray[Any] | None
@@ -34,6 +35,18 @@ def sample(
     index: NDArray[Any],
     log_prob: NDArray[Any] | None,
 ) -> int: ...
+def statistics(
+    logits: NDArray[Any],
+    target: NDArray[Any],
+    axis: int,
+    ignore_index: int,
+    temperature: float,
+    log_prob: NDArray[Any],
+    entropy: NDArray[Any],
+    lse: NDArray[Any],
+    argmax: NDArray[Any],
+    rank: NDArray[Any],
+) -> None: ...
 def get_num_threads() -> int: ...
 def set_num_threads(count: int) -> None: ...
 def instruction_sets() -> list[str]: ...

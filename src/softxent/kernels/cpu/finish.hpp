@@ -11,6 +11,8 @@ struct Mass {
     Range<R, R> range;
     R max;
     double top, rest, weight;
+    double below;      // for statistics: Σ E_j·(m − z_j),
+    i64 first, above;  // the first class with z = m, and how many z exceed the target's
 };
 
 // ε / V, the share of label smoothing that every class gets
@@ -19,32 +21,44 @@ inline double smoothing(const Job& job) { return job.label_smoothing / double(jo
 // do the a_j differ from 0 for other classes than the target's?
 inline bool spread(const Job& job) { return job.probabilities || job.label_smoothing; }
 
-// What the gradient of a row's loss is divided by, with T where it is the same for all classes
-inline double gradient_divisor(const Job& job) {
-    return job.softcap ? job.divisor : job.divisor * job.temperature;
+// One number a row: double for float64 logits, else float
+inline double number_of(const Job& job, const void* rows, i64 i) {
+    return job.logits.dtype == DType::f64 ? static_cast<const double*>(rows)[i] : static_cast<const float*>(rows)[i];
+}
+inline void set_number(const Job& job, void* rows, i64 i, double value) {
+    if (job.logits.dtype == DType::f64)
+        static_cast<double*>(rows)[i] = value;
+    else
+        static_cast<float*>(rows)[i] = static_cast<float>(value);
+}
+
+// What the gradient of row i's loss is divided by, with T where it is the same for all classes
+inline double gradient_divisor(const Job& job, i64 i) {
+    const double divisor = job.softcap ? job.divisor : job.divisor * job.temperature;
+    return job.upstream ? divisor / number_of(job, job.upstream, i) : divisor;
 }
 
 // a / (b·(c + d)), for double rounded about once
 template <class R, class D>
-inline D quotient(const SumOf<D>& a, double b, D c, D d) {
+inline D quotient(const SumOf<D>& a, D b, D c, D d) {
     if constexpr (sizeof(R) == 4) return a.hi * (1 / ((c + d) * b));
     SumOf<D> sum{c};
     sum.add(d);
-    D product = sum.hi * b, lo = lost(sum.hi, D{} + b, product) + sum.lo * b;
+    D product = sum.hi * b, lo = lost(sum.hi, b, product) + sum.lo * b;
     D q = a.hi / product, back = q * product, more = ((a.hi - back) - lost(q, product, back) + a.lo - q * lo) / product;
     return more == more ? q + more : q;  // an infinite divisor: 0
 }
 
 template <class D>
 struct Finished {
-    D loss, factor, target_grad;  // the gradient is factor·E_j − a_j / gradient_divisor, and target_grad at the target
+    D loss, factor, target_grad;  // the gradient is factor·E_j − a_j / divisor, and target_grad at the target
 };
 
 // top: E(m); rest: Σ of the other E; log_s: log Σ exp(z_j − m); e_y: E(z_y)
-// gap: Σ_j a_j·(m − z_j), without the target's own (1 − ε)·w_y if that is an index; weight: A, if it is a distribution
+// divisor: the row's gradient_divisor; gap: Σ_j a_j·(m − z_j), without the target's own (1 − ε)·w_y if that is an index; weight: A, if it is a distribution
 template <class R, class D>
-inline Finished<D> finish(const Job& job, D max, D top, D rest, D log_s, D z_y, D e_y, D w_y, D gap, D weight) {
-    const double divisor = gradient_divisor(job), each = smoothing(job);
+inline Finished<D> finish(const Job& job, D divisor, D max, D top, D rest, D log_s, D z_y, D e_y, D w_y, D gap, D weight) {
+    const double each = smoothing(job);
     const D hard = w_y * (1 - job.label_smoothing);
     D loss = rest - rest, lse_grad{};  // 0, or the row's NaN
     SumOf<D> total{job.probabilities ? weight : hard};  // A + 2λ·lse
@@ -110,13 +124,6 @@ template <class R>
 inline R gradient(R z, R e, double factor, double share, double slope) {
     const double grad = (double(e) * factor - share) * slope;
     return z == -std::numeric_limits<R>::infinity() && factor == factor ? 0 : R(grad);
-}
-
-inline void set_result(const Job& job, i64 i, double value) {
-    if (job.logits.dtype == DType::f64)
-        static_cast<double*>(job.result)[i] = value;
-    else
-        static_cast<float*>(job.result)[i] = static_cast<float>(value);
 }
 
 // Where row i of an array begins

@@ -7,7 +7,7 @@ namespace softxent {
 using i64 = std::int64_t;
 
 enum class DType : int { f32, f64, f16, bf16 };
-enum class Op : int { softmax, log_softmax, logsumexp, cross_entropy, sample };
+enum class Op : int { softmax, log_softmax, logsumexp, cross_entropy, sample, statistics };
 
 constexpr int bytes_of(DType dtype) { return dtype == DType::f64 ? 8 : dtype == DType::f32 ? 4 : 2; }
 
@@ -56,9 +56,12 @@ struct Job {
     i64 ignore_index = 0;
     double label_smoothing = 0, temperature = 1, softcap = 0, z_loss = 0;  // softcap 0: none
     double divisor = 1;                // of the gradient: the mean's, or 1; infinite if nothing is counted
+    const void* upstream = nullptr;    // what each row's gradient is multiplied by; like result, or null: 1
     const double* uniform = nullptr;   // sample: one u in [0, 1) a row
     i64* index = nullptr;              // sample: the class drawn for each row, −1 where there is none to draw
     void* result = nullptr;            // one number a row (loss, lse, log-probability); double for float64, else float
+    void *entropy = nullptr, *lse = nullptr;      // statistics: like result
+    i64 *argmax = nullptr, *rank = nullptr;       // statistics: the first largest class, and how many exceed the target
     Sum* total = nullptr;              // Σ of the losses, one a task, added up by the caller in order
 };
 

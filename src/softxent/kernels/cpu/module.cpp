@@ -177,9 +177,10 @@ enum class Reduction : int { none, sum, mean };
 
 double cross_entropy(nb::handle logits, nb::handle target, bool by_index, int axis, nb::handle class_weight,
                      nb::handle out, nb::handle result, i64 ignore_index, double label_smoothing, double temperature,
-                     double softcap, double z_loss, int reduction, double normalizer) {
+                     double softcap, double z_loss, int reduction, double normalizer, nb::handle upstream) {
     Buffer x(logits, false), t(target, false);
     auto w = optional(class_weight, false), gradient = optional(out, true), losses = optional(result, true);
+    auto factors = optional(upstream, false);
     Job job;
     job.op = Op::cross_entropy;
     lay_out(job, axis, {{&job.logits, &x}, {&job.out, gradient.get()}, {&job.probabilities, by_index ? nullptr : &t}});
@@ -188,6 +189,7 @@ double cross_entropy(nb::handle logits, nb::handle target, bool by_index, int ax
     job.ignore_index = ignore_index, job.label_smoothing = label_smoothing;
     job.temperature = temperature, job.softcap = softcap, job.z_loss = z_loss;
     job.result = losses ? losses->data<void>() : nullptr;
+    job.upstream = factors ? factors->data<void>() : nullptr;
 
     WithoutGil nogil(job);
     const bool wide = job.logits.dtype == DType::f64;
@@ -236,6 +238,23 @@ i64 sample(nb::handle logits, int axis, double temperature, nb::handle uniform, 
     return -1;
 }
 
+// For each row log p_y, the entropy, lse, the first largest class and the target's rank, from one visit
+void statistics(nb::handle logits, nb::handle target, int axis, i64 ignore_index, double temperature,
+                nb::handle log_prob, nb::handle entropy, nb::handle lse, nb::handle argmax, nb::handle rank) {
+    Buffer x(logits, false), t(target, false), log_p(log_prob, true), h(entropy, true), sum(lse, true);
+    Buffer largest(argmax, true), place(rank, true);
+    Job job;
+    job.op = Op::statistics;
+    lay_out(job, axis, {{&job.logits, &x}});
+    job.target = t.data<const i64>();
+    job.ignore_index = ignore_index, job.temperature = temperature;
+    job.result = log_p.data<void>(), job.entropy = h.data<void>(), job.lse = sum.data<void>();
+    job.argmax = largest.data<i64>(), job.rank = place.data<i64>();
+    WithoutGil nogil(job);
+    count_targets<float>(job);  // are they classes?
+    run(job, false);
+}
+
 }  // namespace
 }  // namespace softxent
 
@@ -255,11 +274,14 @@ NB_MODULE(_cpu, m) {
     m.def("cross_entropy", &cross_entropy, nb::arg("logits"), nb::arg("target"), nb::arg("by_index"), nb::arg("axis"),
           nb::arg("class_weight").none(), nb::arg("out").none(), nb::arg("result").none(), nb::arg("ignore_index"),
           nb::arg("label_smoothing"), nb::arg("temperature"), nb::arg("softcap"), nb::arg("z_loss"),
-          nb::arg("reduction"), nb::arg("normalizer"));
+          nb::arg("reduction"), nb::arg("normalizer"), nb::arg("upstream").none() = nb::none());
     m.def("normalize", &normalize, nb::arg("op"), nb::arg("logits"), nb::arg("axis"), nb::arg("temperature"),
           nb::arg("out").none(), nb::arg("result").none());
     m.def("sample", &sample, nb::arg("logits"), nb::arg("axis"), nb::arg("temperature"), nb::arg("uniform"),
           nb::arg("index"), nb::arg("log_prob").none());
+    m.def("statistics", &statistics, nb::arg("logits"), nb::arg("target"), nb::arg("axis"), nb::arg("ignore_index"),
+          nb::arg("temperature"), nb::arg("log_prob"), nb::arg("entropy"), nb::arg("lse"), nb::arg("argmax"),
+          nb::arg("rank"));
     m.attr("MAX_THREADS") = MAX_THREADS;
     m.def("get_num_threads", &num_threads);
     m.def("set_num_threads", &set_num_threads, nb::arg("count"));

@@ -23,6 +23,8 @@ template <class R>
 struct Row {
     const Job& job;
     i64 logits, out, probabilities;  // offsets of the row's first element
+    double divisor;                  // of its gradient
+    R z_y = 0;                       // the target's, if that is an index
     R* e = nullptr;                  // E of the row, or null if only the sums are wanted
     R* at = nullptr;                 // for each strip, the Range::at that its E are relative to
 
@@ -92,31 +94,51 @@ struct Ahead {
     }
 };
 
+constexpr int SUMS = 128 / WIDTH;  // so many that each adds up STRIP / 32 numbers at most
+
+// What statistics need of each z beside E: Σ E·(m − z), and how many are above the target's
+template <class R>
+struct Depth {
+    const R max, z_y;
+    Lanes<R> below[SUMS] = {};
+    bits_of<vec<R>> above = {};
+
+    void add(vec<R> z, vec<R> e, int k) {
+        const vec<R> finite = vec<R>{} + std::numeric_limits<R>::max(), depth = max - z;
+        below[k].add(e * (depth < finite ? depth : finite));  // of a mask 0·finite, not 0·∞
+        above -= z > z_y;
+    }
+};
+struct NoDepth {
+    template <class V>
+    void add(V, V, int) {}
+};
+
 // Σ E over a strip, and E written to e; with `apart`, all but one of the largest: `max` is in this strip
-template <bool apart, bool store, class R>
-inline double exp_strip(const R* z, int n, const Range<R, R>& range, R max, R* e, const Ahead& ahead) {
-    constexpr int sums = 128 / WIDTH;  // so that each adds up STRIP / 32 numbers at most
-    Lanes<R> sum[sums];
+template <bool apart, bool store, class R, class D>
+inline double exp_strip(const R* z, int n, const Range<R, R>& range, R max, R* e, const Ahead& ahead, D&& depth) {
+    Lanes<R> sum[SUMS];
     bits_of<vec<R>> ties = {};
-    auto one = [&](vec<R> v, int j, int count, Lanes<R>& s) {
+    auto one = [&](vec<R> v, int j, int count, int s) {
         vec<R> x = exp_in(range, v);
+        depth.add(v, x, s);
         if constexpr (store) write_count(e + j, x, count);
         if constexpr (apart) {
             auto largest = v == max;
             ties -= largest;
             x = largest ? vec<R>{} : x;
         }
-        s.add(x);
+        sum[s].add(x);
     };
     int j = 0;
-    for (; j + sums * lanes<R> <= n; j += sums * lanes<R>) {
-        ahead.fetch(j, sums * lanes<R>);
-        for (int k = 0; k < sums; ++k) one(read<vec<R>>(z + j + k * lanes<R>), j + k * lanes<R>, lanes<R>, sum[k]);
+    for (; j + SUMS * lanes<R> <= n; j += SUMS * lanes<R>) {
+        ahead.fetch(j, SUMS * lanes<R>);
+        for (int k = 0; k < SUMS; ++k) one(read<vec<R>>(z + j + k * lanes<R>), j + k * lanes<R>, lanes<R>, k);
     }
     ahead.fetch(j, n - j);
     for_vectors(z + j, n - j, -std::numeric_limits<R>::infinity(),
-                [&](vec<R> v, int k, int count) { one(v, j + k, count, sum[0]); });
-    for (int k = 1; k < sums; ++k) sum[0].add(sum[k]);
+                [&](vec<R> v, int k, int count) { one(v, j + k, count, 0); });
+    for (int k = 1; k < SUMS; ++k) sum[0].add(sum[k]);
     double total = sum_lanes(sum[0].value());
     if constexpr (apart) {
         i64 count = reduce(ties, [](auto a, auto b) { return a + b; });
@@ -151,6 +173,15 @@ inline double gap_of(const R* z, const double* a, int n, double max) {
     return sum_lanes(sum.value());
 }
 
+// A sum of E into another range: in two steps where those are far apart, for the E may be large and the factor underflow
+template <class R>
+inline void bring(Sum& sum, const Range<R, R>& from, const Range<R, R>& to) {
+    if (sum.value() == 0) return;
+    const bool far = to.at - from.at > 350;
+    if (far) sum.scale(0x1p-480);
+    sum.scale(conversion(from, to, far ? 480 : 0));
+}
+
 // The first visit, to classes begin … end of a row; `sums`: Σ E of each strip, for sampling
 template <class R>
 Mass<R> visit(const Row<R>& row, i64 begin, i64 end, Strip<R>& strip, double* sums = nullptr) {
@@ -160,28 +191,45 @@ Mass<R> visit(const Row<R>& row, i64 begin, i64 end, Strip<R>& strip, double* su
     Range<R, R> range = Range<R, R>::around(0);
     R max = none, limit = none;
     Sum sum;  // of E, one of the largest kept apart
-    Sum weight;
+    Sum weight, below;
+    i64 first = begin, above = 0;
     for (i64 j = begin; j < end; j += STRIP) {
         int n = static_cast<int>(end - j < STRIP ? end - j : STRIP);
         const Ahead ahead(job.logits, row.logits + j, e_in_out && !in_place ? &job.out : nullptr, row.out + j);
         const R* z = load(job, row.logits, j, n, strip);
-        R top = largest(z, n);
+        const R top = largest(z, n), before = max;
         if (top > limit) {  // E would overflow: take a new range, and bring the sum into it
             auto next = Range<R, R>::around(top);
-            if (sum.value() != 0) sum.scale(conversion(range, next));
+            bring(sum, range, next), bring(below, range, next);
             if (max > none) sum.add(exp_wide(next, max));
             max = none;
             range = next, limit = top + Exp<R>::HEADROOM;
         }
         R* e = row.e ? row.e + j : nullptr;
+        auto add_up = [&](auto apart) {
+            if (job.op == Op::statistics) {
+                Depth<R> depth{max, row.z_y};
+                const double part = exp_strip<apart(), false>(z, n, range, max, e, ahead, depth);
+                for (int k = 1; k < SUMS; ++k) depth.below[0].add(depth.below[k]);
+                below.add(sum_lanes(depth.below[0].value()));
+                above += reduce(depth.above, [](auto a, auto b) { return a + b; });
+                return part;
+            }
+            return e ? exp_strip<apart(), true>(z, n, range, max, e, ahead, NoDepth())
+                     : exp_strip<apart(), false>(z, n, range, max, e, ahead, NoDepth());
+        };
         double part;
         bool raised = top > max;
         if (raised) {
             if (max > none) sum.add(exp_wide(range, max));
             max = top;
-            part = e ? exp_strip<true, true>(z, n, range, max, e, ahead) : exp_strip<true, false>(z, n, range, max, e, ahead);
+            if (job.op == Op::statistics) {
+                if (before > none) below.add((double(max) - before) * sum.value());
+                for (first = j; z[first - j] != max;) ++first;
+            }
+            part = add_up(std::true_type());
         } else
-            part = e ? exp_strip<false, true>(z, n, range, max, e, ahead) : exp_strip<false, false>(z, n, range, max, e, ahead);
+            part = add_up(std::false_type());
         sum.add(part);
         row.at[j / STRIP] = range.at;
         if (sums) sums[j / STRIP] = raised ? part + exp_wide(range, max) : part;
@@ -190,7 +238,7 @@ Mass<R> visit(const Row<R>& row, i64 begin, i64 end, Strip<R>& strip, double* su
             weight.add(total(strip.a, n));
         }
     }
-    return {range, max, max > none ? exp_wide(range, max) : 0, sum.value(), weight.value()};
+    return {range, max, max > none ? exp_wide(range, max) : 0, sum.value(), weight.value(), below.value(), first, above};
 }
 
 // The segments of a row, in order, in the range of the one with the largest
@@ -201,15 +249,20 @@ inline Mass<R> merge(const Mass<R>* mass, i64 segments) {
         if (mass[k].max > mass[first].max) first = k;
     Mass<R> row = mass[first];
     if (segments > 1) {
-        Sum rest, weight;
+        Sum rest, weight, below;
+        row.above = 0;
         for (i64 k = 0; k < segments; ++k) {
             weight.add(mass[k].weight);
+            row.above += mass[k].above;
             Sum part;
             part.add(mass[k].rest);
             if (k != first) part.add(mass[k].top);
-            if (part.value() != 0) rest.add(part.value() * conversion(mass[k].range, row.range));
+            Sum depth{mass[k].below};
+            if (part.value() > 0) depth.add((double(row.max) - mass[k].max) * part.value());
+            bring(part, mass[k].range, row.range), bring(depth, mass[k].range, row.range);
+            rest.add(part), below.add(depth);
         }
-        row.rest = rest.value(), row.weight = weight.value();
+        row.rest = rest.value(), row.weight = weight.value(), row.below = below.value();
     }
     bool defined = row.max - row.max == 0;  // not all masked, no +inf
     if (!defined) row.rest = std::numeric_limits<double>::quiet_NaN();
@@ -242,7 +295,7 @@ double revisit(const Row<R>& row, i64 begin, i64 end, const Mass<R>& mass, doubl
     bool spreads = job.op == Op::cross_entropy && spread(job);
     bool direct = job.out && job.out.dtype == native<R> && job.out.class_stride == 1;
     const R max = mass.max, log_s = job.op == Op::log_softmax ? R(log1p<R>(mass.rest / mass.top)) : R(0);
-    const double scale = 1 / gradient_divisor(job);
+    const double scale = 1 / row.divisor;
     R last = mass.range.at;
     Factor<R> f(last, mass, factor);
     Sum gap;

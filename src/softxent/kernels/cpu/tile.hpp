@@ -19,7 +19,7 @@ struct Tile : TileMemory<R> {
     R *z, *e;           // classes × capacity each; E becomes the result
     double *slope, *a;  // likewise, where needed
     alignas(64) double max[ROWS], top[ROWS], rest[ROWS], log_s[ROWS], w_y[ROWS], gap[ROWS], weight[ROWS];
-    alignas(64) double loss[ROWS], factor[ROWS], target_grad[ROWS];
+    alignas(64) double loss[ROWS], divisor[ROWS], factor[ROWS], target_grad[ROWS];
     alignas(64) R f[ROWS], largest[ROWS], m_narrow[ROWS], z_target[ROWS], e_target[ROWS];
     alignas(64) Index y[ROWS];
 
@@ -29,7 +29,8 @@ struct Tile : TileMemory<R> {
         slope = static_cast<double*>(scratch(tile_slot, (size + 2 * wide) * sizeof(double) + 2 * size * sizeof(R)));
         a = slope + wide, this->lines = a + wide;
         z = reinterpret_cast<R*>(a + wide + size), e = z + size;
-        for (int r = 0; r < ROWS; ++r) w_y[r] = 1, gap[r] = weight[r] = 0, y[r] = -1;
+        for (int r = 0; r < ROWS; ++r)
+            w_y[r] = 1, gap[r] = weight[r] = 0, y[r] = -1, divisor[r] = job.upstream ? 1 : gradient_divisor(job, 0);
     }
 
     // m, Σ exp(z − m) over all but one of the largest, E
@@ -94,7 +95,8 @@ struct Tile : TileMemory<R> {
         sum_up(first);
         switch (job.op) {
             case Op::logsumexp:
-                for (int r = 0; r < rows; ++r) set_result(job, first + r,
+                for (int r = 0; r < rows; ++r)
+                    set_number(job, job.result, first + r,
                                rest[r] == rest[r] ? max[r] + log_s[r] : undefined_lse<R>(job, first + r, max[r]));
                 return;
             case Op::log_softmax:
@@ -107,7 +109,7 @@ struct Tile : TileMemory<R> {
                 }
                 return this->store(first, e);
             case Op::softmax:
-                for (int r = 0; r < padded; ++r) f[r] = R(quotient<R>(Sum{1}, 1, top[r], rest[r]));
+                for (int r = 0; r < padded; ++r) f[r] = R(quotient<R>(Sum{1}, 1.0, top[r], rest[r]));
                 multiply(nullptr);
                 return this->store(first, e);
             default: return cross_entropy(first, any_ignored, total);
@@ -150,10 +152,12 @@ struct Tile : TileMemory<R> {
         const i64 V = job.classes;
         const bool by_index = !job.probabilities, spreads = spread(job);
         if (spreads) spread_out(first);
+        if (job.upstream)
+            for (int r = 0; r < rows; ++r) divisor[r] = gradient_divisor(job, first + r);
         for (int r = 0; r < padded; r += lanes<double>) {
             auto of = [&](double* x) { return read<f64v>(x + r); };
             const f64v z_y = widen(z_target + r), e_y = widen(e_target + r);
-            Finished<f64v> done = finish<R, f64v>(job, of(max), of(top), of(rest), of(log_s), z_y, e_y, of(w_y),
+            Finished<f64v> done = finish<R, f64v>(job, of(divisor), of(max), of(top), of(rest), of(log_s), z_y, e_y, of(w_y),
                                                of(gap), of(weight));
             write(loss + r, done.loss);
             write(factor + r, done.factor);
@@ -164,7 +168,7 @@ struct Tile : TileMemory<R> {
             for (int r = 0; r < rows; ++r)
                 if (job.target[first + r] == job.ignore_index) loss[r] = 0;
         if (job.result)
-            for (int r = 0; r < rows; ++r) set_result(job, first + r, loss[r]);
+            for (int r = 0; r < rows; ++r) set_number(job, job.result, first + r, loss[r]);
         for (int r = 0; r < padded; r += lanes<double>) total.add(read<f64v>(loss + r));
         if (!job.out) return;
 
@@ -172,11 +176,12 @@ struct Tile : TileMemory<R> {
         if (!spreads && !job.softcap) {
             multiply(by_index ? target_grad : nullptr);
         } else {
-            const double scale = 1 / gradient_divisor(job);
+            double scale[ROWS];
+            for (int r = 0; r < padded; ++r) scale[r] = 1 / divisor[r];
             for (i64 v = 0; v < V; ++v)
                 for (int r = 0; r < padded; ++r) {
                     const i64 k = v * capacity + r;
-                    e[k] = gradient(z[k], e[k], factor[r], spreads ? a[k] * scale : 0, job.softcap ? slope[k] : 1);
+                    e[k] = gradient(z[k], e[k], factor[r], spreads ? a[k] * scale[r] : 0, job.softcap ? slope[k] : 1);
                 }
             for (int r = 0; r < rows; ++r)
                 if (y[r] >= 0) {
@@ -217,7 +222,7 @@ struct Tiles {
 
     // across rows if there are few classes, or if rows are what lies side by side in memory
     static bool suit(const Job& job) {
-        if (job.op == Op::sample || job.rows < lanes<R>) return false;
+        if (job.op == Op::sample || job.op == Op::statistics || job.rows < lanes<R>) return false;
         return job.classes <= FEW_CLASSES || (job.logits.stride[job.dims - 1] == 1 && job.logits.class_stride != 1);
     }
     static i64 rows_per_task(const Job& job) {
