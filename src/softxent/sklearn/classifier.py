@@ -22,7 +22,7 @@ from softxent.sklearn.loss import Loss
 from softxent.sklearn.network import Network, Parameters
 from softxent.sklearn.progress import OnEpoch, Progress, fitted
 from softxent.sklearn.step import SGD, Adam
-from softxent.sklearn.stochastic import epochs
+from softxent.sklearn.stochastic import epoch
 
 Array = NDArray[Any]
 
@@ -134,8 +134,8 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):  
         """
         parameters.check(self)
         X = inputs.features(self, "X", X, reset=True)
-        self.classes_, index = np.unique(inputs.labels("y", y, X.shape[0]), return_inverse=True)
-        inputs.two_classes(self.classes_)
+        classes, index = np.unique(inputs.labels("y", y, "X", X.shape[0]), return_inverse=True)
+        self.classes_ = inputs.two_classes(classes)
         given = Examples(X, index.astype(np.int64, copy=False), inputs.row_weights(sample_weight, X.shape[0]))
         return self._fit(given, self._validation("y_val", X_val, y_val), on_epoch)
 
@@ -171,7 +171,8 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):  
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> SoftmaxClassifier:
         """One epoch over these rows, in mini-batches, from the parameters of the last call on.
 
-        classes  all classes that will ever come; needed at the first call
+        classes        all classes that will ever come; needed at the first call
+        sample_weight  s, as in fit; here a row of weight 2 counts as two also beside the rows of other calls
         """
         parameters.check(self)
         first = not hasattr(self, "classes_")
@@ -183,20 +184,18 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):  
             raise ValueError(f"classes is {list(classes)}, but an earlier call had {inputs.listed(self.classes_)}")
         X = inputs.features(self, "X", X, reset=first)
         if first:
-            self.classes_ = np.unique(classes)
-            inputs.two_classes(self.classes_)
-        index = inputs.class_indices("y", inputs.labels("y", y, X.shape[0]), self.classes_)
-        given, w = weighted(
-            Examples(X, index, inputs.row_weights(sample_weight, X.shape[0])), self.class_weight, self.classes_
-        )
-        loss = Loss(w, self.label_smoothing)
+            self.classes_ = inputs.two_classes(np.unique(classes))
+        index = inputs.class_indices("y", inputs.labels("y", y, "X", X.shape[0]), self.classes_)
+        weight = inputs.row_weights(sample_weight, X.shape[0])
+        given = Examples(X, index, None if weight is None else weight.astype(X.dtype))
+        loss = Loss(inputs.class_weights(self.class_weight, self.classes_, np.ones(0)), self.label_smoothing)
         network = self._network(given.X, warm=not first)
         if first or not hasattr(self, "_step"):
             self._rng = check_random_state(self.random_state)
             network.parameters.draw(self._rng)
             self._step = self._new_step(network)
             self.loss_curve_, self.n_iter_ = [], 0
-        self.loss_curve_.append(next(self._epochs(network, given, loss, self._step, self._rng)))
+        self.loss_curve_.append(self._epoch(network, given, loss, self._step, self._rng))
         self.n_iter_ += 1
         self._keep(network, network.parameters.flat)
         return self
@@ -234,21 +233,20 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):  
             if result.status != 0 and progress.stopped is None:
                 self._warn(advice.not_converged(self, given.X, linear=True))
             return
-        for value in self._epochs(network, given, loss, self._new_step(network), rng):
+        step = self._new_step(network)
+        for _ in range(self.max_iter):
+            value = self._epoch(network, given, loss, step, rng)
             if not np.isfinite(value):
                 raise ValueError(advice.diverged(self, given.X))
-            if progress(value):
+            if progress(value) or (not self.early_stopping and progress.stalled(progress.loss_curve)):
                 return
-            if not self.early_stopping and progress.stalled(progress.loss_curve):
-                return
-            if len(progress.loss_curve) == self.max_iter:
-                return self._warn(advice.not_converged(self, given.X, linear=False))
+        self._warn(advice.not_converged(self, given.X, linear=False))
 
-    def _epochs(
+    def _epoch(
         self, network: Network, given: Examples, loss: Loss, step: Adam | SGD, rng: np.random.RandomState
-    ) -> Iterator[float]:
-        size = min(200, len(given)) if self.batch_size == "auto" else self.batch_size
-        return epochs(network, given, loss, self.alpha, int(size), step, rng)
+    ) -> float:
+        size = min(200, len(given)) if self.batch_size == "auto" else int(self.batch_size)
+        return epoch(network, given, loss, self.alpha, size, step, rng)
 
     def _new_step(self, network: Network) -> Adam | SGD:
         if self.solver == "sgd":
@@ -267,7 +265,7 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):  
         X = inputs.features(self, "X_val", X, reset=False)
         if name == "P_val":
             return Examples(X, inputs.probabilities(name, target, X.shape[0], len(self.classes_)).astype(X.dtype))
-        return Examples(X, inputs.class_indices(name, inputs.labels(name, target, X.shape[0]), self.classes_))
+        return Examples(X, inputs.class_indices(name, inputs.labels(name, target, "X_val", X.shape[0]), self.classes_))
 
     # what it has learnt -----------------------------------------------------------------------------------------------
 

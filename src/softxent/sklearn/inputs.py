@@ -17,8 +17,8 @@ Array = NDArray[Any]
 # y ----------------------------------------------------------------------------------------------------------------
 
 
-def labels(name: str, y: Any, rows: int) -> Array:
-    """A label for each row, none of them missing."""
+def labels(name: str, y: Any, of: str, rows: int) -> Array:
+    """A label for each row of the X that is named `of`, none of them missing."""
     if y is None:
         raise ValueError(f"SoftmaxClassifier requires {name} to be passed, but the target {name} is None")
     if (row := first_missing(np.asarray(y).ravel())) is not None:
@@ -26,7 +26,7 @@ def labels(name: str, y: Any, rows: int) -> Array:
         raise ValueError(f"{name}[{row}] is {value}, but every row must have a label: drop the row, or give it one")
     y = column_or_1d(y, warn=True)
     if len(y) != rows:
-        raise ValueError(f"{name} has {len(y)} labels, but X has {rows} rows")
+        raise ValueError(f"{name} has {len(y)} labels, but {of} has {rows} rows")
     check_classification_targets(y)
     return y
 
@@ -82,9 +82,10 @@ def probabilities(name: str, P: Any, rows: int, classes: int | None = None) -> A
     return p
 
 
-def two_classes(classes: Array) -> None:
+def two_classes(classes: Array) -> Array:
     if len(classes) < 2:
         raise ValueError(f"y has one class, {listed(classes)}, but a classifier needs examples of at least two classes")
+    return classes
 
 
 # X and the weights ------------------------------------------------------------------------------------------------
@@ -108,9 +109,12 @@ def finite(name: str, X: Any, columns: Any) -> None:
     row, column = first_not_finite(X)
     value = X[row, column]
     where = f"{name}[{row}, {column}]" if columns is None else f"{name}[{row}, {columns[column]!r}]"
-    said, remedy = ("NaN", "fill in what is missing") if np.isnan(value) else ("inf", "replace or clip it")
-    code = ", for example with make_pipeline(SimpleImputer(), SoftmaxClassifier())" if said == "NaN" else ""
-    raise ValueError(f"{where} is {said}, but must be finite: {remedy}{code}")
+    if np.isinf(value):
+        raise ValueError(f"{where} is {value}, but must be finite: replace or clip it")
+    raise ValueError(
+        f"{where} is NaN, but must be finite: fill in what is missing, "
+        "for example with make_pipeline(SimpleImputer(), SoftmaxClassifier())"
+    )
 
 
 def first_not_finite(X: Any) -> tuple[int, int]:

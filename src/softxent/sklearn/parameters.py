@@ -24,6 +24,8 @@ def check(estimator: Any) -> None:
     checks.number("alpha", e.alpha, "at least 0", lambda x: x >= 0)
     checks.positive("learning_rate_init", e.learning_rate_init)
     checks.number("momentum", e.momentum, "in [0, 1)", lambda x: 0 <= x < 1)
+    if isinstance(e.batch_size, str) and e.batch_size != "auto":
+        raise ValueError(f"batch_size is {e.batch_size!r}, but must be an integer or 'auto'")
     if e.batch_size != "auto":
         at_least(1, "batch_size", e.batch_size)
     at_least(1, "max_iter", e.max_iter)

@@ -55,7 +55,7 @@ class Progress:
         self.task: Any = None
         if hasattr(estimator, "_skl_callbacks"):
             self.context = estimator._init_callback_context(max_subtasks=estimator.max_iter)
-            self.context.call_on_fit_task_begin(estimator=estimator, X=training.X, y=training.target)
+            self.context.call_on_fit_task_begin(**self.told())
             self.begin()
 
     def begin(self) -> None:
@@ -104,12 +104,14 @@ class Progress:
         return len(curve) > patience and min(curve[-patience:]) > min(curve[:-patience]) - self.estimator.tol
 
     def told(self) -> dict[str, Any]:
-        """What scikit-learn's callbacks get; the parameters are copied if a callback asks for the estimator."""
+        """What scikit-learn's callbacks may ask for; what has to be made for it is made when one does."""
+        target, weight = self.training.target, self.training.weight
         return {
             "estimator": self.estimator,
             "X": self.training.X,
-            "y": self.training.target,
-            "reconstruction_attributes": lambda: fitted(self.network.parameters.flat.copy(), self.network),
+            "y": (lambda: self.estimator.classes_[target]) if target.ndim == 1 else target,
+            "metadata": None if weight is None else {"sample_weight": weight},
+            "reconstruction_attributes": lambda: fitted(self.network.parameters.flat, self.network),
         }
 
     def close(self) -> None:
