@@ -6,7 +6,7 @@ import pytest
 
 from tests.report_cases import CASES, SCRIPT, written
 
-PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
+PHONE, DESKTOP = 390, 1280
 
 # WCAG 2.1, "contrast ratio": of each text's colour with the nearest background behind it
 CONTRASTS = """() => {
@@ -36,46 +36,40 @@ CLIPPED = """() => [...document.querySelectorAll('svg text')].filter(text => {
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory):
+def look(browser, tmp_path_factory):
+    """Opens a report, once: the page, and all that it complained of or asked for, its own file first."""
     folder = tmp_path_factory.mktemp("reports")
-    return {name: written(folder, name)[0] for name in CASES}
+    files = {name: written(folder, name)[0].as_uri() for name in CASES}
+    looked_at = {}
 
+    def look(name, width=DESKTOP, scheme="light"):
+        if (name, width, scheme) not in looked_at:
+            page = browser.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme).new_page()
+            noise = []
+            page.on("console", lambda message: noise.append(message.text))
+            page.on("pageerror", lambda error: noise.append(str(error)))
+            page.on("request", lambda request: noise.append(request.url.removeprefix(files[name]) or "itself"))
+            page.goto(files[name])
+            looked_at[name, width, scheme] = page, noise
+        return looked_at[name, width, scheme]
 
-@pytest.fixture
-def look(browser, files):
-    """Opens a report: the page, and all that it complained of or asked for beside its own file."""
-    contexts = []
-
-    def opened(name, viewport=DESKTOP, scheme="light"):
-        context = browser.new_context(viewport=viewport, color_scheme=scheme)
-        contexts.append(context)
-        page, noise = context.new_page(), []
-        page.on("console", lambda message: noise.append(message.text))
-        page.on("pageerror", lambda error: noise.append(str(error)))
-        page.on("request", lambda request: noise.append(request.url))
-        page.goto(files[name].as_uri(), wait_until="load")
-        assert noise.pop(0) == files[name].as_uri()
-        return page, noise
-
-    yield opened
-    for context in contexts:
-        context.close()
+    return look
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_asks_for_nothing_and_complains_of_nothing(look, name):
     page, noise = look(name)
     page.wait_for_timeout(100)
-    assert noise == []
+    assert noise == ["itself"]
     assert page.evaluate("document.scripts.length") == 0
 
 
-@pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["phone", "desktop"])
+@pytest.mark.parametrize("width", [PHONE, DESKTOP])
 @pytest.mark.parametrize("name", CASES)
-def test_fits_the_width(look, name, viewport):
-    page, _ = look(name, viewport)
+def test_fits_the_width(look, name, width):
+    page, _ = look(name, width)
     page.evaluate("document.querySelectorAll('details').forEach(element => element.open = true)")
-    assert page.evaluate("document.documentElement.scrollWidth") == viewport["width"]
+    assert page.evaluate("document.documentElement.scrollWidth") == width
     assert page.evaluate(CLIPPED) == []
 
 
@@ -102,12 +96,16 @@ def test_worst_examples_with_p_y_and_p_minus_y(look, name):
 
 def test_bars_are_as_long_as_p_minus_y(look):
     page, _ = look("breast_cancer")
-    for row in page.locator("#worst tbody tr").all():
-        track, bar = row.locator(".signed").bounding_box(), row.locator(".signed i").bounding_box()
-        grad = float(row.locator("data").nth(1).get_attribute("value"))
-        middle = track["x"] + track["width"] / 2
-        assert abs((bar["x"] if grad > 0 else bar["x"] + bar["width"]) - middle) < 8
-        assert abs(bar["width"] - abs(grad) * track["width"] / 2) < 8
+    rows = page.locator("#worst tbody tr").evaluate_all(
+        "rows => rows.map(row => { const [track, bar] = ['.signed', '.signed i'].map(at => "
+        "row.querySelector(at).getBoundingClientRect()); const grad = Number(row.querySelectorAll('data')[1].value); "
+        "return [grad, (bar.left - track.left) / track.width, (bar.right - track.left) / track.width]; })"
+    )
+    assert len(rows) == 20
+    for grad, left, right in rows:
+        start, end = (left, right) if grad > 0 else (right, left)
+        assert abs(start - 0.5) < 0.05
+        assert abs(2 * (end - start) - grad) < 0.1
 
 
 @pytest.mark.parametrize(
