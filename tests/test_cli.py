@@ -167,8 +167,8 @@ def rounding_apart(text):
         (("--tarjet",), "there is no option --tarjet", "没有 --tarjet 这个选项"),
         (
             ("explian",),
-            "there is no command 'explian', but there is explain",
-            "没有 'explian' 这个命令，可用的命令：explain",
+            "there is no command 'explian', but there is explain, train, predict, evaluate",
+            "没有 'explian' 这个命令，可用的命令：explain, train, predict, evaluate",
         ),
         (("explain", "1", "--target"), "--target came without a value", "--target 后面缺少值"),
         (

@@ -44,14 +44,24 @@ def run(arguments: Sequence[str]) -> int:
 def _run(arguments: list[str], lang: str) -> int:
     import typer  # here and not above: without it, run says how to install it
 
+    from softxent.cli.evaluate import evaluate
     from softxent.cli.explain import explain
     from softxent.cli.help import Command, Group
+    from softxent.cli.predict import predict
+    from softxent.cli.train import train
 
     app = typer.Typer(cls=Group, add_completion=False, rich_markup_mode=None)
     app.callback(help="about softxent", context_settings={"help_option_names": ["--help", "-h"]})(lambda: None)
     scores = {"ignore_unknown_options": True}  # −1 is a score, no option; explain refuses what is neither
     example = "softxent explain 1 5 3 --target 1"
     app.command("explain", cls=Command, help="about explain", epilog=example, context_settings=scores)(explain)
+    for command, example in (
+        (train, "softxent train penguins.csv --target species"),
+        (predict, "softxent predict runs/penguins new.csv --proba --out predictions.csv"),
+        (evaluate, "softxent evaluate runs/penguins test.csv"),
+    ):
+        name = command.__name__
+        app.command(name, cls=Command, help=f"about {name}", epilog=example)(command)
     code = app(arguments or ["--help"], prog_name="softxent", obj=lang, standalone_mode=False)
     sys.stdout.flush()
     return code or DONE

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from softxent.words import command, story
+from softxent.words import command, story, training
 
 LANGUAGES = ("en", "zh")
-PHRASES = story.PHRASES | command.PHRASES
+PHRASES = story.PHRASES | command.PHRASES | training.PHRASES
 
 
 def language(environment: Mapping[str, str] = os.environ) -> str:
@@ -30,7 +30,18 @@ def say(lang: str, phrase: str, **values: object) -> str:
     return PHRASES[phrase][LANGUAGES.index(lang)].format(**values)
 
 
-class Mistake(ValueError):
+class Phrase:
+    """A phrase with its values, said when the language is known; a value may be a Phrase itself."""
+
+    def __init__(self, phrase: str, **values: object) -> None:
+        self.phrase, self.values = phrase, values
+
+    def say(self, lang: str) -> str:
+        values = {name: value.say(lang) if isinstance(value, Phrase) else value for name, value in self.values.items()}
+        return say(lang, self.phrase, **values)
+
+
+class Mistake(Phrase, ValueError):
     """A mistake of the user's: in English where Python shows it, in the user's language where the command does.
 
     >>> Mistake("target range", got=7, classes=3, last=2)
@@ -38,8 +49,5 @@ class Mistake(ValueError):
     """
 
     def __init__(self, phrase: str, **values: object) -> None:
-        self.phrase, self.values = phrase, values
-        super().__init__(self.say("en"))
-
-    def say(self, lang: str) -> str:
-        return say(lang, self.phrase, **self.values)
+        Phrase.__init__(self, phrase, **values)
+        ValueError.__init__(self, self.say("en"))
