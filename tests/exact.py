@@ -40,11 +40,11 @@ class ExactRow:
 
     @cached_property
     def softmax(self) -> Exact:
-        return _numbers(self.p, self.index)
+        return numbers(self.p, self.index)
 
     @cached_property
     def log_softmax(self) -> Exact:
-        return _numbers(self.log_p, self.index)
+        return numbers(self.log_p, self.index)
 
 
 def exact_row(
@@ -102,9 +102,9 @@ def exact_row(
         return ExactRow(
             p=p,
             log_p=[-g for g in gap],
-            lse=_numbers([lse]),
-            loss=_numbers([loss]),
-            grad=_numbers(grad, index),
+            lse=numbers([lse]),
+            loss=numbers([loss]),
+            grad=numbers(grad, index),
             largest=float(m),
             loss_terms=float(2 * lam * abs(lse) * size),
             grad_terms=np.array([float(v) for v in terms])[index],
@@ -146,7 +146,7 @@ def _exp(v: Any) -> Any:
         return mpmath.exp(v)
 
 
-def _numbers(values: list[Any], index: Any = slice(None)) -> Exact:
+def numbers(values: list[Any], index: Any = slice(None)) -> Exact:
     known = np.array([bool(mpmath.isfinite(v)) for v in values])
     with mpmath.workdps(EXP_DIGITS):
         exact = Exact.of(
