@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any, Unpack
 
 import numpy as np
@@ -16,7 +17,10 @@ def adapter(logits: Any) -> Any:
     """The room that knows this kind of array; its framework is there, since the user made the array with it."""
     if type(logits) is np.ndarray:
         return numpy_adapter
-    if type(logits).__module__.partition(".")[0] in ("torch", "jax", "jaxlib"):
+    libraries = {base.__module__.partition(".")[0] for base in type(logits).__mro__}
+    if "torch" in libraries:
+        return import_module("softxent.torch.adapter")
+    if libraries & {"jax", "jaxlib"}:
         raise checks.foreign(logits)
     return numpy_adapter
 

@@ -1,0 +1,21 @@
+"""softxent for PyTorch, in PyTorch's conventions: `import softxent.torch as F`, and F.cross_entropy is this one."""
+
+from softxent.torch.functional import (
+    cross_entropy,
+    log_prob,
+    log_softmax,
+    logsumexp,
+    sample,
+    softmax,
+)
+from softxent.torch.modules import CrossEntropyLoss
+
+__all__ = [
+    "CrossEntropyLoss",
+    "cross_entropy",
+    "log_prob",
+    "log_softmax",
+    "logsumexp",
+    "sample",
+    "softmax",
+]

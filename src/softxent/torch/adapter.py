@@ -1,0 +1,64 @@
+"""The adapter for tensors: the functions that all array libraries share, classes last: sx.cross_entropy(tensor, …)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from softxent.options import LossOptions
+from softxent.torch import checks, dispatch, functional, kernel
+from softxent.torch.kernel import LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, Call
+
+NORMALIZE = {SOFTMAX: dispatch.softmax, LOG_SOFTMAX: dispatch.log_softmax}
+
+
+def normalize(op: int, logits: Tensor, axis: int | tuple[int, ...] | None, temperature: float = 1.0) -> Tensor:
+    axes = checks.dims("axis", tuple(range(logits.ndim)) if axis is None else axis, logits, "logits")
+    if op == LOGSUMEXP:
+        return functional.logsumexp(logits, tuple(axes))
+    if len(axes) == 1:
+        checks.logits("logits", logits, axes[0])
+        return NORMALIZE[op](logits, axes[0], temperature)
+    last = list(range(-len(axes), 0))
+    moved = logits.movedim(axes, last)
+    merged = moved.flatten(-len(axes))
+    return normalize(op, merged, -1, temperature).reshape(moved.shape).movedim(last, axes)
+
+
+def cross_entropy(logits: Tensor, target: Any, axis: int, options: LossOptions) -> Tensor:
+    """Losses are float32 or wider, and the mean over nothing is 0."""
+    t, weight, call = prepared(logits, target, axis, options)
+    return dispatch.cross_entropy(logits, t, weight, call.arguments, call.name)
+
+
+def cross_entropy_and_grad(
+    logits: Tensor, target: Any, axis: int, options: LossOptions, out: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    t, weight, call = prepared(logits, target, axis, options)
+    if out is None:
+        grad = torch.empty_like(logits)
+    else:
+        checks.out(out, logits, t)
+        torch.autograd.graph.increment_version(out)
+        grad = out
+    return kernel.loss(logits, t, weight, call, grad), grad
+
+
+def prepared(logits: Tensor, target: Any, axis: int, options: LossOptions) -> tuple[Tensor, Tensor | None, Call]:
+    (axis,) = checks.dims("axis", axis, logits, "logits")
+    t, w = torch.as_tensor(target), options.class_weight
+    weight = None if w is None else torch.as_tensor(w)
+    functional.tensors("logits", logits, t, "class_weight", weight, axis)
+    return t, weight, Call(axis, options, kernel.COMPUTED_IN[logits.dtype], "zero", "logits")
+
+
+def sample(logits: Tensor, axis: int, temperature: float, rng: Any, return_log_prob: bool) -> Any:
+    """rng: a torch.Generator, a seed, or None."""
+    generator = torch.Generator().manual_seed(rng) if isinstance(rng, int) else rng
+    if generator is not None and not isinstance(generator, torch.Generator):
+        raise checks.generator(rng)
+    return functional.sample(
+        logits, axis, temperature=temperature, generator=generator, return_log_prob=return_log_prob
+    )

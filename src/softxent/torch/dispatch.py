@@ -1,0 +1,65 @@
+"""Which way a call takes to the kernel: a Function of autograd, or an operator where a graph is traced."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from softxent.torch import autograd, checks, kernel, ops
+from softxent.torch.autograd import apply
+from softxent.torch.kernel import LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, Call, call_of
+
+
+def softmax(x: Tensor, axis: int, temperature: float = 1.0) -> Tensor:
+    if ops.wanted(x):
+        return ops.normalize(x, SOFTMAX, axis, temperature)
+    return apply(autograd.Softmax, x, axis, temperature)
+
+
+def log_softmax(x: Tensor, axis: int, temperature: float = 1.0) -> Tensor:
+    if ops.wanted(x):
+        return ops.normalize(x, LOG_SOFTMAX, axis, temperature)
+    return apply(autograd.LogSoftmax, x, axis, temperature)
+
+
+def logsumexp(x: Tensor, axis: int) -> Tensor:
+    if ops.wanted(x):
+        return ops.normalize(x, LOGSUMEXP, axis, 1.0)
+    return apply(autograd.LogSumExp, x, axis)
+
+
+def sample(x: Tensor, axis: int, temperature: float, uniform: Tensor) -> tuple[Tensor, Tensor]:
+    return (ops if ops.wanted(x) else kernel).sample(x, axis, temperature, uniform)
+
+
+def cross_entropy(
+    x: Tensor,
+    target: Tensor,
+    weight: Tensor | None,
+    arguments: tuple[Any, ...],
+    name: str = "input",
+    inplace: bool = False,
+) -> Tensor:
+    """`arguments` are call_of's."""
+    needs_grad, transforms = x.requires_grad and torch.is_grad_enabled(), autograd.transforms_active()
+    if inplace and (transforms or ops.wanted(x)):
+        raise checks.not_in_place()
+    if ops.wanted(x):
+        return ops.cross_entropy(x, target, weight, *arguments)
+    call = call_of(*arguments, name)
+    if transforms or not needs_grad:
+        return apply(autograd.CrossEntropy, x, target, weight, call)
+    if inplace:
+        checks.overwritable(name, x)
+        return autograd.InPlace.apply(x, target, weight, call)
+    if call.options.reduction == "none":  # the upstream gradient will be no 1
+        return apply(autograd.CrossEntropy, x, target, weight, call)
+    return autograd.GradientAhead.apply(x, target, weight, call)
+
+
+def gradient(x: Tensor, target: Tensor, weight: Tensor | None, upstream: Tensor, call: Call) -> Tensor:
+    if ops.wanted(x):
+        return ops.cross_entropy_grad(x, target, weight, upstream, *call.arguments)
+    return apply(autograd.Gradient, x, target, weight, upstream, call)

@@ -1,0 +1,179 @@
+"""Tensors → the CPU kernel. Nothing here knows of autograd."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from softxent.checks import positive
+from softxent.kernels import _cpu
+from softxent.options import LossOptions
+from softxent.torch import checks
+
+COMPUTED_IN = {
+    torch.float16: torch.float32,
+    torch.bfloat16: torch.float32,
+    torch.float32: torch.float32,
+    torch.float64: torch.float64,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """What a call of cross_entropy says besides its tensors."""
+
+    axis: int  # of the classes, counted from the first
+    options: LossOptions  # without class weights, which are a tensor
+    dtype: torch.dtype  # of the loss
+    empty: str  # the mean over nothing: "nan", or "zero"
+    name: str  # of the logits, in errors
+
+    @property
+    def arguments(self) -> tuple[Any, ...]:
+        """Those of call_of."""
+        o = self.options
+        numbers = (o.label_smoothing, o.temperature, o.softcap, o.z_loss)
+        return self.axis, o.ignore_index, *numbers, o.reduction, o.normalizer, self.dtype, self.empty
+
+    def of_rows(self) -> Call:
+        """The same for a batch of such calls, a loss a row."""
+        return replace(self, axis=self.axis + 1, options=replace(self.options, reduction="none", normalizer=None))
+
+
+@lru_cache(maxsize=256)
+def call_of(
+    axis: int,
+    ignore_index: int,
+    label_smoothing: float,
+    temperature: float,
+    softcap: float | None,
+    z_loss: float,
+    reduction: Any,
+    normalizer: float | None,
+    dtype: torch.dtype,
+    empty: str,
+    name: str = "input",
+) -> Call:
+    """The options, checked; the same as last time cost nothing."""
+    if empty not in ("nan", "zero"):
+        raise ValueError(f"empty is {empty!r}, but must be one of 'nan', 'zero'")
+    options = LossOptions(
+        ignore_index=ignore_index,
+        label_smoothing=label_smoothing,
+        temperature=temperature,
+        softcap=softcap,
+        z_loss=z_loss,
+        reduction=reduction,
+        normalizer=normalizer,
+    )
+    return Call(axis, options, dtype, empty, name)
+
+
+def raw(x: Tensor | None) -> Any:
+    """What the kernel is handed: bfloat16 by its bits, for NumPy cannot export it."""
+    if x is None:
+        return None
+    x = x.detach().resolve_neg()
+    return (x.view(torch.uint16) if x.dtype == torch.bfloat16 else x).numpy()
+
+
+def rows_of(x: Tensor, axis: int) -> tuple[int, ...]:
+    return x.shape[:axis] + x.shape[axis + 1 :]
+
+
+# cross-entropy ----------------------------------------------------------------------------------------------------
+
+
+def loss(x: Tensor, target: Tensor, weight: Tensor | None, call: Call, out: Tensor | None = None) -> Tensor:
+    """The loss; with `out`, ∂loss/∂x is written there."""
+    wide, reduction = COMPUTED_IN[x.dtype], call.options.reduction
+    t, w = as_target(x, target, call), as_weight(weight, wide)
+    losses = torch.empty(rows_of(x, call.axis), dtype=wide) if reduction == "none" else None
+    value = run(x, t, w, call, out, losses)
+    if losses is not None:
+        return losses if call.dtype == wide else losses.to(call.dtype)
+    if value == 0 and reduction == "mean" and call.empty == "nan" and nothing_counted(t, x, w, call):
+        value = torch.nan
+    return torch.scalar_tensor(value, dtype=call.dtype)
+
+
+def gradient(
+    x: Tensor, target: Tensor, weight: Tensor | None, upstream: Tensor, call: Call, out: Tensor | None = None
+) -> Tensor:
+    """upstream · ∂loss/∂x, into `out` if that is given; upstream is a number, or without a reduction one a row."""
+    out = torch.empty_like(x) if out is None else out
+    losses = (
+        torch.empty(rows_of(x, call.axis), dtype=COMPUTED_IN[x.dtype]) if call.options.reduction == "none" else None
+    )
+    run(x, as_target(x, target, call), as_weight(weight, COMPUTED_IN[x.dtype]), call, out, losses)
+    return out.mul_(upstream.unsqueeze(call.axis) if upstream.ndim else upstream)
+
+
+def run(x: Tensor, t: Tensor, w: Tensor | None, call: Call, out: Tensor | None, losses: Tensor | None) -> float:
+    by_index = t.dtype == torch.int64
+    numbers = call.options.numbers
+    try:
+        return _cpu.cross_entropy(raw(x), raw(t), by_index, call.axis, raw(w), raw(out), raw(losses), *numbers)
+    except _cpu.BadTarget as bad:
+        raise checks.target_value(call.name, t, bad.args[0], x.shape[call.axis]) from None
+
+
+def as_target(x: Tensor, t: Tensor, call: Call) -> Tensor:
+    """Class indices as int64, or probabilities."""
+    if t.dtype in COMPUTED_IN:
+        checks.probabilities(t)
+        return t
+    if t.dtype == torch.int64:
+        return t.contiguous()
+    index = t.to(torch.int64).contiguous()
+    if t.dtype == torch.uint64 and index.numel() and index.min() < 0:  # wrapped round
+        raise checks.target_value(call.name, t, int(index.flatten().argmin()), x.shape[call.axis])
+    return index
+
+
+def as_weight(w: Tensor | None, wide: torch.dtype) -> Tensor | None:
+    if w is None:
+        return None
+    checks.weight_values("weight", w)
+    return w.to(wide).contiguous()
+
+
+def nothing_counted(t: Tensor, x: Tensor, w: Tensor | None, call: Call) -> bool:
+    """Is the divisor of the mean 0?"""
+    if call.options.normalizer is not None:
+        return False
+    if t.dtype != torch.int64:
+        return 0 in rows_of(x, call.axis)
+    counted = t[t != call.options.ignore_index]
+    return not counted.numel() or (w is not None and not w[counted].any())
+
+
+# softmax, log_softmax, logsumexp, sample ----------------------------------------------------------------------------
+
+SOFTMAX, LOG_SOFTMAX, LOGSUMEXP = 0, 1, 2  # Op in kernel.hpp
+
+
+def normalize(op: int, x: Tensor, axis: int, temperature: float = 1.0) -> Tensor:
+    positive("temperature", temperature)
+    if op != LOGSUMEXP:
+        out = torch.empty_like(x)
+        _cpu.normalize(op, raw(x), axis, temperature, raw(out), None)
+        return out
+    lse = torch.empty(rows_of(x, axis), dtype=COMPUTED_IN[x.dtype])
+    _cpu.normalize(op, raw(x), axis, temperature, None, raw(lse))
+    return lse.to(x.dtype)
+
+
+def sample(x: Tensor, axis: int, temperature: float, uniform: Tensor) -> tuple[Tensor, Tensor]:
+    """For each row the index that `uniform` falls on, and its log-probability."""
+    positive("temperature", temperature)
+    index = torch.empty(rows_of(x, axis), dtype=torch.int64)
+    log_prob = torch.empty(rows_of(x, axis), dtype=COMPUTED_IN[x.dtype])
+    bad = _cpu.sample(raw(x), axis, temperature, raw(uniform), raw(index), raw(log_prob))
+    if bad >= 0:
+        raise checks.undrawable(rows_of(x, axis), bad)
+    return index, log_prob
