@@ -15,7 +15,12 @@ from sklearn.preprocessing import StandardScaler
 from softxent.report import Column, Evaluation, write
 
 SCRIPT = "<script>document.title = 'hacked'</script>"
-CURVES: dict[str, Any] = {"train_loss": [2.3, 0.9, 0.4, 0.09, 0.05], "val_accuracy": [0.2, 0.71, 0.9, 0.96, 0.95]}
+CURVES: dict[str, Any] = {
+    "train_loss": [2.3, 0.9, 0.4, 0.09, 0.05],
+    "val_loss": [2.2, 1.0, 0.5, 0.2, 0.3],
+    "val_accuracy": [0.2, 0.71, 0.9, 0.96, 0.95],
+    "kept": 4,
+}
 
 
 class Case(NamedTuple):

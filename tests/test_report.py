@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from softxent.report import Column, Evaluation, figures, merged, words, write
+from softxent.report import Column, Evaluation, curves, merged, words, write
 from softxent.report.examples import class_rows
 from tests.report_cases import CASES, evaluated, written
 
@@ -70,11 +70,11 @@ def test_names_that_are_no_text_do_not_stop_it(tmp_path, evaluation):
 
 @pytest.mark.parametrize("losses", [[2.0], [2.0, 1.0], [0.0, 0.0], [1e-9, 1e-9], [1e5, 1e-7], [np.inf, 1.0, np.nan]])
 def test_any_loss_has_a_curve_within_its_panel(losses):
-    curve = figures.loss_curve(losses)
-    points = [tuple(map(float, point.split(","))) for point in curve.points.split()]
-    assert len(points) == np.isfinite(losses).sum()
-    width, height = figures.PANEL
-    for x, y in [*points, curve.mark]:
+    curve = curves.losses(losses, losses[::-1])
+    points = [tuple(map(float, point.split(","))) for line in curve.lines for point in line.split()]
+    assert len(points) == 2 * np.isfinite(losses).sum()
+    width, height = curves.PANEL
+    for x, y in points + curve.points:
         assert 0 <= x <= width
         assert 0 <= y <= height
     assert len({tick.label for tick in curve.y}) == len(curve.y) >= 2
@@ -82,8 +82,9 @@ def test_any_loss_has_a_curve_within_its_panel(losses):
 
 @pytest.mark.parametrize("accuracies", [[1.0], [0.5, 0.5], [0.0, 1.0], [0.97, 0.9702, 0.9701]])
 def test_accuracy_curve_marks_the_best(accuracies):
-    curve = figures.accuracy_curve(accuracies)
-    assert curve.mark_step == 1 + int(np.argmax(accuracies))
+    curve = curves.accuracies(accuracies)
+    assert curve.step == 1 + int(np.argmax(accuracies))
+    assert curves.accuracies(accuracies, kept=1).step == 1
     assert len({tick.label for tick in curve.y}) == len(curve.y) >= 2
 
 
@@ -98,9 +99,16 @@ def test_class_rows_hold_the_target_and_sum_to_zero(name):
 
 
 def test_pixels_are_drawn(pages):
-    assert "All 64 features" not in pages["digits"].text
     assert pages["digits"].tags.count("rect") > 10 * 20
     assert pages["breast_cancer"].tags.count("rect") <= 1 + 4  # the confusion matrix
+
+
+@pytest.mark.parametrize(
+    "examples", [[{}] * 3, [{}, {"pixel0": 1}, {"pixel1": 2}], [{f"pixel{k}": "red" for k in range(4)}] * 3]
+)
+def test_examples_of_few_or_other_features_each(tmp_path, evaluation, examples):
+    page = text_of(tmp_path / "r.html", evaluation, examples=examples)
+    assert page.tags.count("dd") == 3 + sum(map(len, examples))  # 3: the scores
 
 
 def test_more_than_a_hundred_classes_have_no_matrix(tmp_path):

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from softxent.render import width
-from softxent.report import figures, words
+from softxent.report import curves, figures, words
 from softxent.report.evaluation import MATRIX_CLASSES, Evaluation, PerClass
 from softxent.report.examples import cards
 
@@ -40,7 +40,9 @@ def write(
     evaluation: Evaluation,
     examples: Sequence[Mapping[str, object]] = (),
     train_loss: Sequence[float] = (),
+    val_loss: Sequence[float] = (),
     val_accuracy: Sequence[float] = (),
+    kept: int | None = None,
     step: str = "epoch",
     columns: Sequence[Column] = (),
     facts: Mapping[str, object] | None = None,
@@ -56,7 +58,8 @@ def write(
     examples      the features, name → value, of each of evaluation.worst, in that order; features that are named as the
                   pixels of a grid (pixel_0_0 …, or pixel0 …) are drawn as an image
     train_loss    after each step of training (none: no curve)
-    val_accuracy  after each step (none: there was no validation set)
+    val_loss      after each step, as val_accuracy is (none: there was no validation set)
+    kept          the step, from 1, whose parameters are the model's (none: the last)
     step          "epoch" or "iteration"
     columns       the columns of the data
     facts         what else the summary says, such as {"model": "64 → 32 → 10"}, in the report's language
@@ -70,8 +73,9 @@ def write(
         date=date,
         evaluation=evaluation,
         cards=cards(evaluation, examples),
-        loss=figures.loss_curve(train_loss) if len(train_loss) else None,
-        accuracy=figures.accuracy_curve(val_accuracy) if len(val_accuracy) else None,
+        loss=curves.losses(train_loss, val_loss, kept) if len(train_loss) else None,
+        accuracy=curves.accuracies(val_accuracy, kept) if len(val_accuracy) else None,
+        kept=kept,
         step=step,
         confusion=figures.confusion(evaluation) if len(evaluation.classes) <= MATRIX_CLASSES else None,
         most_confused=figures.most_confused(evaluation),
@@ -99,7 +103,7 @@ def environment(lang: str) -> Environment:
         "say": partial(words.say, lang),
         "lang": {"en": "en", "zh": "zh-CN"}[lang],
         "version": version("softxent"),
-        "panel": figures.PANEL,
+        "panel": curves.PANEL,
         "square": figures.SQUARE,
         "margin": figures.MARGIN,
         "most_classes": MATRIX_CLASSES,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -93,8 +94,9 @@ def shown(value: Any) -> str:
 
 def images(features: Sequence[Mapping[str, object]]) -> list[Image] | None:
     """An image for each example, if every feature is named as a pixel of one grid; None if not."""
-    places = grid(list(features[0])) if features else None
-    if places is None:
+    names = {tuple(row) for row in features}
+    places = grid(names.pop()) if len(names) == 1 else None
+    if places is None or not all(isinstance(value, Real) for row in features for value in row.values()):
         return None
     values = np.array([list(row.values()) for row in features], np.float64)
     low, high = np.nanmin(values), np.nanmax(values)
@@ -107,23 +109,24 @@ def images(features: Sequence[Mapping[str, object]]) -> list[Image] | None:
 
 
 def grid(names: Sequence[str]) -> list[tuple[int, int]] | None:
-    """(row, column) of each pixel, if the names are those of a whole grid.
+    """(row, column) of each pixel, if the names are those of at least half of a grid: blank ones may be left out.
 
-    >>> grid(["pixel_0_0", "pixel_0_1", "pixel_1_0", "pixel_1_1"])
-    [(0, 0), (0, 1), (1, 0), (1, 1)]
+    >>> grid(["pixel_0_0", "pixel_0_1", "pixel_1_0"])
+    [(0, 0), (0, 1), (1, 0)]
     >>> grid(["pixel1", "pixel2", "pixel3", "pixel4"])
     [(0, 0), (0, 1), (1, 0), (1, 1)]
-    >>> grid(["height", "width"])
+    >>> grid(["height", "width", "colour", "weight"])
     """
-    if not 4 <= len(names) <= PIXELS:
+    if not names:
         return None
     if all(matches := [PIXEL_AT.fullmatch(name) for name in names]):
         places = [(int(m[1]), int(m[2])) for m in matches if m]
     elif all(matches := [PIXEL.fullmatch(name) for name in names]):
-        side, first = math.isqrt(len(names)), min(int(m[1]) for m in matches if m)
-        places = [divmod(int(m[1]) - first, side) for m in matches if m]
+        numbers = [int(m[1]) for m in matches if m]
+        first = min(1, *numbers)  # counted from 0 or from 1
+        side = math.isqrt(max(numbers) - first) + 1
+        places = [divmod(number - first, side) for number in numbers]
     else:
         return None
     height, width = (1 + max(place[axis] for place in places) for axis in (0, 1))
-    whole = height * width == len(names) and len(set(places)) == len(names)
-    return places if whole and min(map(min, places)) == 0 else None
+    return places if 4 <= height * width <= min(2 * len(set(places)), PIXELS) else None

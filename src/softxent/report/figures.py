@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +10,6 @@ import numpy as np
 from softxent.render import cut, width
 from softxent.report.evaluation import Bin, Evaluation
 
-PANEL = (400, 220)  # of a curve
 SQUARE = 340  # of the reliability diagram
 MARGIN = (26, 48)  # below and to the left of the axes, for their labels
 CHARACTER = 7.4  # the mean width of a label's character at 12 units
@@ -32,21 +30,6 @@ class Scale(NamedTuple):
 
     def __call__(self, x: float) -> float:
         return round(self.start + (x - self.low) / (self.high - self.low or 1) * (self.stop - self.start), 2)
-
-
-def spacing(low: float, high: float, about: int = 5) -> float:
-    """1, 2 or 5 times a power of ten: the distance of about so many ticks.
-
-    >>> spacing(0, 2.3), spacing(0.93, 0.99), spacing(3, 3)
-    (0.5, 0.02, 1.0)
-    """
-    rough = (high - low) / about or 1.0
-    power = 10.0 ** math.floor(math.log10(rough))
-    return round(next(m * power for m in (1, 2, 5, 10) if m * power >= rough * 0.999), 12)
-
-
-def multiples(step: float, first: int, last: int) -> list[float]:
-    return [round(k * step, 12) for k in range(first, last + 1)]
 
 
 def number(x: float, digits: int = 4) -> str:
@@ -72,71 +55,6 @@ def percent(x: float, places: int = 1) -> str:
     ('96.9\xa0%', '–')
     """
     return f"{100 * x:.{places}f}\N{NO-BREAK SPACE}%" if math.isfinite(x) else number(x)
-
-
-# Curves -------------------------------------------------------------------------------------------------------------
-
-
-class Curve(NamedTuple):
-    """A value after each step of training; `mark` is the point that is pointed out."""
-
-    points: str
-    x: list[Tick]
-    y: list[Tick]
-    mark: tuple[float, float]
-    mark_label: str
-    mark_step: int
-
-
-def loss_curve(losses: Sequence[float]) -> Curve:
-    """Logarithmic if the loss falls by more than a factor of 20, from 0 if not; the last step is marked."""
-    finite = [x for x in losses if math.isfinite(x)] or [0.0]
-    low, high, last = min(finite), max(finite), len(losses) - 1
-    if low > 0 and high > 20 * low:
-        logs = [math.log10(x) if math.isfinite(x) else math.nan for x in losses]
-        decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-        marks = [float(f"{m}e{k}") for k in decades for m in ((1, 2, 5) if high < 1000 * low else (1,))]
-        inside = [(math.log10(x), number(x)) for x in marks if low * 0.8 <= x <= high * 1.25]
-        return _curve(logs, inside[:: math.ceil(len(inside) / 8)], last, number(losses[last]))
-    return _curve(losses, [(x, number(x)) for x in around(min(low, 0), high)], last, number(losses[last]))
-
-
-def accuracy_curve(accuracies: Sequence[float]) -> Curve:
-    """The best step is marked."""
-    best = int(np.nanargmax(accuracies))
-    low, high = float(np.nanmin(accuracies)), accuracies[best]
-    marks = around(low, high)
-    places = max(-2 - math.floor(math.log10(marks[1] - marks[0]) + 1e-9), 0)
-    return _curve(accuracies, [(x, percent(x, places)) for x in marks], best, percent(high))
-
-
-def around(low: float, high: float) -> list[float]:
-    """The ticks within low … high, and one on either side if they do not reach it.
-
-    >>> around(0.93, 0.986)
-    [0.92, 0.94, 0.96, 0.98, 1.0]
-    """
-    step = spacing(low, high)
-    return multiples(
-        step, math.floor(low / step + 1e-9), max(math.ceil(high / step - 1e-9), 1 + math.floor(low / step))
-    )
-
-
-def _curve(values: Sequence[float], marks: list[tuple[float, str]], at: int, label: str) -> Curve:
-    (w, h), (below, left) = PANEL, MARGIN
-    shown = [v for v in values if math.isfinite(v)] + [value for value, _ in marks]
-    y = Scale(min(shown), max(shown), h - below, 14)
-    x = Scale(1, len(values), left, w - 14)
-    step = max(spacing(1, len(values)), 1)
-    steps = [1, *multiples(step, 1, math.floor(len(values) / step))]
-    return Curve(
-        points=" ".join(f"{x(k + 1)},{y(v)}" for k, v in enumerate(values) if math.isfinite(v)),
-        x=[Tick(x(s), f"{int(s):,}") for s in dict.fromkeys(steps)],
-        y=[Tick(y(value), text) for value, text in marks],
-        mark=(x(at + 1), y(values[at]) if math.isfinite(values[at]) else y.stop),
-        mark_label=label,
-        mark_step=at + 1,
-    )
 
 
 # Confusion matrix ---------------------------------------------------------------------------------------------------
