@@ -99,14 +99,13 @@ constexpr int SUMS = 128 / WIDTH;  // so many that each adds up STRIP / 32 numbe
 // What statistics need of each z beside E: Σ E·(m − z), and how many are above the target's
 template <class R>
 struct Depth {
-    const R max, z_y;
+    const R max, lowest, z_y;
     Lanes<R> below[SUMS] = {};
     bits_of<vec<R>> above = {};
 
     void add(vec<R> z, vec<R> e, int k) {
-        const vec<R> finite = vec<R>{} + std::numeric_limits<R>::max(), depth = max - z;
-        below[k].add(e * (depth < finite ? depth : finite));  // of a mask 0·finite, not 0·∞
-        above -= z > z_y;
+        below[k].add(z < lowest ? vec<R>{} : e * (max - z));  // of a mask 0, not 0·∞
+        above = z > z_y ? above + 1 : above;
     }
 };
 struct NoDepth {
@@ -208,7 +207,7 @@ Mass<R> visit(const Row<R>& row, i64 begin, i64 end, Strip<R>& strip, double* su
         R* e = row.e ? row.e + j : nullptr;
         auto add_up = [&](auto apart) {
             if (job.op == Op::statistics) {
-                Depth<R> depth{max, row.z_y};
+                Depth<R> depth{max, range.lowest, row.z_y};
                 const double part = exp_strip<apart(), false>(z, n, range, max, e, ahead, depth);
                 for (int k = 1; k < SUMS; ++k) depth.below[0].add(depth.below[k]);
                 below.add(sum_lanes(depth.below[0].value()));
