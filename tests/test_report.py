@@ -80,12 +80,15 @@ def test_any_loss_has_a_curve_within_its_panel(losses):
     assert len({tick.label for tick in curve.y}) == len(curve.y) >= 2
 
 
-@pytest.mark.parametrize("accuracies", [[1.0], [0.5, 0.5], [0.0, 1.0], [0.97, 0.9702, 0.9701]])
-def test_accuracy_curve_marks_the_best(accuracies):
+@pytest.mark.parametrize("accuracies", [[1.0], [0.0], [0.5, 0.5], [0.0, 1.0], [0.97, 0.9702, 0.9701]])
+def test_accuracy_stays_within_0_and_100_percent(accuracies):
     curve = curves.accuracies(accuracies)
-    assert curve.step == 1 + int(np.argmax(accuracies))
-    assert curves.accuracies(accuracies, kept=1).step == 1
-    assert len({tick.label for tick in curve.y}) == len(curve.y) >= 2
+    assert (curve.step, curves.accuracies(accuracies, kept=1).step) == (len(accuracies), 1)
+    labels = [float(tick.label.removesuffix("\N{NO-BREAK SPACE}%")) for tick in curve.y]
+    assert labels == sorted(set(labels))
+    assert len(labels) >= 2
+    assert 0 <= labels[0] <= 100 * min(accuracies)
+    assert 100 * max(accuracies) <= labels[-1] <= 100
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -130,6 +130,7 @@ class Job:
             fitted = fit(self.made, self.settings, self.train, self.val if len(self.val) else None, on_epoch)
         self.seconds = time.perf_counter() - started
         self.model, epochs = fitted.model, fitted.model[-1].n_iter_
+        self.kept = fitted.best if fitted.best < epochs else None
         screen.line(screen.say("trained" if hidden else "solved", epochs=epochs, time=self.seconds))
         if fitted.best < epochs:
             screen.line(screen.say("best epoch", number=fitted.best))
@@ -183,7 +184,9 @@ class Job:
             evaluation=evaluation,
             examples=[described(self.test_rows[[worst.index]].X) for worst in evaluation.worst],
             train_loss=classifier.loss_curve_,
+            val_loss=getattr(classifier, "validation_loss_curve_", ()),
             val_accuracy=getattr(classifier, "validation_scores_", ()),
+            kept=self.kept,
             step="epoch" if self.settings.hidden else "iteration",
             columns=self.treated,
             facts={say(f"fact {name}"): value for name, value in facts.items()},

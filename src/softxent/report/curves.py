@@ -6,8 +6,6 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
-
 from softxent.report.figures import MARGIN, Scale, Tick, number, percent
 
 PANEL = (400, 220)
@@ -40,9 +38,9 @@ def losses(train: Sequence[float], val: Sequence[float] = (), kept: int | None =
 
 
 def accuracies(values: Sequence[float], kept: int | None = None) -> Curves:
-    """The kept step is marked, or the best."""
-    step = kept or int(np.nanargmax(values)) + 1
-    marks = around(float(np.nanmin(values)), float(np.nanmax(values)))
+    """The kept or last step is marked; the axis spans 5 points or more."""
+    step, high = kept or len(values), max(*values, 0.05)
+    marks = around(max(min(*values, high - 0.05), 0), high)
     places = max(-2 - math.floor(math.log10(marks[1] - marks[0]) + 1e-9), 0)
     return _curves([values], [(x, percent(x, places)) for x in marks], step, [percent(values[step - 1])])
 

@@ -40,7 +40,7 @@ def number(x: float, digits: int = 4) -> str:
     """
     if not math.isfinite(x):
         return "–" if math.isnan(x) else "∞" if x > 0 else "−∞"
-    if x == 0 or 1e-3 <= abs(x) < 1e9:
+    if x == 0 or 1e-4 <= abs(x) < 1e9:
         places = max(digits - 1 - math.floor(math.log10(abs(x))), 0) if x else 0
         text = f"{x:,.{places}f}"
         return (text.rstrip("0").rstrip(".") if "." in text else text).replace("-", "−")

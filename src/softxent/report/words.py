@@ -59,7 +59,7 @@ PHRASES = {
         "The model is that of {step_name} {step}, the best on the validation rows.",
         "模型取自{step_name} {step}：它在验证数据上最好。",
     ),
-    "at": ("{step_name} {step}", "{step_name} {step}"),
+    "at": ("{step_name} {step}:", "{step_name} {step}："),
     "no validation": (
         "There was no validation set, so only the training loss is known.",
         "没有验证集，因此只有训练损失。",
