@@ -30,6 +30,7 @@ class Case(NamedTuple):
     X: Any
     y: Any
     curves: dict[str, Any] = CURVES
+    more: dict[str, object] = {}  # noqa: RUF012  features of all rows
 
 
 def _hundred() -> Case:
@@ -48,8 +49,9 @@ def _hostile() -> Case:
         "C & A",
         "",
     ]
+    more = {"review": 9 * f"{SCRIPT} 很长 ", "day": np.datetime64("2026-01-31"), "size": None}
     features = [SCRIPT, "a" * 200, '"><img src=x onerror="document.title=1">', "d"]
-    return Case("en", names, features, rng.normal(size=(300, 4)), rng.integers(0, 5, 300), {"train_loss": [1.6]})
+    return Case("en", names, features, rng.normal(size=(300, 4)), rng.integers(0, 5, 300), {"train_loss": [1.6]}, more)
 
 
 def _bundled(lang: str, data: Any, classes: Sequence[object] = (), curves: dict[str, Any] = CURVES) -> Case:
@@ -85,7 +87,7 @@ def written(folder: Path, name: str) -> tuple[Path, Evaluation]:
         target=SCRIPT if name == "hostile" else "target",
         date="2026-01-31",
         evaluation=evaluation,
-        examples=[dict(zip(case.features, case.X[example.row], strict=True)) for example in evaluation.worst],
+        examples=[dict(zip(case.features, case.X[e.row], strict=True)) | case.more for e in evaluation.worst],
         columns=[Column(feature, "number", "scaled") for feature in case.features],
         facts={"model": f"{len(case.features)} → {len(case.classes)}"},
         command=f"softxent train {name}.csv --target target",

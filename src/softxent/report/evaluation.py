@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import precision_recall_fscore_support
 
-from softxent.functional import cross_entropy_and_grad, softmax
+from softxent.functional import cross_entropy, cross_entropy_and_grad, softmax
 
 BINS = 15  # of the top probability, as in Guo et al. 2017, section 4
 WORST = 10
+ROWS = 1024  # in a block of p − y, so that it is never held for all rows
 MATRIX_CLASSES = 100  # metrics() holds the confusion matrix up to here: 100 × 100 numbers
 
 Array = NDArray[np.float64]
@@ -115,14 +116,13 @@ class Evaluation:
         logits = _log_probabilities(P, log_P, (len(target), V))  # log p is a logit whose lse is 0
         counts = np.asarray(class_counts, np.int64)
         numbers = np.arange(len(target)) if rows is None else np.asarray(rows)
-        losses, grad = cross_entropy_and_grad(logits, target, reduction="none")
-        grad[np.isposinf(losses), target[np.isposinf(losses)]] = -1  # p_y = 0: no mask here, whose gradient would be 0
+        losses = cross_entropy(logits, target, reduction="none")
         predicted = logits.argmax(axis=1)
         right = predicted == target
         names = tuple(str(name) for name in classes)
         bins = _bins(np.exp(logits.max(axis=1).astype(np.float64)), right)
         worst = np.argsort(-losses, kind="stable")[:WORST]
-        p = softmax(logits[worst].astype(np.float64))
+        wide, y_worst = logits[worst].astype(np.float64), target[worst]
         return cls(
             classes=names,
             rows=len(target),
@@ -130,7 +130,7 @@ class Evaluation:
                 accuracy=float(right.mean()),
                 log_loss=float(losses.mean(dtype=np.float64)),
                 calibration_error=sum(b.rows * abs(b.accuracy - b.confidence) for b in bins if b.rows) / len(target),
-                brier_score=float(np.einsum("ij,ij->i", grad, grad).mean(dtype=np.float64)),
+                brier_score=_brier_score(logits, target),
             ),
             baseline=_baseline(counts / counts.sum(), target),
             majority=int(counts.argmax()),
@@ -138,8 +138,8 @@ class Evaluation:
             per_class=_per_class(names, target, predicted, counts),
             bins=bins,
             worst=tuple(
-                Example(int(i), int(numbers[i]), int(target[i]), p[k], grad[i].astype(np.float64), float(losses[i]))
-                for k, i in enumerate(worst)
+                Example(int(i), int(numbers[i]), int(target[i]), p, grad, float(losses[i]))
+                for i, p, grad in zip(worst, softmax(wide), _p_minus_y(wide, y_worst), strict=True)
             ),
         )
 
@@ -170,6 +170,22 @@ def _log_probabilities(P: ArrayLike | None, log_P: ArrayLike | None, shape: tupl
         raise ValueError(f"{name}[{int(np.isnan(given).any(axis=1).argmax())}] has NaN, but must be probabilities")
     with np.errstate(divide="ignore"):
         return given if P is None else np.log(given)
+
+
+def _p_minus_y(logits: NDArray[Any], target: NDArray[np.int64]) -> NDArray[Any]:
+    """The gradient; −1 at a target whose p is 0, which is no mask here with gradient 0."""
+    losses, grad = cross_entropy_and_grad(logits, target, reduction="none")
+    impossible = np.isposinf(losses)
+    grad[impossible, target[impossible]] = -1
+    return grad
+
+
+def _brier_score(logits: NDArray[Any], target: NDArray[np.int64]) -> float:
+    total = 0.0
+    for first in range(0, len(target), ROWS):
+        grad = _p_minus_y(logits[first : first + ROWS], target[first : first + ROWS])
+        total += float(np.einsum("ij,ij->i", grad, grad).sum(dtype=np.float64))
+    return total / len(target)
 
 
 def _baseline(frequency: Array, target: NDArray[np.int64]) -> Scores:

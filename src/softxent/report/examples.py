@@ -81,15 +81,15 @@ def class_rows(names: Sequence[str], example: Example) -> list[ClassRow]:
 
 
 def shown(value: Any) -> str:
+    """A feature's value on one line; – if it is missing.
+
+    >>> shown(2020.0), shown(0.1 + 0.2), shown(float("nan")), shown(None), shown("two\\nlines")
+    ('2020', '0.3', '–', '–', 'two lines')
     """
-    >>> shown(3.0), shown(0.1 + 0.2), shown(float("nan")), shown(None), shown("long")
-    ('3', '0.3', '–', '–', 'long')
-    """
-    if value is None:
-        return "–"
     if isinstance(value, (float, np.floating)):
         return number(float(value), 6).replace(",", "")
-    return cut(str(value), TEXT)
+    text = " ".join(str(value).split())
+    return "–" if text in ("None", "NaT", "<NA>") else cut(text.removesuffix(" 00:00:00"), TEXT)
 
 
 def images(features: Sequence[Mapping[str, object]]) -> list[Image] | None:
