@@ -119,7 +119,8 @@ struct Weigh {
     }
 };
 
-// factor·E_j − a_j / divisor, times ∂z/∂x: in double, rounded once; of a mask 0, unless the row has no softmax
+// factor·E_j − a_j / divisor, times ∂z/∂x: in double, rounded once; of a mask 0, unless the row has no softmax.
+// `share`, the quotient, comes from memory: as a product it could be fused with the sum here, and not in the next loop.
 template <class R>
 inline R gradient(R z, R e, double factor, double share, double slope) {
     const double grad = (double(e) * factor - share) * slope;

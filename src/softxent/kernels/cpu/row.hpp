@@ -306,6 +306,7 @@ double revisit(const Row<R>& row, i64 begin, i64 end, const Mass<R>& mass, doubl
         if (spreads) {
             load_weights(row, j, n, strip);
             gap.add(gap_of(z, strip.a, n, mass.max));
+            for (int k = 0; k < n; ++k) strip.a[k] *= scale;
         }
         if (!job.out) continue;
         if (job.op == Op::log_softmax) {
@@ -323,7 +324,7 @@ double revisit(const Row<R>& row, i64 begin, i64 end, const Mass<R>& mass, doubl
                 for_vectors(e, n, R(0), [&](vec<R> v, int k, int count) { write_count(out + k, v * f.f, count); });
             } else {
                 for (int k = 0; k < n; ++k)
-                    out[k] = gradient(z[k], e[k], f.f, spreads ? strip.a[k] * scale : 0, job.softcap ? strip.slope[k] : 1);
+                    out[k] = gradient(z[k], e[k], f.f, spreads ? strip.a[k] : 0, job.softcap ? strip.slope[k] : 1);
             }
         }
         if (!direct) convert_to(job.out, row.out + j * job.out.class_stride, job.out.class_stride, n, out);

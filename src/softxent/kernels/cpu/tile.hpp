@@ -178,10 +178,12 @@ struct Tile : TileMemory<R> {
         } else {
             double scale[ROWS];
             for (int r = 0; r < padded; ++r) scale[r] = 1 / divisor[r];
+            for (i64 v = 0; spreads && v < V; ++v)
+                for (int r = 0; r < padded; ++r) a[v * capacity + r] *= scale[r];
             for (i64 v = 0; v < V; ++v)
                 for (int r = 0; r < padded; ++r) {
                     const i64 k = v * capacity + r;
-                    e[k] = gradient(z[k], e[k], factor[r], spreads ? a[k] * scale[r] : 0, job.softcap ? slope[k] : 1);
+                    e[k] = gradient(z[k], e[k], factor[r], spreads ? a[k] : 0, job.softcap ? slope[k] : 1);
                 }
             for (int r = 0; r < rows; ++r)
                 if (y[r] >= 0) {
