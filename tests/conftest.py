@@ -1,10 +1,13 @@
-"""The browser: tests that look at a page run where a Chromium is found, and are counted at the end where none is."""
+"""What several files of tests use: the command `softxent`, and a browser.
+
+Tests that look at a page run where a Chromium is found, and are counted at the end where none is.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,20 @@ def find_chromium(bundled: str) -> str | None:
         if found := shutil.which(name):
             return found
     return bundled if Path(bundled).exists() else None
+
+
+@pytest.fixture
+def softxent(capsys: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str, str]]:
+    """Runs a command line in English: its exit code, what it printed, and what it complained of."""
+    from softxent.cli import run
+
+    monkeypatch.setenv("LC_ALL", "C")
+
+    def command(*words: str) -> tuple[int, str, str]:
+        code = run(words)
+        return code, *capsys.readouterr()
+
+    return command
 
 
 @pytest.fixture(scope="session")

@@ -32,15 +32,19 @@ class Settings:
     test_size: float = 0.2
     seed: int = 0
 
-    def classifier(self) -> Any:
+    @property
+    def max_iter(self) -> int:
+        return self.epochs or (500 if self.hidden else 1000)
+
+    def classifier(self, rows: int) -> Any:
         from softxent.sklearn import SoftmaxClassifier
 
         return SoftmaxClassifier(
             self.hidden,
             alpha=self.alpha,
             learning_rate_init=self.lr,
-            batch_size=self.batch_size or "auto",
-            max_iter=self.epochs or (500 if self.hidden else 1000),
+            batch_size=self.batch_size or min(max(rows // 20, 16), 200),
+            max_iter=self.max_iter,
             class_weight=self.class_weight,
             early_stopping=bool(self.hidden),
             random_state=self.seed,
@@ -162,7 +166,7 @@ def fit(
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.pipeline import Pipeline
 
-    classifier = settings.classifier()
+    classifier = settings.classifier(len(train))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         validation = {} if val is None else {"X_val": made.transform(val.X), "y_val": val.y}

@@ -27,9 +27,10 @@ def evaluate(
 
     run, source = Run.load(folder), open_file(data)
     screen = Screen(context.obj, quiet=as_json)
-    screen.notes(ignored(run.schema.check(source), data))
+    others = run.schema.check(source)
     if source.names:
         source.require(run.schema.target)
+    screen.notes(ignored(others, data))
     unseen: dict[str, Phrase] = {}
     batches = [(run.schema.class_indices(rows), run.log_proba(rows, unseen)) for rows in source.batches()]
     if not batches:

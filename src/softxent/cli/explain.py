@@ -1,4 +1,4 @@
-"""`softxent explain 1 5 3 --target 1`: reads the command line, and tells the story of `softxent.explain`."""
+"""`softxent explain 1 5 3 --target 1`, or `--model RUN --data FILE --row 17`: tells the story of `softxent.explain`."""
 
 import json
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from softxent.cli import options
 from softxent.words import Mistake, say
 
 LAYER = ("x", "W", "b")
@@ -18,6 +19,9 @@ def explain(
     labels: Annotated[str | None, typer.Option(metavar="A,B,…", help="explain labels")] = None,
     temperature: Annotated[str, typer.Option(metavar="T", help="explain temperature")] = "1",
     layer: Annotated[str | None, typer.Option(metavar="FILE.npz", help="explain layer")] = None,
+    model: Annotated[str | None, typer.Option(metavar="RUN", help="explain model")] = None,
+    data: Annotated[str | None, typer.Option(metavar="FILE", help="explain data")] = None,
+    row: Annotated[str | None, typer.Option(metavar="NUMBER", help="explain row")] = None,
     style: Annotated[str, typer.Option(metavar="exact|article", help="explain style")] = "exact",
     as_json: Annotated[bool, typer.Option("--json", help="explain json")] = False,
 ) -> None:
@@ -25,23 +29,67 @@ def explain(
         raise Mistake("style", got=repr(style))
     if as_json and style == "article":
         raise Mistake("style of json")
+    T = _number("temperature", temperature)
+    if model is not None:
+        _refuse("model alone", {"SCORE": scores, "--layer": layer, "--labels": labels})
+        return _explain_row(context.obj, model, data, row, target, T, article=style == "article", as_json=as_json)
+    _refuse("needs model", {"--data": data, "--row": row})
     if scores and layer:
         raise Mistake("scores and layer", got=len(scores))
     if not scores and not layer:
         raise Mistake("scores missing")
 
     numbers = [_number(f"scores[{i}]", text) for i, text in enumerate(scores or [])]
-    T = _number("temperature", temperature)
     names = None if labels is None else [name.strip() for name in labels.replace("，", ",").split(",")]
 
     from softxent.explain import explain as trace_of  # NumPy, when there is something to compute
 
     trace = trace_of(_layer(layer, context.obj) if layer else numbers, target, temperature=T, labels=names)
     if as_json:
-        rows = (f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in trace.to_dict().items())
-        print("{\n" + ",\n".join(rows) + "\n}")
+        _print_json(trace.to_dict())
     else:
-        _tell(trace, context.obj, article=style == "article")
+        from softxent.story import story
+
+        _tell(story(trace, context.obj, article=style == "article"))
+
+
+def _refuse(phrase: str, given: dict[str, object]) -> None:
+    for option, value in given.items():
+        if value:
+            raise Mistake(phrase, option=option)
+
+
+def _explain_row(
+    lang: str,
+    model: str,
+    data: str | None,
+    row: str | None,
+    target: str | None,
+    T: float,
+    *,
+    article: bool,
+    as_json: bool,
+) -> None:
+    if data is None or row is None:
+        raise Mistake("model needs", option="--data" if data is None else "--row")
+    index = options.whole("--row", row, 0)
+
+    from softxent.prediction import explain_row, steps
+    from softxent.run import Run
+    from softxent.tables import open_file
+
+    run, source = Run.load(model), open_file(data)
+    run.schema.check(source)
+    prediction = explain_row(run, source.row(index), target, data=Path(data).name, temperature=T)
+    if as_json:
+        _print_json(prediction.to_dict())
+    else:
+        _tell(steps(prediction, lang, article=article))
+
+
+def _print_json(values: dict[str, Any]) -> None:
+    rows = (f"  {json.dumps(name)}: {json.dumps(value, ensure_ascii=False)}" for name, value in values.items())
+    print("{\n" + ",\n".join(rows) + "\n}")
 
 
 def _number(name: str, text: str) -> float:
@@ -87,17 +135,16 @@ STYLES = {
 }
 
 
-def _tell(trace: Any, lang: str, *, article: bool) -> None:
+def _tell(steps: Any) -> None:
     from rich.console import Console
     from rich.markup import escape
 
     from softxent.render import WIDTH, as_text
-    from softxent.story import story
 
     def paint(text: str, role: str) -> str:
         return f"[{STYLES[role]}]{escape(text)}[/]" if role in STYLES else escape(text)
 
     console = Console(width=WIDTH, highlight=False, emoji=False)
     with console.capture() as capture:
-        console.print(as_text(story(trace, lang, article=article), paint), end="", soft_wrap=True)
+        console.print(as_text(steps, paint), end="", soft_wrap=True)
     print(capture.get(), end="")

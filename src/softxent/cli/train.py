@@ -126,7 +126,7 @@ class Job:
 
         screen, hidden = self.screen, self.settings.hidden
         started = time.perf_counter()
-        with screen.progress(self.settings.classifier().max_iter, linear=not hidden) as on_epoch:
+        with screen.progress(self.settings.max_iter, linear=not hidden) as on_epoch:
             fitted = fit(self.made, self.settings, self.train, self.val if len(self.val) else None, on_epoch)
         self.seconds = time.perf_counter() - started
         self.model, epochs = fitted.model, fitted.model[-1].n_iter_

@@ -47,7 +47,7 @@ def _arrow(values: NDArray[Any]) -> pa.Array:
 class NumPy(_Arrays):
     def __init__(self, path: Path) -> None:
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
         except Exception as error:  # zipfile, zlib, struct and NumPy each have their own for a damaged file
             raise Mistake("unreadable file", got=repr(str(path)), why=" ".join(str(error).split())) from None

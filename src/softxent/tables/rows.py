@@ -37,6 +37,15 @@ class Source(ABC):
             raise Mistake("no rows", got=repr(self.path))
         return batches[0].joined(batches)
 
+    def row(self, index: int) -> Rows:
+        """One row, as Rows."""
+        count = 0
+        for rows in self.batches():
+            count += len(rows)
+            if 0 <= index < count:
+                return rows.row(index - rows.start)
+        raise Mistake("row range", got=index, name=repr(self.path), rows=count, last=count - 1)
+
     def place(self, row: int) -> Phrase:
         """Where a user finds the row."""
         return Phrase("in row", row=row)
@@ -54,7 +63,7 @@ class Source(ABC):
 def suggested(name: str, names: Sequence[str]) -> Phrase:
     """The names that are near, or else all."""
     folded = {each.casefold().strip(): each for each in names}
-    near = [folded[each] for each in difflib.get_close_matches(name.casefold().strip(), folded, n=3)]
+    near = [folded[each] for each in difflib.get_close_matches(name.casefold().strip(), folded, n=3, cutoff=0.5)]
     return Phrase("near names", names=listed(near)) if near else Phrase("all names", names=listed(names))
 
 

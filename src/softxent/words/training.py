@@ -3,8 +3,9 @@
 PHRASES = {
     # Training -------------------------------------------------------------------------------------------------------
     "about train": (
-        "Trains a classifier on a table with a column of labels: softmax + cross-entropy\n"
-        "on top of zero or more hidden layers. Without DATA: scikit-learn's digits.",
+        "Trains a classifier on a table with a column of labels: softmax and\n"
+        "cross-entropy on top of zero or more hidden layers.\n"
+        "Without DATA: on scikit-learn's digits.",
         "用一张带标签列的表训练分类器：零个或多个隐藏层，顶上是 softmax + 交叉熵。\n"
         "不给数据时，用 scikit-learn 自带的手写数字。",
     ),
@@ -18,6 +19,7 @@ PHRASES = {
     "TEST": ("TEST", "测试数据"),
     "NUMBER": ("NUMBER", "数"),
     "SHARE": ("SHARE", "比例"),
+    "WEIGHTS": ("WEIGHTS", "权重"),
     "train data": (
         "CSV or TSV (encoding and delimiter are found), Parquet, Arrow, .npz or svmlight",
         "CSV 或 TSV（自动识别编码和分隔符）、Parquet、Arrow、.npz 或 svmlight",
@@ -40,8 +42,8 @@ PHRASES = {
         "Adam 的学习率，有隐藏层时用（默认 0.001）",
     ),
     "train batch size": (
-        "rows in a mini-batch, with hidden layers (default 200)",
-        "小批量的行数，有隐藏层时用（默认 200）",
+        "rows in a mini-batch, with hidden layers (default 16 … 200: a twentieth of the rows)",
+        "小批量的行数，有隐藏层时用（默认为行数的二十分之一，16 … 200）",
     ),
     "train alpha": ("α of the penalty α/2·‖W‖² (default 0.0001)", "惩罚项 α/2·‖W‖² 的 α（默认 0.0001）"),
     "train class weight": (
@@ -70,7 +72,7 @@ PHRASES = {
     "kind sparse": ("sparse numbers", "稀疏数值"),
     "kind dropped": ("dropped", "已去掉"),
     "number becomes": ("standardised", "标准化"),
-    "number with missing becomes": ("standardised; if missing: the mean, marked", "标准化；缺失取均值，并加标记"),
+    "number with missing becomes": ("standardised; missing: the mean, marked", "标准化；缺失取均值，并加标记"),
     "category becomes": ("0 or 1 for each of {distinct} values", "{distinct} 个值各一个 0/1"),
     "date becomes": ("year, month, day, hour, seconds since 1970", "年、月、日、时，以及 1970 年以来的秒数"),
     "text becomes": ("30 numbers from its letters (TF-IDF, SVD)", "由字母得到 30 个数（TF-IDF、SVD）"),
@@ -189,6 +191,12 @@ PHRASES = {
     "feature": ("feature", "特征"),
     "through layers": ("Back through the hidden layers", "继续传回各隐藏层"),
     "hidden layer": ("hidden layer {k}", "隐藏层 {k}"),
+    "layer of units": ("layer", "层"),
+    "the row": ("The row", "这一行"),
+    "columns hidden": (
+        "The first {shown} of {columns} columns; all are in --json.",
+        "{columns} 列中的前 {shown} 列；全部见 --json。",
+    ),
     "units": ("units", "单元"),
     "active": ("of which h > 0", "其中 h > 0"),
     "each feature": ("Down to each feature", "一直传到每个特征"),

@@ -1,0 +1,152 @@
+"""The run folder: what is saved is what is loaded, and what is not a run of ours is refused."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import skops.io
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from softxent.cli import run as command
+from softxent.run import FORMAT, TRUSTED, Run, prepare
+from softxent.tables import open_file
+from softxent.words import Mistake
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run on columns of every kind: number, category, text, date, constant, empty."""
+    folder = tmp_path_factory.mktemp("runs")
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "number": rng.normal(size=200),
+            "category": rng.choice(["x", "y", None], 200),
+            "text": [f"remark {rng.integers(1e9)} on {word}" for word in rng.choice(["cats", "dogs"], 200)],
+            "date": pd.to_datetime("2024-01-01") + pd.to_timedelta(rng.integers(0, 500, 200), "D"),
+            "constant": 1,
+            "empty": None,
+        }
+    )
+    frame["label"] = np.where(frame["text"].str.contains("cats"), "cat", "dog")
+    frame.to_csv(folder / "t.csv", index=False)
+    assert command(["train", str(folder / "t.csv"), "--target", "label", "--out", str(folder / "run")]) == 0
+    return folder
+
+
+@pytest.fixture
+def folder(trained, tmp_path, monkeypatch):
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return "run"
+
+
+def test_what_is_saved_is_what_is_loaded(folder):
+    run, rows = Run.load(folder), open_file("t.csv").read()
+    kinds = {column.name: column.kind for column in run.schema.columns}
+    assert kinds == {name: name for name in ("number", "category", "text", "date", "constant", "empty")}
+    unseen = {}
+    P = np.exp(run.log_proba(rows, unseen))
+    assert unseen == {}
+    assert (P.argmax(axis=1) == run.schema.class_indices(rows)).mean() > 0.95
+    run.save(folder, {}, lambda path: path.write_text(""))
+    assert (np.exp(Run.load(folder).log_proba(rows, {})) == P).all()
+
+
+def test_only_types_of_ours_are_in_a_model(folder):
+    types = set(skops.io.get_untrusted_types(file=f"{folder}/model.skops"))
+    assert types <= TRUSTED
+    assert "softxent.sklearn.classifier.SoftmaxClassifier" in types
+
+
+@pytest.mark.parametrize(
+    ("model", "types"),
+    [
+        (make_pipeline(FunctionTransformer(os.getcwd)), "posix.getcwd"),
+        (make_pipeline(FunctionTransformer(shutil.rmtree)), "shutil.rmtree"),
+        (Path("/"), "pathlib.PosixPath"),
+    ],
+)
+def test_untrusted_types_are_not_loaded(folder, softxent, model, types):
+    skops.io.dump(model, f"{folder}/model.skops")
+    expected = f"error: 'run/model.skops' holds {types}, which no model of softxent train has: "
+    expected += "it is not loaded, for it may run any code\n"
+    assert softxent("predict", folder, "t.csv") == (2, "", expected)
+
+
+def test_newer_format(folder, softxent):
+    path = Path(folder, "schema.json")
+    content = json.loads(path.read_text("utf-8"))
+    path.write_text(json.dumps({"format": FORMAT + 1, "softxent": "9.0", "classes": "unknown to us"}), "utf-8")
+    expected = f"'run' was made by softxent 9.0, which is newer than this one, {content['softxent']}"
+    assert softxent("predict", folder, "t.csv") == (2, "", f"error: {expected}: pip install --upgrade softxent\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "why"),
+    [
+        ("schema.json", b"", "JSONDecodeError: "),
+        ("schema.json", b'{"format": 1}', "KeyError: 'columns'"),
+        ("schema.json", b'{"softxent": "1"}', "KeyError: 'format'"),
+        ("schema.json", b"[]", "TypeError: "),
+        ("model.skops", b"not skops", "BadZipFile: "),
+    ],
+)
+def test_damaged(folder, softxent, name, content, why):
+    Path(folder, name).write_bytes(content)
+    code, out, err = softxent("evaluate", folder, "t.csv")
+    assert (code, out) == (2, "")
+    assert err.startswith(f"error: 'run' is damaged: {why}")
+    assert err.endswith("; train again\n")
+
+
+@pytest.mark.parametrize("missing", ["schema.json", "model.skops", None])
+def test_no_run(folder, missing):
+    if missing:
+        Path(folder, missing).unlink()
+    else:
+        shutil.rmtree(folder)
+    with pytest.raises(Mistake, match=r"^there is no run 'run': it must be a folder that softxent train saved$"):
+        Run.load(folder)
+
+
+def test_files_beside_a_run_stay(folder):
+    run = Run.load(folder)
+    Path(folder, "notes.txt").write_text("mine")
+    run.save(folder, {"accuracy": 1.0}, lambda path: path.write_text("report"))
+    assert sorted(os.listdir(folder)) == ["metrics.json", "model.skops", "notes.txt", "report.html", "schema.json"]
+    assert Path(folder, "metrics.json").read_text() == '{\n "accuracy": 1.0\n}'
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt(), ZeroDivisionError()])
+def test_nothing_changes_if_saving_fails(folder, error):
+    before = {name: Path(folder, name).read_bytes() for name in os.listdir(folder)}
+
+    def fail(path):
+        raise error
+
+    with pytest.raises((Mistake, KeyboardInterrupt, ZeroDivisionError)) as raised:
+        Run.load(folder).save(folder, {}, fail)
+    if isinstance(error, OSError):
+        expected = (
+            "the run could not be saved in 'run': No space left on device. A model that was there before is as it was."
+        )
+        assert str(raised.value) == expected
+    assert {name: Path(folder, name).read_bytes() for name in os.listdir(folder)} == before
+
+
+def test_folder_is_made(tmp_path):
+    prepare(str(tmp_path / "a" / "b"))
+    prepare(str(tmp_path / "a" / "b"))
+    assert os.listdir(tmp_path / "a" / "b") == []
+
+
+def test_folder_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(Mistake, match=r"^'.*' cannot be written: Not a directory$"):
+        prepare(str(tmp_path / "file" / "run"))
