@@ -25,9 +25,8 @@ endif
 help:
 	@sed -n "1,5s/^# \{0,1\}//p" Makefile
 
-demo: compiler $(venv)/.test $(venv)/.kernel
-	@$(venv)/bin/softxent explain 1 5 3 --target 1
-	@$(python) examples/beside_scipy.py
+demo: compiler $(venv)/.cli $(venv)/.kernel
+	@$(venv)/bin/softxent train
 
 test: compiler $(venv)/.test $(venv)/.kernel
 	@$(python) -m pytest -q $(TESTS)
@@ -76,6 +75,11 @@ $(venv)/.build: pyproject.toml constraints.txt $(venv)/.created
 $(venv)/.kernel: $(kernel) CMakeLists.txt pyproject.toml $(venv)/.build
 	@echo "Compiling the kernel …"
 	@$(pip) install --no-build-isolation --no-deps -e .
+	@touch $@
+
+$(venv)/.cli: pyproject.toml constraints.txt $(venv)/.created
+	@echo "Installing the command's packages …"
+	@$(call install,cli)
 	@touch $@
 
 $(venv)/.test: pyproject.toml constraints.txt $(venv)/.created

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from sklearn import datasets
 
 from softxent.cli import run
 
+ROOT = Path(__file__).parents[1]
 PENGUINS = Path(palmerpenguins.__file__).parent / "data"
 
 
@@ -230,6 +232,31 @@ def test_class_weight_moves_the_predictions(softxent):
 
     assert recall() < 0.3 < recall("--class-weight", "balanced")
     assert recall("--class-weight", "rare=50") > 0.9
+
+
+def shown(page):
+    """The command lines of a page, each with what it prints."""
+    text = (ROOT / page).read_text("utf-8")
+    return [(page, *block) for block in re.findall(r"```console\n\$ softxent (.*)\n([^`]*)```", text)]
+
+
+@pytest.mark.parametrize(
+    ("page", "line", "output"),
+    [block for page in ("README.md", "README.zh.md", "docs/train.md") for block in shown(page)],
+)
+def test_pages_show_what_it_prints(softxent, penguins, page, line, output):
+    """But for digits and bars, which depend on the processor."""
+    lines = (PENGUINS / "penguins.csv").read_text("utf-8").splitlines()
+    write("penguins.csv", *lines)
+    write("test.csv", lines[0], *lines[1::7])
+    write("new.csv", lines[0], lines[1], lines[159], lines[299])
+    code, out, err = softxent(*shlex.split(line))
+    assert (code, err) == (0, "")
+    assert words_of(out) == words_of(output)
+
+
+def words_of(text):
+    return re.sub(r"\d[\d.e-]*", "0", re.sub("[█▏▎▍▌▋▊▉]+", "", text)).split()
 
 
 # predict, evaluate --------------------------------------------------------------------------------------------------
@@ -491,7 +518,6 @@ def test_mistakes_in_evaluation(softxent, penguins):
 @pytest.mark.parametrize(
     ("words", "en"),
     [
-        (["--model", "nowhere"], "--model needs --data too"),
         (["--model", "nowhere", "--data", "t.csv"], "--model needs --row too"),
         (
             ["--model", "nowhere", "--data", "t.csv", "--row", "x"],
@@ -507,6 +533,17 @@ def test_mistakes_in_evaluation(softxent, penguins):
 )
 def test_mistakes_in_explaining(softxent, words, en):
     assert softxent("explain", *words) == (2, "", f"error: {en}\n")
+
+
+def test_explaining_needs_the_data(softxent, penguins):
+    assert softxent("explain", "--model", penguins, "--row", "3") == (2, "", "error: --model needs --data too\n")
+
+
+def test_the_digits_are_always_there(softxent):
+    assert softxent("train", "--epochs", "1", "--json")[0] == 0
+    code, out, err = softxent("explain", "--model", "runs/digits", "--row", "1796")
+    assert (code, err) == (0, "")
+    assert "10 scores, target: class 8" in out
 
 
 def test_row_out_of_range(softxent, penguins):

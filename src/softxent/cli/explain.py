@@ -70,17 +70,20 @@ def _explain_row(
     article: bool,
     as_json: bool,
 ) -> None:
-    if data is None or row is None:
-        raise Mistake("model needs", option="--data" if data is None else "--row")
+    if row is None:
+        raise Mistake("model needs", option="--row")
     index = options.whole("--row", row, 0)
 
     from softxent.prediction import explain_row, steps
     from softxent.run import Run
-    from softxent.tables import open_file
+    from softxent.tables import DIGITS, digits, open_file
 
-    run, source = Run.load(model), open_file(data)
+    run = Run.load(model)
+    if data is None and run.schema.data != DIGITS:
+        raise Mistake("model needs", option="--data")
+    source = digits() if data is None else open_file(data)
     run.schema.check(source)
-    prediction = explain_row(run, source.row(index), target, data=Path(data).name, temperature=T)
+    prediction = explain_row(run, source.row(index), target, data=Path(source.path).name, temperature=T)
     if as_json:
         _print_json(prediction.to_dict())
     else:

@@ -123,7 +123,6 @@ class Screen:
             yield on_epoch
 
     def scores(self, title: str, evaluation: Evaluation) -> None:
-        self.line()
         self.line(title, "bold")
         phrases = ("accuracy", "log-loss", "calibration error", "Brier score")
         rows = [

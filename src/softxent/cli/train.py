@@ -132,8 +132,8 @@ class Job:
         self.model, epochs = fitted.model, fitted.model[-1].n_iter_
         self.kept = fitted.best if fitted.best < epochs else None
         screen.line(screen.say("trained" if hidden else "solved", epochs=epochs, time=self.seconds))
-        if fitted.best < epochs:
-            screen.line(screen.say("best epoch", number=fitted.best))
+        if self.kept:
+            screen.line(screen.say("best epoch", number=self.kept))
         screen.notes(fitted.notes)
 
     def test(self) -> Evaluation:
@@ -149,11 +149,13 @@ class Job:
             class_counts=self.schema.counts,
             rows=self.test_rows.rows,
         )
+        self.screen.line()
         self.screen.scores(self.screen.say("tested", rows=len(self.test_rows)), evaluation)
         return evaluation
 
     def save(self, evaluation: Evaluation, command: str) -> dict[str, Any]:
         from softxent.run import FILES, REPORT, Run
+        from softxent.tables import DIGITS
 
         screen, classifier = self.screen, self.model[-1]
         facts = {"train_rows": len(self.train), "epochs": classifier.n_iter_, "seconds": round(self.seconds, 3)}
@@ -164,6 +166,12 @@ class Job:
         screen.line()
         screen.line(screen.say("saved", folder=self.folder, files=", ".join(FILES)))
         screen.line(screen.say("look", report=Path(self.folder) / REPORT))
+        row = ["--row", str(evaluation.worst[0].row)]
+        source = self.task.source.path
+        data = [] if source == DIGITS else ["--data", source]
+        screen.line(
+            screen.say("then", command=shlex.join(["softxent", "explain", "--model", self.folder, *data, *row]))
+        )
         return metrics
 
     def write_report(self, path: Path, evaluation: Evaluation, command: str) -> None:

@@ -15,7 +15,9 @@ from pathlib import Path
 from softxent.tables.rows import Rows, Source
 from softxent.words import Mistake
 
-__all__ = ["Rows", "Source", "digits", "open_file"]
+__all__ = ["DIGITS", "Rows", "Source", "digits", "open_file"]
+
+DIGITS = "digits"  # what stands for the path of data that is no file
 
 ENDINGS = {
     "CSV": (".csv", ".tsv", ".tab", ".txt"),
@@ -65,7 +67,7 @@ def digits() -> Source:
     """scikit-learn's digits: 1797 images of 8 × 8 pixels, which need no download."""
     from softxent.tables.arrays import Digits
 
-    return Digits()
+    return Digits(DIGITS)
 
 
 def _check_content(path: Path, said: str) -> None:

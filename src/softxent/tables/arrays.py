@@ -56,11 +56,11 @@ class NumPy(_Arrays):
 
 
 class Digits(_Arrays):
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
         from sklearn.datasets import load_digits
 
         data = load_digits()
-        super().__init__("digits", dict(zip(data.feature_names, data.data.T, strict=True)) | {"digit": data.target})
+        super().__init__(name, dict(zip(data.feature_names, data.data.T, strict=True)) | {"digit": data.target})
         self.about = "scikit-learn"
 
 
