@@ -4,17 +4,20 @@ from numpy.typing import NDArray
 
 MAX_THREADS: int
 
+Described = tuple[int, str, tuple[int, ...], tuple[int, ...]]  # address, format, shape, strides in elements
+Buffer = NDArray[Any] | Described
+
 class BadTarget(IndexError):
     """args[0] is the first row whose target is no class."""
 
 def cross_entropy(
-    logits: NDArray[Any],
-    target: NDArray[Any],
+    logits: Buffer,
+    target: Buffer,
     by_index: bool,
     axis: int,
-    class_weight: NDArray[Any] | None,
-    out: NDArray[Any] | None,
-    result: NDArray[Any] | None,
+    class_weight: Buffer | None,
+    out: Buffer | None,
+    result: Buffer | None,
     ignore_index: int,
     label_smoothing: float,
     temperature: float,
@@ -22,31 +25,32 @@ def cross_entropy(
     z_loss: float,
     reduction: int,
     normalizer: float,
-    upstream: NDArray[Any] | None = None,
+    upstream: Buffer | float | None = None,
 ) -> float: ...
 def normalize(
-    op: int, logits: NDArray[Any], axis: int, temperature: float, out: NDArray[Any] | None, result: NDArray[Any] | None
+    op: int, logits: Buffer, axis: int, temperature: float, out: Buffer | None, result: Buffer | None
 ) -> None: ...
 def sample(
-    logits: NDArray[Any],
+    logits: Buffer,
     axis: int,
     temperature: float,
-    uniform: NDArray[Any],
-    index: NDArray[Any],
-    log_prob: NDArray[Any] | None,
+    uniform: Buffer,
+    index: Buffer,
+    log_prob: Buffer | None,
 ) -> int: ...
 def statistics(
-    logits: NDArray[Any],
-    target: NDArray[Any],
+    logits: Buffer,
+    target: Buffer,
     axis: int,
     ignore_index: int,
     temperature: float,
-    log_prob: NDArray[Any],
-    entropy: NDArray[Any],
-    lse: NDArray[Any],
-    argmax: NDArray[Any],
-    rank: NDArray[Any],
+    log_prob: Buffer,
+    entropy: Buffer,
+    lse: Buffer,
+    argmax: Buffer,
+    rank: Buffer,
 ) -> None: ...
+def huge_pages(address: int, bytes: int) -> None: ...
 def get_num_threads() -> int: ...
 def set_num_threads(count: int) -> None: ...
 def instruction_sets() -> list[str]: ...

@@ -38,7 +38,7 @@ def cross_entropy_and_grad(
 ) -> tuple[Tensor, Tensor]:
     t, weight, call = prepared(logits, target, axis, options)
     if out is None:
-        grad = torch.empty_like(logits)
+        grad = kernel.empty_like(logits)
     else:
         checks.out(out, logits, t)
         torch.autograd.graph.increment_version(out)

@@ -5,6 +5,7 @@ Every derivative is made of these Functions and of PyTorch's own operations, so 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -19,9 +20,15 @@ from softxent.torch.kernel import LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, Call
 EAGER: dict[type[Function], type[Function]] = {}
 
 
-def transforms_active() -> bool:
-    """Within torch.func.grad, vmap, jvp, …"""
-    return _are_functorch_transforms_active()
+transforms_active: Callable[[], bool] = _are_functorch_transforms_active  # within torch.func.grad, vmap, jvp, …
+
+
+class EagerFunction(Function):
+    """A Function outside torch.func, whose apply comes without the preparations for it: a tenth of a small call."""
+
+    @classmethod
+    def apply(cls, *arguments: Any) -> Any:
+        return super(Function, cls).apply(*arguments)
 
 
 def apply(function: type[Function], *arguments: Any) -> Any:
@@ -37,14 +44,14 @@ def with_eager_twin(function: type[Function]) -> type[Function]:
         function.setup_context(ctx, arguments, output)
         return output
 
-    body = {"forward": staticmethod(forward), "setup_context": staticmethod(Function.setup_context)}
-    EAGER[function] = type(function.__name__, (function,), body)
+    derivatives = {"backward": staticmethod(function.backward), "jvp": staticmethod(function.jvp)}
+    EAGER[function] = type(function.__name__, (EagerFunction,), {"forward": staticmethod(forward), **derivatives})
     return function
 
 
 def forbid_second_forward() -> None:
     """Forward mode over forward mode: PyTorch would leave out the outer derivative of a Function, and say nothing."""
-    if sum(level.key() is TransformType.Jvp for level in retrieve_all_functorch_interpreters()) > 1:
+    if sum(level.key() == TransformType.Jvp for level in retrieve_all_functorch_interpreters()) > 1:
         raise checks.second_forward()
 
 
@@ -186,7 +193,7 @@ class CrossEntropy(Function):
         return (mean if call.empty == "nan" else torch.where(torch.as_tensor(count) == 0, 0, mean)), 0
 
 
-class GradientAhead(Function):
+class GradientAhead(EagerFunction):
     """The same in one pass: the gradient is computed beside the loss, for an upstream gradient of 1.
 
     Another upstream gradient computes it again, into the same memory, rather than multiplying what has been rounded.
@@ -194,7 +201,7 @@ class GradientAhead(Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, target: Tensor, weight: Tensor | None, call: Call) -> Tensor:
-        grad = torch.empty_like(x)
+        grad = kernel.empty_like(x)
         loss = kernel.loss(x, target, weight, call, grad)
         ctx.call, ctx.spent = call, False
         ctx.save_for_backward(x, target, weight, grad)
@@ -214,7 +221,7 @@ class GradientAhead(Function):
     jvp = CrossEntropy.jvp
 
 
-class InPlace(Function):
+class InPlace(EagerFunction):
     """The same without a second array: the gradient takes the logits' place, which autograd is told of."""
 
     @staticmethod
@@ -276,7 +283,7 @@ class Gradient(Function):
         )
         rows = call.of_rows()
         if call.options.reduction != "none":
-            upstream = upstream / formulas.divisor(x, target, weight, call, batched=True)
+            upstream = formulas.over(upstream, formulas.divisor(x, target, weight, call, batched=True))
             shape = kernel.rows_of(x, rows.axis)
             upstream = upstream.reshape(-1, *(1 for _ in shape[1:])).expand(shape)
         return dispatch.gradient(x, target, weight, upstream, rows), 0

@@ -158,9 +158,7 @@ def spent() -> RuntimeError:
 
 
 def second_forward() -> RuntimeError:
-    return RuntimeError(
-        "softxent has no forward mode over forward mode; take torch.func.hessian, or jacrev for one of them"
-    )
+    return RuntimeError("softxent has no forward mode over forward mode: take torch.func.hessian, or jacrev for one")
 
 
 def out(to: Any, x: Tensor, t: Tensor) -> None:

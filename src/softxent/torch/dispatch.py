@@ -43,20 +43,22 @@ def cross_entropy(
     inplace: bool = False,
 ) -> Tensor:
     """`arguments` are call_of's."""
-    needs_grad, transforms = x.requires_grad and torch.is_grad_enabled(), autograd.transforms_active()
-    if inplace and (transforms or ops.wanted(x)):
-        raise checks.not_in_place()
     if ops.wanted(x):
+        if inplace:
+            raise checks.not_in_place()
         return ops.cross_entropy(x, target, weight, *arguments)
     call = call_of(*arguments, name)
-    if transforms or not needs_grad:
-        return apply(autograd.CrossEntropy, x, target, weight, call)
-    if inplace:
-        checks.overwritable(name, x)
-        return autograd.InPlace.apply(x, target, weight, call)
-    if call.options.reduction == "none":  # the upstream gradient will be no 1
-        return apply(autograd.CrossEntropy, x, target, weight, call)
-    return autograd.GradientAhead.apply(x, target, weight, call)
+    if autograd.transforms_active():
+        if inplace:
+            raise checks.not_in_place()
+        return autograd.CrossEntropy.apply(x, target, weight, call)
+    if x.requires_grad and torch.is_grad_enabled():
+        if inplace:
+            checks.overwritable(name, x)
+            return autograd.InPlace.apply(x, target, weight, call)
+        if call.options.reduction != "none":  # else the upstream gradient will not be 1
+            return autograd.GradientAhead.apply(x, target, weight, call)
+    return apply(autograd.CrossEntropy, x, target, weight, call)
 
 
 def gradient(x: Tensor, target: Tensor, weight: Tensor | None, upstream: Tensor, call: Call) -> Tensor:

@@ -113,12 +113,19 @@ def divisor(x: Tensor, t: Tensor, w: Tensor | None, call: Call, batched: bool = 
     return counted.unsqueeze(-1).flatten(1).sum(1) if batched else counted.sum()
 
 
+def over(upstream: Tensor, count: Tensor | float) -> Tensor:
+    """0 where nothing is counted."""
+    if isinstance(count, Tensor):
+        return torch.where(count == 0, 0, upstream / count)
+    return upstream / (count or torch.inf)
+
+
 def row_factor(x: Tensor, t: Tensor, w: Tensor | None, upstream: Tensor, call: Call) -> Tensor:
     """u, with the class axis kept; 0 for ignored rows."""
     if call.options.reduction == "none":
         u = upstream.unsqueeze(call.axis)
     else:
-        u = upstream / divisor(x, t, w, call)
+        u = over(upstream, divisor(x, t, w, call))
     if t.is_floating_point():
         return u
     return torch.where((t == call.options.ignore_index).unsqueeze(call.axis), 0, u)

@@ -57,11 +57,10 @@ def cross_entropy(
     axis = class_axis("input", input)
     by_index = tensors("input", input, target, "weight", weight, axis)
     dtype = loss_dtype(input, None if by_index else target, weight)
-    if isinstance(normalizer, Tensor):
+    if normalizer is not None and isinstance(normalizer, Tensor):
         normalizer = normalizer.item()
-    numbers = (label_smoothing, temperature, softcap, z_loss)
-    arguments = (axis, ignore_index, *numbers, reduction, normalizer, dtype, empty)
-    return dispatch.cross_entropy(input, target, weight, arguments, inplace=inplace)
+    options = (ignore_index, label_smoothing, temperature, softcap, z_loss, reduction, normalizer)
+    return dispatch.cross_entropy(input, target, weight, (axis, *options, dtype, empty), "input", inplace)
 
 
 def class_axis(name: str, x: Any) -> int:

@@ -21,6 +21,14 @@ COMPUTED_IN = {
     torch.float64: torch.float64,
 }
 
+FORMATS = {
+    torch.float16: "e",
+    torch.bfloat16: "H",
+    torch.float32: "f",
+    torch.float64: "d",
+    torch.int64: "q",
+}
+
 
 @dataclass(frozen=True, eq=False)
 class Call:
@@ -74,11 +82,8 @@ def call_of(
 
 
 def raw(x: Tensor | None) -> Any:
-    """What the kernel is handed: bfloat16 by its bits, for NumPy cannot export it."""
-    if x is None:
-        return None
-    x = x.detach().resolve_neg()
-    return (x.view(torch.uint16) if x.dtype == torch.bfloat16 else x).numpy()
+    """What the kernel is handed: bfloat16 as "H", for Python's buffers have no name for it."""
+    return None if x is None else (x.data_ptr(), FORMATS[x.dtype], x.shape, x.stride())
 
 
 def rows_of(x: Tensor, axis: int) -> tuple[int, ...]:
@@ -90,13 +95,13 @@ def rows_of(x: Tensor, axis: int) -> tuple[int, ...]:
 
 def loss(x: Tensor, target: Tensor, weight: Tensor | None, call: Call, out: Tensor | None = None) -> Tensor:
     """The loss; with `out`, ∂loss/∂x is written there."""
-    wide, reduction = COMPUTED_IN[x.dtype], call.options.reduction
+    wide, options = COMPUTED_IN[x.dtype], call.options
     t, w = as_target(x, target, call), as_weight(weight, wide)
-    losses = torch.empty(rows_of(x, call.axis), dtype=wide) if reduction == "none" else None
+    losses = torch.empty(rows_of(x, call.axis), dtype=wide) if options.reduction == "none" else None
     value = run(x, t, w, call, out, losses)
     if losses is not None:
         return losses if call.dtype == wide else losses.to(call.dtype)
-    if value == 0 and reduction == "mean" and call.empty == "nan" and nothing_counted(t, x, w, call):
+    if value == 0 and options.reduction == "mean" and call.empty == "nan" and nothing_counted(t, x, w, call):
         value = torch.nan
     return torch.scalar_tensor(value, dtype=call.dtype)
 
@@ -105,21 +110,36 @@ def gradient(
     x: Tensor, target: Tensor, weight: Tensor | None, upstream: Tensor, call: Call, out: Tensor | None = None
 ) -> Tensor:
     """upstream · ∂loss/∂x, into `out` if that is given; upstream is a number, or without a reduction one a row."""
-    out = torch.empty_like(x) if out is None else out
-    losses = (
-        torch.empty(rows_of(x, call.axis), dtype=COMPUTED_IN[x.dtype]) if call.options.reduction == "none" else None
-    )
-    run(x, as_target(x, target, call), as_weight(weight, COMPUTED_IN[x.dtype]), call, out, losses)
-    return out.mul_(upstream.unsqueeze(call.axis) if upstream.ndim else upstream)
+    wide = COMPUTED_IN[x.dtype]
+    t, w, out = as_target(x, target, call), as_weight(weight, wide), empty_like(x) if out is None else out
+    if call.options.reduction != "none":
+        run(x, t, w, call, out, None, upstream.item())
+        return out
+    rows = upstream.to(wide).contiguous()
+    run(x, t, w, call, out, torch.empty_like(rows), raw(rows))
+    return out
 
 
-def run(x: Tensor, t: Tensor, w: Tensor | None, call: Call, out: Tensor | None, losses: Tensor | None) -> float:
+def run(
+    x: Tensor, t: Tensor, w: Tensor | None, call: Call, out: Tensor | None, losses: Tensor | None, upstream: Any = None
+) -> float:
     by_index = t.dtype == torch.int64
-    numbers = call.options.numbers
+    if x.is_neg():
+        x = x.resolve_neg()
     try:
-        return _cpu.cross_entropy(raw(x), raw(t), by_index, call.axis, raw(w), raw(out), raw(losses), *numbers)
+        return _cpu.cross_entropy(
+            raw(x), raw(t), by_index, call.axis, raw(w), raw(out), raw(losses), *call.options.numbers, upstream
+        )
     except _cpu.BadTarget as bad:
         raise checks.target_value(call.name, t, bad.args[0], x.shape[call.axis]) from None
+
+
+def empty_like(x: Tensor) -> Tensor:
+    """torch.empty_like, in huge pages if it is large: as numpy.empty, whose threshold this is."""
+    out = torch.empty_like(x)
+    if (size := out.numel() * out.itemsize) >= 2**22:
+        _cpu.huge_pages(out.data_ptr(), size)
+    return out
 
 
 def as_target(x: Tensor, t: Tensor, call: Call) -> Tensor:
@@ -159,8 +179,9 @@ SOFTMAX, LOG_SOFTMAX, LOGSUMEXP = 0, 1, 2  # Op in kernel.hpp
 
 def normalize(op: int, x: Tensor, axis: int, temperature: float = 1.0) -> Tensor:
     positive("temperature", temperature)
+    x = x.resolve_neg()
     if op != LOGSUMEXP:
-        out = torch.empty_like(x)
+        out = empty_like(x)
         _cpu.normalize(op, raw(x), axis, temperature, raw(out), None)
         return out
     lse = torch.empty(rows_of(x, axis), dtype=COMPUTED_IN[x.dtype])
@@ -171,6 +192,7 @@ def normalize(op: int, x: Tensor, axis: int, temperature: float = 1.0) -> Tensor
 def sample(x: Tensor, axis: int, temperature: float, uniform: Tensor) -> tuple[Tensor, Tensor]:
     """For each row the index that `uniform` falls on, and its log-probability."""
     positive("temperature", temperature)
+    x = x.resolve_neg()
     index = torch.empty(rows_of(x, axis), dtype=torch.int64)
     log_prob = torch.empty(rows_of(x, axis), dtype=COMPUTED_IN[x.dtype])
     bad = _cpu.sample(raw(x), axis, temperature, raw(uniform), raw(index), raw(log_prob))

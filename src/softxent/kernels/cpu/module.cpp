@@ -1,6 +1,10 @@
-// softxent.kernels._cpu: NumPy's buffers → Job. The Python side has checked what a user can get wrong.
+// softxent.kernels._cpu: buffers → Job. The Python side has checked what a user can get wrong.
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/string_view.h>
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 
 #include <limits>
 #include <memory>
@@ -53,11 +57,14 @@ struct BadTarget {
     i64 row;
 };
 
+// NumPy's, or a description of one: (address, format, shape, strides in elements)
 class Buffer {
 public:
     Buffer(nb::handle object, bool writable) {
         int flags = PyBUF_STRIDES | PyBUF_FORMAT | (writable ? PyBUF_WRITABLE : 0);
-        if (PyObject_GetBuffer(object.ptr(), &view, flags)) throw nb::python_error();
+        if (nb::isinstance<nb::tuple>(object))
+            describe(nb::borrow<nb::tuple>(object));
+        else if (PyObject_GetBuffer(object.ptr(), &view, flags)) throw nb::python_error();
     }
     Buffer(const Buffer&) = delete;
     ~Buffer() { PyBuffer_Release(&view); }
@@ -77,7 +84,23 @@ public:
         }
     }
 
-    Py_buffer view;
+    Py_buffer view{};
+
+private:
+    Py_ssize_t shape[MAX_DIMS], strides[MAX_DIMS];
+
+    void describe(nb::tuple object) {
+        view.buf = reinterpret_cast<void*>(nb::cast<std::uintptr_t>(object[0]));
+        view.format = const_cast<char*>(nb::borrow<nb::str>(object[1]).c_str());  // lives as long as the tuple
+        const char code = view.format[0];
+        view.itemsize = code == 'd' || code == 'q' ? 8 : code == 'f' ? 4 : 2;
+        nb::tuple lengths = nb::borrow<nb::tuple>(object[2]), steps = nb::borrow<nb::tuple>(object[3]);
+        view.ndim = static_cast<int>(lengths.size()), view.shape = shape, view.strides = strides;
+        for (int d = 0; d < view.ndim; ++d) {
+            shape[d] = nb::cast<Py_ssize_t>(lengths[d]);
+            strides[d] = nb::cast<Py_ssize_t>(steps[d]) * view.itemsize;
+        }
+    }
 };
 
 // An optional array: None has no buffer
@@ -180,7 +203,8 @@ double cross_entropy(nb::handle logits, nb::handle target, bool by_index, int ax
                      double softcap, double z_loss, int reduction, double normalizer, nb::handle upstream) {
     Buffer x(logits, false), t(target, false);
     auto w = optional(class_weight, false), gradient = optional(out, true), losses = optional(result, true);
-    auto factors = optional(upstream, false);
+    const bool one_upstream = PyFloat_Check(upstream.ptr());
+    auto factors = one_upstream ? nullptr : optional(upstream, false);
     Job job;
     job.op = Op::cross_entropy;
     lay_out(job, axis, {{&job.logits, &x}, {&job.out, gradient.get()}, {&job.probabilities, by_index ? nullptr : &t}});
@@ -202,6 +226,7 @@ double cross_entropy(nb::handle logits, nb::handle target, bool by_index, int ax
     if (by_index) counted = wide ? count_targets<double>(job) : count_targets<float>(job);
     double divisor = Reduction(reduction) != Reduction::mean ? 1 : normalizer > 0 ? normalizer : counted;
     job.divisor = divisor > 0 ? divisor : std::numeric_limits<double>::infinity();
+    if (one_upstream) job.divisor /= nb::cast<double>(upstream);
     double total = run(job, Reduction(reduction) != Reduction::none);
     double loss = divisor > 0 ? total / divisor : 0;
     return wide ? loss : double(float(loss));  // beyond float's range: inf
@@ -255,6 +280,15 @@ void statistics(nb::handle logits, nb::handle target, int axis, i64 ignore_index
     run(job, false);
 }
 
+// Fresh memory in pages of 2 MiB where the system leaves that to programs (Linux's THP "madvise"): writing to it for the
+// first time takes a third of the time
+void huge_pages([[maybe_unused]] std::uintptr_t address, [[maybe_unused]] std::size_t bytes) {
+#if defined(MADV_HUGEPAGE)
+    const std::uintptr_t page = 4096, begin = (address + page - 1) / page * page;
+    if (address + bytes > begin) madvise(reinterpret_cast<void*>(begin), address + bytes - begin, MADV_HUGEPAGE);
+#endif
+}
+
 }  // namespace
 }  // namespace softxent
 
@@ -282,6 +316,7 @@ NB_MODULE(_cpu, m) {
     m.def("statistics", &statistics, nb::arg("logits"), nb::arg("target"), nb::arg("axis"), nb::arg("ignore_index"),
           nb::arg("temperature"), nb::arg("log_prob"), nb::arg("entropy"), nb::arg("lse"), nb::arg("argmax"),
           nb::arg("rank"));
+    m.def("huge_pages", &huge_pages, nb::arg("address"), nb::arg("bytes"));
     m.attr("MAX_THREADS") = MAX_THREADS;
     m.def("get_num_threads", &num_threads);
     m.def("set_num_threads", &set_num_threads, nb::arg("count"));
