@@ -14,7 +14,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from softxent import log_softmax, softmax
+from softxent import get_num_threads, log_softmax, softmax
 from softxent.sklearn import advice, inputs, linear, parameters
 from softxent.sklearn.callbacks import CallbackSupportMixin, with_callbacks
 from softxent.sklearn.examples import Examples, split, weighted
@@ -228,7 +228,7 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):  
         self, network: Network, given: Examples, loss: Loss, rng: np.random.RandomState, progress: Progress
     ) -> None:
         if self.solver == "lbfgs" or (self.solver == "auto" and not network.hidden):
-            objective = linear.Objective(given, loss, self.alpha, network.parameters)
+            objective = linear.Objective(given, loss, self.alpha, network.parameters, get_num_threads())
             result = linear.solve(objective, self.tol, self.max_iter, progress)
             if result.status != 0 and progress.stopped is None:
                 self._warn(advice.not_converged(self, given.X, linear=True))

@@ -11,13 +11,17 @@ same optimum, reached in fewer steps. D_j² = σ_j² + V·α is, but for a facto
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.optimize import OptimizeResult, minimize
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from softxent.sklearn.examples import Examples
 from softxent.sklearn.loss import Loss
@@ -25,48 +29,64 @@ from softxent.sklearn.network import Parameters
 
 Array = NDArray[Any]
 
-BLOCK = 2**22  # bytes of X and logits in a block: L2 and a share of L3
-SPARSE_BLOCK = 2**25  # of logits alone: a block costs a pass over features × classes, X is small beside it
+BLOCK = 2**21  # bytes of X and logits in a block: what stays in a core's caches
+SPARSE_BLOCK = 2**25  # bytes of logits, where X is sparse: each block costs a pass over features × classes
 SAMPLE = 4096  # rows that μ and σ are taken from: they only have to be about right
 HISTORY = 10  # pairs of steps and gradients that L-BFGS keeps
 
 
+class Share:
+    """What one thread does of an evaluation: its blocks of rows, its logits, its sums."""
+
+    def __init__(self, blocks: list[Examples], loss: Loss, W: Array, b: Array) -> None:
+        self.blocks, self.loss, self.W, self.b = blocks, loss, W, b
+        rows = max(map(len, blocks))
+        self.logits, self.ones = np.empty((rows, len(b)), W.dtype), np.ones(rows, W.dtype)
+        self.grad_W, self.grad_b = np.empty_like(W), np.empty_like(b)
+
+    def __call__(self) -> float:
+        """Σ_i s_i·loss_i of its rows; grad_W and grad_b become its gradient."""
+        total = 0.0
+        self.grad_W.fill(0)
+        self.grad_b.fill(0)
+        for block in self.blocks:
+            delta = self.logits[: len(block)]
+            multiply(block.X, self.W, delta)
+            delta += self.b
+            total += self.loss.and_delta(delta, block)  # logits no more: p − y
+            self.grad_W += (delta.T @ block.X).T  # xᵀ·δ, as BLAS does it faster
+            self.grad_b += self.ones[: len(block)] @ delta
+        return total
+
+
 class Objective:
-    def __init__(self, examples: Examples, loss: Loss, alpha: float, parameters: Parameters) -> None:
-        self.loss, self.alpha, self.parameters, self.n = loss, alpha, parameters, len(examples)
+    """f and its gradient, by `map`: the builtin one, or that of a pool with a thread for each share."""
+
+    map: Callable[..., Iterable[float]] = staticmethod(map)
+
+    def __init__(self, examples: Examples, loss: Loss, alpha: float, parameters: Parameters, threads: int = 1) -> None:
+        self.alpha, self.n = alpha, len(examples)
         (self.W,), (self.b,) = parameters.weights, parameters.biases
-        self.mean, self.scale = standardization(examples, self.W.shape[1] * alpha)
-        features, classes = self.W.shape
-        if sparse.issparse(examples.X):
-            rows = SPARSE_BLOCK // (classes * self.W.itemsize)
-        else:
-            rows = BLOCK // ((features + classes) * self.W.itemsize)
-        rows = min(max(rows, 1), self.n)
-        self.blocks = [examples[start : start + rows] for start in range(0, self.n, rows)]
-        self.logits = np.empty((rows, classes), self.W.dtype)
-        self.ones = np.ones(rows, self.W.dtype)
+        classes = len(self.b)
+        self.mean, self.scale = standardization(examples, classes * alpha)
+        blocks = [examples[start:stop] for start, stop in pairwise(edges(examples.X, classes, threads))]
+        firsts = np.linspace(0, len(blocks), min(threads, len(blocks)) + 1).astype(int)
+        self.shares = [Share(blocks[first:last], loss, self.W, self.b) for first, last in pairwise(firsts)]
 
     def __call__(self, u: Array) -> tuple[float, Array]:
         """f and ∂f/∂u."""
         self.write(u)
+        total = sum(self.map(Share.__call__, self.shares))
         grad = np.zeros_like(u)
         grad_W, grad_b = self.split(grad)
-        total = 0.0
-        for block in self.blocks:
-            x, logits = block.X, self.logits[: len(block)]
-            multiply(x, self.W, logits)
-            logits += self.b
-            total += self.loss.and_delta(logits, block)
-            grad_W += x.T @ logits
-            grad_b += self.ones[: len(block)] @ logits
+        for share in self.shares:
+            grad_W += share.grad_W
+            grad_b += share.grad_b
         grad /= self.n
         grad_W -= np.outer(self.mean, grad_b)  # b = c − μ·W
         grad_W += self.alpha * self.W
         grad_W /= self.scale[:, None]
-        return total / self.n + self.penalty(), grad
-
-    def penalty(self) -> float:
-        return self.alpha / 2 * float(np.vdot(self.W, self.W))
+        return total / self.n + self.alpha / 2 * float(np.vdot(self.W, self.W)), grad
 
     def split(self, u: Array) -> tuple[Array, Array]:
         return u[: self.W.size].reshape(self.W.shape), u[self.W.size :]
@@ -81,6 +101,14 @@ class Objective:
         """u of the parameters."""
         W = self.W.astype(np.float64)
         return np.concatenate([(W * self.scale[:, None]).ravel(), self.b + self.mean @ W])
+
+
+def edges(X: Any, classes: int, threads: int) -> list[int]:
+    """Where blocks of rows begin and end."""
+    n, features = X.shape
+    size = SPARSE_BLOCK // classes if sparse.issparse(X) else BLOCK // (features + classes)
+    rows = max(1, min(size // X.dtype.itemsize, -(-n // threads) if sparse.issparse(X) else n))
+    return [*range(0, n, rows), n]
 
 
 def multiply(x: Any, W: Array, out: Array) -> None:
@@ -117,13 +145,18 @@ def solve(objective: Objective, tol: float, max_iter: int, after_step: Callable[
             raise StopIteration
 
     eps = np.finfo(objective.W.dtype).eps
-    result = minimize(
-        objective,
-        objective.read(),
-        jac=True,
-        method="L-BFGS-B",
-        callback=callback,
-        options={"maxiter": max_iter, "maxfun": 10**9, "gtol": tol, "ftol": eps * 1e-2, "maxls": 50, "maxcor": HISTORY},
-    )
+    options = {"maxiter": max_iter, "maxfun": 10**9, "gtol": tol, "ftol": eps * 1e-2, "maxls": 50, "maxcor": HISTORY}
+    with one_thread_a_share(objective):
+        u = objective.read()
+        result = minimize(objective, u, jac=True, method="L-BFGS-B", callback=callback, options=options)
     objective.write(result.x)
     return result
+
+
+@contextmanager
+def one_thread_a_share(objective: Objective) -> Iterator[None]:
+    """Shares run side by side, with one thread of BLAS each: BLAS on all threads waits for the last at each block."""
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(len(objective.shares)) as pool:
+        if len(objective.shares) > 1:
+            objective.map = pool.map
+        yield
