@@ -3,12 +3,14 @@
 import csv
 import json
 import os
+import pty
 import re
 import shlex
 import shutil
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -567,6 +569,43 @@ def test_pipes_are_clean():
     assert json.loads(done.stdout)["rows"] == 36
     done = process("predict", "runs/wine", sklearn_wine)
     assert (done.returncode, done.stderr, len(done.stdout.split())) == (0, "", 179)
+
+
+def on_a_terminal(*words, answer):
+    """What appears on a terminal of its own on which `answer` is typed when asked."""
+    terminal, end = pty.openpty()
+    command = [sys.executable, "-m", "softxent", *words]
+    environment = {**os.environ, "LC_ALL": "C", "TERM": "xterm-256color", "COLUMNS": "100"}
+    with subprocess.Popen(command, stdin=end, stdout=end, stderr=end, env=environment) as running:
+        os.close(end)
+        shown, asked = b"", False
+        with suppress(OSError):  # EIO: the other end is closed
+            while new := os.read(terminal, 1 << 16):
+                shown += new
+                if not asked and b"predicted? " in shown:
+                    asked = True
+                    os.write(terminal, answer)
+    os.close(terminal)
+    return running.returncode, re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", shown.decode()).replace("\r\n", "\n")
+
+
+def test_asks_on_a_terminal_and_shows_a_bar():
+    words = ("train", str(PENGUINS / "penguins.csv"), "--hidden", "8", "--epochs", "100")
+    code, shown = on_a_terminal(*words, answer=b"species\n")
+    assert code == 0
+    assert "its columns are species, island, bill_length_mm, " in shown
+    assert re.search(
+        r"Training [━╸]+ epoch \d+  loss \d\.\d{4}  validation accuracy \d\.\d{3}  at most 0:0\d left", shown
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"), [(b"specis\n", "did you mean species?"), (b"\x04", "--target is missing")]
+)
+def test_asks_once(answer, message):
+    code, shown = on_a_terminal("train", str(PENGUINS / "penguins.csv"), answer=answer)
+    assert code == 2
+    assert message in shown
 
 
 def test_full_disk_leaves_the_previous_model(softxent, penguins):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -79,12 +81,13 @@ def chosen_target(source: Source, target: str | None, screen: Screen) -> str:
 
     if not source.names:
         return "label"
-    if target is None:
-        columns = Phrase("all names", names=listed(source.names, 50))
-        if not (sys.stdin.isatty() and sys.stdout.isatty()):
-            raise Mistake("target not named", got=repr(source.path), near=columns)
+    columns = Phrase("all names", names=listed(source.names, 50))
+    if target is None and sys.stdin.isatty() and sys.stdout.isatty():
         print(columns.say(screen.lang))
-        target = input(screen.say("which target")).strip()
+        with suppress(EOFError):
+            target = input(screen.say("which target")).strip()
+    if not target:
+        raise Mistake("target not named", got=repr(source.path), near=columns)
     source.require(target)
     return target
 
@@ -166,12 +169,10 @@ class Job:
         screen.line()
         screen.line(screen.say("saved", folder=self.folder, files=", ".join(FILES)))
         screen.line(screen.say("look", report=Path(self.folder) / REPORT))
-        row = ["--row", str(evaluation.worst[0].row)]
         source = self.task.source.path
         data = [] if source == DIGITS else ["--data", source]
-        screen.line(
-            screen.say("then", command=shlex.join(["softxent", "explain", "--model", self.folder, *data, *row]))
-        )
+        words = [program(), "explain", "--model", self.folder, *data, "--row", str(evaluation.worst[0].row)]
+        screen.line(screen.say("then", command=shlex.join(words)))
         return metrics
 
     def write_report(self, path: Path, evaluation: Evaluation, command: str) -> None:
@@ -208,6 +209,11 @@ def described(X: Any) -> dict[str, object]:
     if hasattr(X, "iloc"):
         return dict(X.iloc[0])
     return {f"x[{index}]": value for index, value in zip(X.indices, X.data, strict=True)}
+
+
+def program() -> str:
+    """`softxent`, or its path if a shell would not find it."""
+    return sys.argv[0] if Path(sys.argv[0]).name == "softxent" and not shutil.which("softxent") else "softxent"
 
 
 def command_line(context: typer.Context) -> str:
