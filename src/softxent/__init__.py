@@ -5,11 +5,13 @@ from softxent.functional import (
     cross_entropy,
     cross_entropy_and_grad,
     get_num_threads,
+    log_prob,
     log_softmax,
     logsumexp,
     sample,
     set_num_threads,
     softmax,
+    statistics,
 )
 
 __all__ = [
@@ -17,9 +19,11 @@ __all__ = [
     "cross_entropy_and_grad",
     "explain",
     "get_num_threads",
+    "log_prob",
     "log_softmax",
     "logsumexp",
     "sample",
     "set_num_threads",
     "softmax",
+    "statistics",
 ]

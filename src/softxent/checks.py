@@ -89,6 +89,10 @@ def target_shape(t: NDArray[Any], x: NDArray[Any], rows: tuple[int, ...]) -> Val
     )
 
 
+def not_indices(t: Any) -> ValueError:
+    return ValueError(f"target has shape {tuple(t.shape)}, but must be class indices, without the axis of classes")
+
+
 def target_value(t: NDArray[Any], row: int, count: int) -> ValueError:
     return ValueError(
         f"{element('target', t.shape, row)} is {t.flat[row]}, but logits has {count} classes (0 … {count - 1})"

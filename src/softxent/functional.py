@@ -11,6 +11,7 @@ from softxent import checks
 from softxent import numpy as numpy_adapter
 from softxent.kernels import _cpu
 from softxent.options import LossOptions, Options
+from softxent.results import Statistics
 
 
 def adapter(logits: Any) -> Any:
@@ -98,6 +99,30 @@ def cross_entropy_and_grad(
     array([ 0.015876, -0.133187,  0.11731 ])
     """
     return adapter(logits).cross_entropy_and_grad(logits, target, axis, LossOptions.of(options), out)
+
+
+def log_prob(logits: Any, target: Any, *, axis: int = -1, temperature: float = 1.0, ignore_index: int = -100) -> Any:
+    """log p_y of each row, 0 where the target is ignore_index: float32 or, for float64 logits, float64.
+
+    >>> log_prob([[1.0, 5.0, 3.0], [0.0, 20.0, 0.0]], [1, 1])
+    array([-1.42931628e-01, -4.12230724e-09])
+    """
+    checks.positive("temperature", temperature)
+    return adapter(logits).log_prob(logits, target, axis, temperature, checks.integer("ignore_index", ignore_index))
+
+
+def statistics(
+    logits: Any, target: Any, *, axis: int = -1, temperature: float = 1.0, ignore_index: int = -100
+) -> Statistics:
+    """Of each row log p_y, the entropy, lse, the largest class and the target's rank, in one pass over memory.
+
+    >>> s = statistics([[1.0, 5.0, 3.0], [0.0, 20.0, 0.0]], [1, 2])
+    >>> s.log_prob.round(4), s.entropy.round(4), s.argmax, s.rank
+    (array([ -0.1429, -20.    ]), array([0.4411, 0.    ]), array([1, 1]), array([0, 1]))
+    """
+    checks.positive("temperature", temperature)
+    ignore_index = checks.integer("ignore_index", ignore_index)
+    return adapter(logits).statistics(logits, target, axis, temperature, ignore_index)
 
 
 def sample(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from softxent import checks
 from softxent.kernels import _cpu
 from softxent.options import LossOptions
+from softxent.results import Statistics
 
 Array = NDArray[Any]
 
@@ -145,6 +146,34 @@ def as_target(t: Array, x: Array, rows: tuple[int, ...], wide: np.dtype[Any]) ->
         t = t if t.flags.aligned else t.copy()
         return (t if t.dtype in COMPUTED_IN else raw(t) if is_bfloat16(t.dtype) else t.astype(wide)), False
     raise checks.target_shape(t, x, rows)
+
+
+# log_prob, statistics ---------------------------------------------------------------------------------------------
+
+
+def log_prob(logits: Any, target: Any, axis: int, temperature: float, ignore_index: int) -> Any:
+    x, t = as_logits(logits), as_array("target", target)
+    axis = checks.axis(axis, x.ndim)
+    if t.shape == x.shape:
+        raise checks.not_indices(t)
+    options = LossOptions(temperature=temperature, ignore_index=ignore_index, reduction="none")
+    return 0 - loss_into(None, x, t, axis, options)
+
+
+def statistics(logits: Any, target: Any, axis: int, temperature: float, ignore_index: int) -> Statistics:
+    x, t = as_logits(logits), as_array("target", target)
+    axis = checks.axis(axis, x.ndim)
+    rows, classes, wide = x.shape[:axis] + x.shape[axis + 1 :], x.shape[axis], computed_in(x)
+    checks.classes(x, classes)
+    if t.shape == x.shape:
+        raise checks.not_indices(t)
+    index, _ = as_target(t, x, rows, wide)
+    floats, integers = [np.empty(rows, wide) for _ in range(3)], [np.empty(rows, np.int64) for _ in range(2)]
+    try:
+        _cpu.statistics(raw(x), index, axis, ignore_index, temperature, *floats, *integers)
+    except _cpu.BadTarget as bad:
+        raise checks.target_value(t, bad.args[0], classes) from None
+    return Statistics(*(a[()] for a in (*floats, *integers)))
 
 
 # sample -----------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from softxent.torch.functional import (
     logsumexp,
     sample,
     softmax,
+    statistics,
 )
 from softxent.torch.modules import CrossEntropyLoss
 
@@ -18,4 +19,5 @@ __all__ = [
     "logsumexp",
     "sample",
     "softmax",
+    "statistics",
 ]

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from softxent.options import LossOptions
+from softxent.results import Statistics
 from softxent.torch import checks, dispatch, functional, kernel
 from softxent.torch.kernel import LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, Call
 
@@ -52,6 +53,19 @@ def prepared(logits: Tensor, target: Any, axis: int, options: LossOptions) -> tu
     weight = None if w is None else torch.as_tensor(w)
     functional.tensors("logits", logits, t, "class_weight", weight, axis)
     return t, weight, Call(axis, options, kernel.COMPUTED_IN[logits.dtype], "zero", "logits")
+
+
+def log_prob(logits: Tensor, target: Any, axis: int, temperature: float, ignore_index: int) -> Tensor:
+    t = torch.as_tensor(target)
+    x, axis = functional.logits_and_indices("logits", logits, t, axis)
+    options = LossOptions(temperature=temperature, ignore_index=ignore_index, reduction="none")
+    return 0 - cross_entropy(x, t, axis, options)
+
+
+def statistics(logits: Tensor, target: Any, axis: int, temperature: float, ignore_index: int) -> Statistics:
+    t = torch.as_tensor(target)
+    x, axis = functional.logits_and_indices("logits", logits, t, axis)
+    return dispatch.statistics(x, t, axis, ignore_index, temperature, "logits")
 
 
 def sample(logits: Tensor, axis: int, temperature: float, rng: Any, return_log_prob: bool) -> Any:

@@ -287,3 +287,41 @@ class Gradient(Function):
             shape = kernel.rows_of(x, rows.axis)
             upstream = upstream.reshape(-1, *(1 for _ in shape[1:])).expand(shape)
         return dispatch.gradient(x, target, weight, upstream, rows), 0
+
+
+@with_eager_twin
+class Statistics(Function):
+    """log p_y, entropy and lse, which have derivatives, and argmax and rank, which have none."""
+
+    @staticmethod
+    def forward(x: Tensor, target: Tensor, call: Call) -> tuple[Tensor, ...]:
+        return tuple(kernel.statistics(x, target, call))
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: tuple[Tensor, ...]) -> None:
+        x, target, ctx.call = inputs
+        ctx.mark_non_differentiable(*output[3:])
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(x, target, output[1])
+        ctx.save_for_forward(x, target, output[1])
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor | None) -> Any:
+        return formulas.statistics_backward(ctx, *upstream[:3]), None, None
+
+    @staticmethod
+    def jvp(ctx: Any, v: Tensor, *_: None) -> Any:
+        forbid_second_forward()
+        (x, target, entropy), call = ctx.saved_tensors, ctx.call
+        one = torch.ones_like(entropy)
+        derivatives = (
+            -dispatch.gradient(x, target, None, one, call),
+            formulas.entropy_derivative(x, entropy, call),
+            formulas.lse_derivative(x, entropy, call),
+        )
+        return *((d * v).sum(call.axis).to(entropy.dtype) for d in derivatives), None, None
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, x: Tensor, target: Tensor, call: Call) -> Any:
+        x, target = (leading(a, d, info.batch_size) for a, d in zip((x, target), in_dims, strict=False))
+        return apply(Statistics, x, target, call.of_rows()), 0

@@ -127,10 +127,6 @@ def target_value(name: str, t: Tensor, row: int, classes: int) -> ClassIndexErro
     )
 
 
-def not_indices(t: Tensor) -> ShapeError:
-    return ShapeError(f"target has shape {tuple(t.shape)}, but must be class indices, without input's axis of classes")
-
-
 def undrawable(rows: tuple[int, ...], row: int) -> ValueError:
     return ValueError(
         f"{element('input', rows, row)} has no probabilities to draw from: it is all −inf, or has +inf or NaN"

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from softxent.results import Statistics
 from softxent.torch import autograd, checks, kernel, ops
 from softxent.torch.autograd import apply
 from softxent.torch.kernel import LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, Call, call_of
@@ -59,6 +60,15 @@ def cross_entropy(
         if call.options.reduction != "none":  # else the upstream gradient will not be 1
             return autograd.GradientAhead.apply(x, target, weight, call)
     return apply(autograd.CrossEntropy, x, target, weight, call)
+
+
+def statistics(
+    x: Tensor, target: Tensor, axis: int, ignore_index: int, temperature: float, name: str = "input"
+) -> Statistics:
+    if ops.wanted(x):
+        return Statistics(*ops.statistics(x, target, axis, ignore_index, temperature))
+    call = ops.call_of_statistics(x, axis, ignore_index, temperature, name)
+    return Statistics(*apply(autograd.Statistics, x, target, call))
 
 
 def gradient(x: Tensor, target: Tensor, weight: Tensor | None, upstream: Tensor, call: Call) -> Tensor:

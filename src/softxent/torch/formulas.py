@@ -172,3 +172,32 @@ def mixed_times(v: Tensor, x: Tensor, t: Tensor, w: Tensor | None, upstream: Ten
         return (u * weights * ((p * slope_v).sum(axis, keepdim=True) - slope_v)).to(t.dtype)
     weighted = weights * v
     return (u * slope * (p * weighted.sum(axis, keepdim=True) - weighted)).to(x.dtype)
+
+
+# of the statistics ----------------------------------------------------------------------------------------------------
+
+
+def statistics_backward(
+    ctx: Any, u_log_prob: Tensor | None, u_entropy: Tensor | None, u_lse: Tensor | None
+) -> Tensor | None:
+    """∂log p_y/∂z = [j = y] − p, ∂H/∂z_j = −p_j·(log p_j + H), ∂lse/∂z = p."""
+    (x, t, entropy), call = ctx.saved_tensors, ctx.call
+    parts = []
+    if u_log_prob is not None:
+        parts.append(dispatch.gradient(x, t, None, -u_log_prob, call))
+    for u, derivative in ((u_entropy, entropy_derivative), (u_lse, lse_derivative)):
+        if u is not None:
+            parts.append(u.unsqueeze(call.axis) * derivative(x, entropy, call))
+    return sum(parts).to(x.dtype) if parts else None
+
+
+def entropy_derivative(x: Tensor, entropy: Tensor, call: Call) -> Tensor:
+    """0 for a mask, whose log p is −inf."""
+    axis, T = call.axis, call.options.temperature
+    p, log_p = dispatch.softmax(x, axis, T), dispatch.log_softmax(x, axis, T)
+    log_p = torch.where(p == 0, 0, log_p)
+    return -p * (log_p + entropy.unsqueeze(axis)) / T
+
+
+def lse_derivative(x: Tensor, entropy: Tensor, call: Call) -> Tensor:
+    return dispatch.softmax(x, call.axis, call.options.temperature) / call.options.temperature

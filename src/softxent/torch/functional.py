@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from softxent.checks import not_indices
+from softxent.results import Statistics
 from softxent.torch import checks, dispatch, kernel
 
 
@@ -142,7 +144,7 @@ def sample(
     A row without probabilities (all −inf, +inf or NaN in it) is a ValueError.
 
     >>> sample(torch.tensor([[1.0, 5.0, 3.0]] * 4), generator=torch.Generator().manual_seed(0))
-    tensor([1, 2, 1, 1])
+    tensor([2, 1, 1, 2])
     """
     x, axis = logits_along(input, dim)
     uniform = torch.rand(kernel.rows_of(x, axis), dtype=torch.float64, generator=generator)
@@ -157,14 +159,37 @@ def log_prob(
 ) -> Tensor:
     """log p_y of each row, 0 where the target is ignore_index; differentiable. As Categorical(logits=input).log_prob.
 
+    float32 or, for float64 logits, float64.
+
     >>> log_prob(torch.tensor([[1.0, 5.0, 3.0], [0.0, 20.0, 0.0]]), torch.tensor([1, 1]))
     tensor([-1.4293e-01, -4.1223e-09])
     """
-    x, axis = logits_along(input, dim)
-    if not checks.target("input", x, target, axis):
-        raise checks.not_indices(target)
-    arguments = (axis, ignore_index, 0.0, temperature, None, 0.0, "none", None, x.dtype, "nan")
-    return -dispatch.cross_entropy(x, target, None, arguments)
+    x, axis = logits_and_indices("input", input, target, dim)
+    arguments = (axis, ignore_index, 0.0, temperature, None, 0.0, "none", None, kernel.COMPUTED_IN[x.dtype], "nan")
+    return 0 - dispatch.cross_entropy(x, target, None, arguments)
+
+
+def statistics(
+    input: Tensor, target: Tensor, dim: int = -1, *, temperature: float = 1.0, ignore_index: int = -100
+) -> Statistics:
+    """Of each row log p_y, the entropy, lse, the largest class and the target's rank, in one pass over memory.
+
+    The first three are differentiable. See softxent.results.Statistics.
+
+    >>> s = statistics(torch.tensor([[1.0, 5.0, 3.0], [0.0, 20.0, 0.0]]), torch.tensor([1, 2]))
+    >>> s.entropy, s.rank
+    (tensor([4.4106e-01, 8.6568e-08]), tensor([0, 1]))
+    """
+    x, axis = logits_and_indices("input", input, target, dim)
+    return dispatch.statistics(x, target, axis, ignore_index, temperature)
+
+
+def logits_and_indices(name: str, x: Tensor, target: Tensor, dim: int) -> tuple[Tensor, int]:
+    (axis,) = checks.dims("dim", dim, x, name)
+    checks.logits(name, x, axis)
+    if not checks.target(name, x, target, axis):
+        raise not_indices(target)
+    return x, axis
 
 
 def logits_along(input: Tensor, dim: int, dtype: torch.dtype | None = None) -> tuple[Tensor, int]:

@@ -12,6 +12,7 @@ from torch import Tensor
 from softxent.checks import positive
 from softxent.kernels import _cpu
 from softxent.options import LossOptions
+from softxent.results import Statistics
 from softxent.torch import checks
 
 COMPUTED_IN = {
@@ -170,6 +171,20 @@ def nothing_counted(t: Tensor, x: Tensor, w: Tensor | None, call: Call) -> bool:
         return 0 in rows_of(x, call.axis)
     counted = t[t != call.options.ignore_index]
     return not counted.numel() or (w is not None and not w[counted].any())
+
+
+def statistics(x: Tensor, target: Tensor, call: Call) -> Statistics:
+    x, t = x.resolve_neg(), as_target(x, target, call)
+    floats = [torch.empty(t.shape, dtype=COMPUTED_IN[x.dtype]) for _ in range(3)]
+    integers = [torch.empty_like(t) for _ in range(2)]
+    options = call.options
+    try:
+        _cpu.statistics(
+            raw(x), raw(t), call.axis, options.ignore_index, options.temperature, *map(raw, (*floats, *integers))
+        )
+    except _cpu.BadTarget as bad:
+        raise checks.target_value(call.name, t, bad.args[0], x.shape[call.axis]) from None
+    return Statistics(*floats, *integers)
 
 
 # softmax, log_softmax, logsumexp, sample ----------------------------------------------------------------------------

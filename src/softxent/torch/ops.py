@@ -14,7 +14,7 @@ from torch.library import custom_op
 from torch.nn import Parameter
 
 from softxent.torch import formulas, kernel
-from softxent.torch.kernel import LOGSUMEXP, SOFTMAX, call_of, rows_of
+from softxent.torch.kernel import LOGSUMEXP, SOFTMAX, Call, call_of, rows_of
 
 
 def wanted(x: Tensor) -> bool:
@@ -121,3 +121,37 @@ def sample(x: Tensor, axis: int, temperature: float, uniform: Tensor) -> tuple[T
 def _(x: Tensor, axis: int, temperature: float, uniform: Tensor) -> tuple[Tensor, Tensor]:
     rows = rows_of(x, axis)
     return x.new_empty(rows, dtype=torch.int64), x.new_empty(rows, dtype=kernel.COMPUTED_IN[x.dtype])
+
+
+# statistics -------------------------------------------------------------------------------------------------------
+
+
+def call_of_statistics(x: Tensor, axis: int, ignore_index: int, temperature: float, name: str = "input") -> Call:
+    dtype = kernel.COMPUTED_IN[x.dtype]
+    return call_of(axis, ignore_index, 0.0, temperature, None, 0.0, "none", None, dtype, "nan", name)
+
+
+@custom_op("softxent::statistics", mutates_args=(), device_types="cpu")
+def statistics(
+    x: Tensor, target: Tensor, axis: int, ignore_index: int, temperature: float
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    return tuple(kernel.statistics(x, target, call_of_statistics(x, axis, ignore_index, temperature)))
+
+
+@statistics.register_fake
+def _(x: Tensor, target: Tensor, axis: int, ignore_index: int, temperature: float) -> tuple[Tensor, ...]:
+    call, rows = call_of_statistics(x, axis, ignore_index, temperature), rows_of(x, axis)
+    return tuple(x.new_empty(rows, dtype=dtype) for dtype in [call.dtype] * 3 + [torch.int64] * 2)
+
+
+def _save_statistics(ctx: Any, inputs: Any, output: tuple[Tensor, ...]) -> None:
+    x, target, *arguments = inputs
+    ctx.set_materialize_grads(False)
+    ctx.save_for_backward(x, target, output[1])
+    ctx.call = call_of_statistics(x, *arguments)
+
+
+statistics.register_autograd(
+    lambda ctx, *upstream: (formulas.statistics_backward(ctx, *upstream[:3]), None, None, None, None),
+    setup_context=_save_statistics,
+)
