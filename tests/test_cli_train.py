@@ -553,11 +553,18 @@ def test_row_out_of_range(softxent, penguins):
     assert softxent(*words) == (2, "", "error: --row is 3, but 'new.csv' has 3 rows (0 … 2)\n")
 
 
-@pytest.mark.parametrize("words", [("predict",), ("predict", "run"), ("evaluate", "run")])
-def test_missing_arguments(softxent, words):
-    code, out, err = softxent(*words)
-    assert (code, out) == (2, "")
-    assert err.startswith("error: ")
+@pytest.mark.parametrize(
+    ("words", "en", "zh"),
+    [
+        (("predict",), "RUN is missing: see --help", "缺少 RUN：请看 --help"),
+        (("predict", "run"), "NEW is missing: see --help", "缺少 NEW：请看 --help"),
+        (("evaluate", "run"), "TEST is missing: see --help", "缺少 TEST：请看 --help"),
+        (("train", "a", "b"), "there is no place for b: see --help", "多余的参数 b：请看 --help"),
+    ],
+)
+def test_mistakes_in_arguments(softxent, words, en, zh):
+    assert softxent(*words) == (2, "", f"error: {en}\n")
+    assert softxent(*words, "--lang", "zh") == (2, "", f"错误：{zh}\n")
 
 
 # As a process -------------------------------------------------------------------------------------------------------

@@ -101,6 +101,10 @@ def _usage(error: Any, lang: str) -> str:
     option, message = getattr(error, "option_name", None), error.format_message()
     if type(error).__name__ == "NoSuchOption":
         return say(lang, "no such option", got=option)
+    if type(error).__name__ == "MissingParameter":
+        return say(lang, "no argument", name=error.param.metavar)
+    if "unexpected extra argument" in message:
+        return say(lang, "extra argument", got=message.partition(") (")[2].removesuffix(")"))
     if "requires an argument" in message:
         return say(lang, "no value", option=option)
     if "does not take a value" in message:

@@ -208,7 +208,7 @@ def described(X: Any) -> dict[str, object]:
     """The features of one row by their names; of a sparse one those that are not 0."""
     if hasattr(X, "iloc"):
         return dict(X.iloc[0])
-    return {f"x[{index}]": value for index, value in zip(X.indices, X.data, strict=True)}
+    return {f"x{index}": value for index, value in zip(X.indices, X.data, strict=True)}
 
 
 def program() -> str:

@@ -53,6 +53,8 @@ PHRASES = {
         "there is no command {got}, but there is {commands}",
         "没有 {got} 这个命令，可用的命令：{commands}",
     ),
+    "no argument": ("{name} is missing: see --help", "缺少 {name}：请看 --help"),
+    "extra argument": ("there is no place for {got}: see --help", "多余的参数 {got}：请看 --help"),
     "no value": ("{option} came without a value", "{option} 后面缺少值"),
     "value given": ("{option} takes no value", "{option} 后面不带值"),
     "bad usage": ("{message}", "命令行有误：{message}"),

@@ -1,0 +1,17 @@
+"""Every phrase is there once, in both languages, with the same values."""
+
+import string
+
+import pytest
+
+from softxent.words import PHRASES, command, story, training
+
+
+def test_no_phrase_is_there_twice():
+    assert len(PHRASES) == len(story.PHRASES) + len(command.PHRASES) + len(training.PHRASES)
+
+
+@pytest.mark.parametrize("phrase", PHRASES)
+def test_both_languages_take_the_same_values(phrase):
+    en, zh = ({field for _, field, _, _ in string.Formatter().parse(text) if field} for text in PHRASES[phrase])
+    assert en == zh
