@@ -20,8 +20,8 @@ class DTypeError(TypeError, RuntimeError):
     """A tensor of another dtype or kind than expected."""
 
 
-class ShapeError(ValueError, RuntimeError):
-    """A tensor of another shape than expected, or an option out of its range."""
+class InputError(ValueError, RuntimeError):
+    """A tensor of another shape or with other values than expected, or an option out of its range."""
 
 
 class ClassIndexError(IndexError, ValueError):
@@ -51,23 +51,23 @@ def logits(name: str, x: Any, axis: int) -> None:
     if x.dtype not in LOGITS:
         raise DTypeError(f"{name} is {dtype(x)}, but must be float16, bfloat16, float32 or float64")
     if x.ndim == 0:
-        raise ShapeError(f"{name} is a single number, but must have an axis of classes")
+        raise InputError(f"{name} is a single number, but must have an axis of classes")
     if x.shape[axis] == 0:
-        raise ShapeError(f"{name} has shape {tuple(x.shape)}, but must have at least 1 class")
+        raise InputError(f"{name} has shape {tuple(x.shape)}, but must have at least 1 class")
 
 
 def dims(name: str, value: Any, x: Any, of: str = "input") -> list[int]:
     """The axes, counted from the first."""
     tensor(of, x)
     if x.ndim == 0:
-        raise ShapeError(f"{of} is a single number, but must have an axis of classes")
+        raise InputError(f"{of} is a single number, but must have an axis of classes")
     wanted = [integer(name, k) for k in (value if isinstance(value, (tuple, list)) else [value])]
     for k in wanted:
         if not -x.ndim <= k < x.ndim:
             raise ClassIndexError(f"{name} is {k}, but {of} has {x.ndim} axes ({-x.ndim} … {x.ndim - 1})")
     result = [k % x.ndim for k in wanted]
     if len(set(result)) < len(result) or not result:
-        raise ShapeError(f"{name} is {value}, but must name at least one axis, and each once")
+        raise InputError(f"{name} is {value}, but must name at least one axis, and each once")
     return result
 
 
@@ -77,7 +77,7 @@ def target(name: str, x: Tensor, t: Any, axis: int) -> bool:
         tensor("target", t)
     rows = x.shape[:axis] + x.shape[axis + 1 :]
     if t.shape != rows and t.shape != x.shape:
-        raise ShapeError(
+        raise InputError(
             f"target has shape {tuple(t.shape)}, but {name} has shape {tuple(x.shape)}: "
             f"class indices must have shape {tuple(rows)}, probabilities {tuple(x.shape)}"
         )
@@ -92,18 +92,18 @@ def target(name: str, x: Tensor, t: Any, axis: int) -> bool:
 def weight(name: str, w: Any, classes: int) -> None:
     tensor(name, w)
     if w.requires_grad:
-        raise ShapeError(f"{name} requires grad, but cross_entropy has no derivative for it; pass {name}.detach()")
+        raise InputError(f"{name} requires grad, but cross_entropy has no derivative for it; pass {name}.detach()")
     if w.dtype not in LOGITS + INTEGERS:
         raise DTypeError(f"{name} is {dtype(w)}, but must be numbers")
     if w.shape != (classes,):
-        raise ShapeError(f"{name} has shape {tuple(w.shape)}, but there are {classes} classes: expected ({classes},)")
+        raise InputError(f"{name} has shape {tuple(w.shape)}, but there are {classes} classes: expected ({classes},)")
 
 
 def weight_values(name: str, w: Tensor) -> None:
     valid = (w >= 0) & (w < torch.inf)
     if not valid.all():
         first = int(valid.int().argmin())
-        raise ShapeError(f"{name}[{first}] is {w[first].item()}, but must be a finite number at least 0")
+        raise InputError(f"{name}[{first}] is {w[first].item()}, but must be a finite number at least 0")
 
 
 def probabilities(t: Tensor) -> None:
@@ -114,7 +114,7 @@ def probabilities(t: Tensor) -> None:
     if least >= 0 and most < torch.inf:
         return
     first = int(((t >= 0) & (t < torch.inf)).flatten().int().argmin())
-    raise ShapeError(
+    raise InputError(
         f"{element('target', t.shape, first)} is {t.flatten()[first].item()}, "
         "but probabilities must be finite and at least 0"
     )
@@ -161,7 +161,7 @@ def out(to: Any, x: Tensor, t: Tensor) -> None:
     """`out` can hold the gradient of `x`, and is `x` itself or does not touch it."""
     tensor("out", to)
     if to.shape != x.shape:
-        raise ShapeError(f"out has shape {tuple(to.shape)}, but logits has shape {tuple(x.shape)}")
+        raise InputError(f"out has shape {tuple(to.shape)}, but logits has shape {tuple(x.shape)}")
     if to.dtype != x.dtype:
         raise DTypeError(f"out is {dtype(to)}, but the gradient is {dtype(x)}, as logits")
     same = to.data_ptr() == x.data_ptr() and to.stride() == x.stride()

@@ -70,15 +70,18 @@ def call_of(
     """The options, checked; the same as last time cost nothing."""
     if empty not in ("nan", "zero"):
         raise ValueError(f"empty is {empty!r}, but must be one of 'nan', 'zero'")
-    options = LossOptions(
-        ignore_index=ignore_index,
-        label_smoothing=label_smoothing,
-        temperature=temperature,
-        softcap=softcap,
-        z_loss=z_loss,
-        reduction=reduction,
-        normalizer=normalizer,
-    )
+    try:
+        options = LossOptions(
+            ignore_index=ignore_index,
+            label_smoothing=label_smoothing,
+            temperature=temperature,
+            softcap=softcap,
+            z_loss=z_loss,
+            reduction=reduction,
+            normalizer=normalizer,
+        )
+    except ValueError as error:
+        raise checks.InputError(*error.args) from None
     return Call(axis, options, dtype, empty, name)
 
 
