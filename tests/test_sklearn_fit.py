@@ -117,7 +117,7 @@ def test_gradient_of_the_network_by_finite_differences(units, activation):
     X, y = RNG(1).standard_normal((7, 5)), RNG(2).integers(4, size=7)
     net, loss = network(units, activation), Loss(label_smoothing=0.1)
     grad, scratch, theta = net.parameters.like(), net.parameters.like(), net.parameters.flat
-    net.loss_and_grad(Examples(X, y), loss, grad)
+    net.loss_and_grad(Examples(X, y), loss, grad, len(X))
     for k in range(theta.size):
         at = theta[k]
         values = []
@@ -134,7 +134,7 @@ def test_gradient_of_the_network_by_autograd(units, activation, form):
     X, y = RNG(1).standard_normal((7, 5)), RNG(2).integers(4, size=7)
     net = network(units, activation)
     grad = net.parameters.like()
-    total = net.loss_and_grad(Examples(form(X), y), Loss(), grad)
+    total = net.loss_and_grad(Examples(form(X), y), Loss(), grad, len(X))
 
     W = [torch.tensor(w, requires_grad=True) for w in net.parameters.weights]
     b = [torch.tensor(v, requires_grad=True) for v in net.parameters.biases]
@@ -158,7 +158,9 @@ def test_adam_takes_pytorchs_steps():
         grad = rng.standard_normal(20_000) * 10.0 ** rng.integers(-12, 4, 20_000)  # where ε counts, too
         tensor.grad = torch.tensor(grad)
         optimizer.step()
-        step.step(theta, grad)
+        step.begin()
+        for block in (slice(0, 7), slice(7, None)):
+            step(theta, grad[block].copy(), block)
     np.testing.assert_allclose(theta, tensor.detach().numpy(), rtol=1e-9)
 
 
@@ -170,7 +172,9 @@ def test_sgd_takes_pytorchs_steps():
     for _ in range(5):
         tensor.grad = torch.tensor(grad := rng.standard_normal(10))
         optimizer.step()
-        step.step(theta, grad)
+        step.begin()
+        for block in (slice(0, 7), slice(7, None)):
+            step(theta, grad[block].copy(), block)
     np.testing.assert_allclose(theta, tensor.detach().numpy(), rtol=1e-12)
 
 

@@ -11,9 +11,7 @@ same optimum, reached in fewer steps. D_j² = σ_j² + V·α is, but for a facto
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -21,11 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.optimize import OptimizeResult, minimize
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from softxent.sklearn.examples import Examples
 from softxent.sklearn.loss import Loss
-from softxent.sklearn.network import Parameters
+from softxent.sklearn.network import Parameters, product
+from softxent.sklearn.team import Map, team
 
 Array = NDArray[Any]
 
@@ -51,7 +49,7 @@ class Share:
         self.grad_b.fill(0)
         for block in self.blocks:
             delta = self.logits[: len(block)]
-            multiply(block.X, self.W, delta)
+            product(block.X, self.W, out=delta)
             delta += self.b
             total += self.loss.and_delta(delta, block)  # logits no more: p − y
             self.grad_W += (delta.T @ block.X).T  # xᵀ·δ, as BLAS does it faster
@@ -60,9 +58,9 @@ class Share:
 
 
 class Objective:
-    """f and its gradient, by `map`: the builtin one, or that of a pool with a thread for each share."""
+    """f and its gradient, share by share with `map`, which may be a team's."""
 
-    map: Callable[..., Iterable[float]] = staticmethod(map)
+    map: Map = staticmethod(map)
 
     def __init__(self, examples: Examples, loss: Loss, alpha: float, parameters: Parameters, threads: int = 1) -> None:
         self.alpha, self.n = alpha, len(examples)
@@ -111,13 +109,6 @@ def edges(X: Any, classes: int, threads: int) -> list[int]:
     return [*range(0, n, rows), n]
 
 
-def multiply(x: Any, W: Array, out: Array) -> None:
-    if sparse.issparse(x):
-        out[...] = x @ W
-    else:
-        np.matmul(x, W, out=out)
-
-
 def standardization(examples: Examples, floor: float) -> tuple[Array, Array]:
     """μ and D, √(σ² + floor), of the columns of X in a sample of its rows."""
     sample = examples[:: -(-len(examples) // SAMPLE)]
@@ -146,17 +137,8 @@ def solve(objective: Objective, tol: float, max_iter: int, after_step: Callable[
 
     eps = np.finfo(objective.W.dtype).eps
     options = {"maxiter": max_iter, "maxfun": 10**9, "gtol": tol, "ftol": eps * 1e-2, "maxls": 50, "maxcor": HISTORY}
-    with one_thread_a_share(objective):
+    with team(len(objective.shares)) as objective.map:
         u = objective.read()
         result = minimize(objective, u, jac=True, method="L-BFGS-B", callback=callback, options=options)
     objective.write(result.x)
     return result
-
-
-@contextmanager
-def one_thread_a_share(objective: Objective) -> Iterator[None]:
-    """Shares run side by side, with one thread of BLAS each: BLAS on all threads waits for the last at each block."""
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(len(objective.shares)) as pool:
-        if len(objective.shares) > 1:
-            objective.map = pool.map
-        yield

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
+from scipy import sparse
 from scipy.special import expit
 
 from softxent.sklearn.examples import Examples
@@ -105,33 +106,31 @@ class Network:
 
     def forward(self, x: Any) -> tuple[list[Any], Array]:
         """h_0 … h_K, which back-propagation will need, and the logits."""
-        hidden, layers = [x], list(zip(self.parameters.weights, self.parameters.biases, strict=True))
-        for W, b in layers[:-1]:
-            a = hidden[-1] @ W
+        hidden = [x]
+        for k, (W, b) in enumerate(zip(self.parameters.weights, self.parameters.biases, strict=True)):
+            a = hidden[k] @ W
             a += b
-            self.activate(a)
-            hidden.append(a)
-        W, b = layers[-1]
-        logits = hidden[-1] @ W
-        logits += b
-        return hidden, logits
+            if k < self.hidden:
+                self.activate(a)
+                hidden.append(a)
+        return hidden, a
 
     def backward(self, hidden: list[Any], delta: Array, grad: Parameters) -> None:
         """From δ = ∂loss/∂logits to ∂loss/∂W and ∂loss/∂b of every layer, written to `grad`."""
         for k in reversed(range(len(hidden))):
             h, W = hidden[k], self.parameters.weights[k]
-            grad.weights[k][...] = h.T @ delta
+            product(h.T, delta, out=grad.weights[k])
             delta.sum(axis=0, out=grad.biases[k])
             if k:
                 delta = delta @ W.T
                 self.through(h, delta)
 
-    def loss_and_grad(self, batch: Examples, loss: Loss, grad: Parameters) -> float:
-        """Σ_i s_i·loss_i of the batch; `grad` becomes the gradient of their mean."""
+    def loss_and_grad(self, batch: Examples, loss: Loss, grad: Parameters, divisor: int = 1) -> float:
+        """Σ_i s_i·loss_i; `grad` becomes the gradient of the sum / divisor."""
         hidden, logits = self.forward(batch.X)
         total = loss.and_delta(logits, batch)
-        logits /= len(batch)
-        self.backward(hidden, logits, grad)
+        delta = np.divide(logits, divisor, out=logits)
+        self.backward(hidden, delta, grad)
         return total
 
     def logits(self, X: Any) -> Iterator[Array]:
@@ -140,3 +139,11 @@ class Network:
         size = max(1, BLOCK // (row * self.parameters.flat.itemsize))
         for start in range(0, X.shape[0], size):
             yield self.forward(X[start : start + size])[1]
+
+
+def product(x: Any, y: Array, out: Array) -> None:
+    """x·y, for x dense or sparse."""
+    if sparse.issparse(x):
+        out[...] = x @ y
+    else:
+        np.matmul(x, y, out=out)
