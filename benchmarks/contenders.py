@@ -7,6 +7,7 @@ which is freed after the clock has stopped; allocating it is timed, unless the n
 from __future__ import annotations
 
 import importlib.util
+import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -23,7 +24,7 @@ class Data:
 
     def __init__(self, row: Row, threads: int, rng: np.random.Generator) -> None:
         self.axis, self.threads, self.rng = row.axis, threads, rng
-        self.tiny = row.work == "one_call"
+        self.tiny = row.work == "one_call" or math.prod(row.shape) <= 100
         self.pool = ThreadPoolExecutor(threads)
         dtype = _bfloat16() if row.dtype == "bfloat16" else np.dtype(row.dtype)
         self.original = (3 * rng.standard_normal(row.shape, np.float32)).astype(dtype)
@@ -85,6 +86,9 @@ class Softxent(Contender):
 
     def one_call(self) -> Any:
         return sx.cross_entropy(self.data.logits, self.data.target)
+
+    def statistics(self) -> Any:
+        return sx.statistics(self.data.logits, self.data.target, axis=self.data.axis)
 
 
 class InPlace(Contender):
@@ -152,6 +156,28 @@ class PyTorch(Contender):
     def sample(self) -> Any:
         return self.torch.multinomial(self.torch.softmax(self.x, -1), 1)
 
+    def autograd(self) -> Any:
+        self.leaf.grad = None
+        loss = self.cross_entropy(self.leaf, self.t)
+        loss.backward()
+        return loss.detach()
+
+    def statistics(self) -> Any:
+        log_p = self.torch.log_softmax(self.x, -1)
+        log_prob = log_p.gather(-1, self.t[:, None])
+        entropy = -(log_p.exp() * log_p).sum(-1)
+        return log_prob, entropy, self.x.logsumexp(-1), self.x.argmax(-1), (log_p > log_prob).sum(-1)
+
+
+class SoftxentTorch(PyTorch):
+    """One import replaced."""
+
+    def __init__(self, data: Data) -> None:
+        super().__init__(data)
+        import softxent.torch
+
+        self.cross_entropy = softxent.torch.cross_entropy
+
 
 class TorchCompile(PyTorch):
     """torch.compile of the same function, for exactly this shape."""
@@ -161,7 +187,7 @@ class TorchCompile(PyTorch):
         self.torch._dynamo.reset()  # each row a first compilation: no dynamic shapes, no recompilation limit
         self.cross_entropy = self.torch.compile(self.cross_entropy, dynamic=False)
 
-    softmax = log_softmax = sample = one_call = None  # type: ignore[assignment]
+    softmax = log_softmax = sample = one_call = statistics = None  # type: ignore[assignment]
 
 
 class JAX(Contender):
@@ -298,7 +324,7 @@ class SumTorch(CopyTorch):
         return self.logits.sum()
 
 
-OURS = {"softxent": Softxent, "in place": InPlace, "into out": IntoOut}
+OURS = {"softxent": Softxent, "in place": InPlace, "into out": IntoOut, "softxent.torch": SoftxentTorch}
 PEERS = {"PyTorch": PyTorch, "torch.compile": TorchCompile, "JAX": JAX, "SciPy": SciPy}
 LIMITS = {  # limit → the method, and its ways; or a time in seconds
     "copy": ("copy", {"memcpy": Copy, "memcpy on 1 thread": CopyOneThread, "torch copy_": CopyTorch}),

@@ -19,6 +19,7 @@ CHINESE = {
     "loss only": "仅损失",
     "sample": "采样",
     "one Python call": "一次 Python 调用",
+    "forward + backward": "前向 + 反向",
     "class axis": "类别轴",
     "in place": "原位",
     "into out": "写入 out",

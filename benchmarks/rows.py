@@ -12,6 +12,8 @@ WORK = {
     "log_softmax": "log_softmax",
     "sample": "sample",
     "one_call": "one Python call",
+    "autograd": "forward + backward",
+    "statistics": "log_prob, entropy, lse, argmax, rank",
 }
 
 
@@ -47,6 +49,7 @@ class Row:
 COMPILED = {"torch.compile": 4, "JAX": 4}
 REPORTED = {"torch.compile": None, "JAX": None}
 BOTH = {"in place": {"copy": 1.25}, "into out": {"copy": 1.35}}
+THROUGH_AUTOGRAD = {"softxent.torch": {"copy that allocates": None}}
 FORWARD = {"softxent": {"copy": 1.6, "copy that allocates": 1.6}}
 
 ROWS = [
@@ -66,4 +69,12 @@ ROWS = [
     ),
     Row("loss_and_grad", (512, 50257), {"in place": {"copy": 2}}, {"PyTorch": 10, **REPORTED}, dtype="bfloat16"),
     Row("loss_and_grad", (512, 50257), {"in place": {"copy": 2}}, {"PyTorch": 10, **REPORTED}, dtype="float16"),
+    Row("autograd", (1024, 50257), THROUGH_AUTOGRAD, {"PyTorch": 5, "torch.compile": 3}),
+    Row("autograd", (512, 131072), THROUGH_AUTOGRAD, {"PyTorch": 5, "torch.compile": 3}),
+    Row("autograd", (4096, 1000), THROUGH_AUTOGRAD, {"PyTorch": 3, "torch.compile": 2}),
+    Row("autograd", (1_000_000, 10), THROUGH_AUTOGRAD, {"PyTorch": 10, "torch.compile": 3}),
+    Row("autograd", (8, 21, 256, 256), THROUGH_AUTOGRAD, {"PyTorch": 5, "torch.compile": 2}, axis=1),
+    Row("autograd", (512, 50257), THROUGH_AUTOGRAD, {"PyTorch": 8, "torch.compile": 3}, dtype="bfloat16"),
+    Row("autograd", (8, 10), THROUGH_AUTOGRAD, {"PyTorch": 0.83, "torch.compile": None}),
+    Row("statistics", (1024, 50257), {"softxent": {"our loss only": 1.3}}, {"PyTorch": None}),
 ]
