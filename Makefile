@@ -33,6 +33,7 @@ test: compiler $(venv)/.test $(venv)/.kernel
 
 bench: compiler $(venv)/.bench $(venv)/.kernel $(peers)
 	@$(python) -m benchmarks
+	@$(python) -m benchmarks.estimator
 
 lint: $(venv)/.lint
 	@$(venv)/bin/ruff check
