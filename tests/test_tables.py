@@ -359,7 +359,7 @@ def test_column_of_lists(tmp_path, monkeypatch):
             "number",
             "",
             "inf",
-            "column 'a' has inf in line 5, but must have finite numbers; leave the field empty if it is",
+            "column 'a' has inf in line 5, but must have numbers in ±1e100; leave the field empty if it is",
         ),
         (
             "date",
@@ -390,4 +390,5 @@ def test_features_are_what_pandas_reads(save):
     lines = ["n,d,t", "1.5,2024-01-05,x", "NA,,", "-2,2023-12-31,y"]
     rows = open_file(save("t.csv", lines)).read()
     expected = pd.read_csv("t.csv", parse_dates=["d"])
-    pd.testing.assert_frame_equal(rows.features(rows.infer("", [])), expected, check_dtype=False)
+    found = rows.features(rows.infer("", [])).astype({"t": "str"})
+    pd.testing.assert_frame_equal(found, expected, check_dtype=False)

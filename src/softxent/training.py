@@ -36,7 +36,7 @@ class Settings:
     def max_iter(self) -> int:
         return self.epochs or (500 if self.hidden else 1000)
 
-    def classifier(self, rows: int) -> Any:
+    def classifier(self, rows: int, *, validated: bool) -> Any:
         from softxent.sklearn import SoftmaxClassifier
 
         return SoftmaxClassifier(
@@ -46,7 +46,7 @@ class Settings:
             batch_size=self.batch_size or min(max(rows // 20, 16), 200),
             max_iter=self.max_iter,
             class_weight=self.class_weight,
-            early_stopping=bool(self.hidden),
+            early_stopping=validated and bool(self.hidden),
             random_state=self.seed,
         )
 
@@ -144,13 +144,16 @@ def features(columns: Sequence[Column]) -> Any:
     return ColumnTransformer([part for part in parts if part[2]], verbose_feature_names_out=False)
 
 
-def name_categories(columns: Sequence[Column], fitted: Any, X: Any) -> None:
-    """Columns of text that TableVectorizer took for categories are called so, with their values."""
-    texts = [column for column in columns if column.kind == "text"]
-    for column in texts:
-        if fitted.named_transformers_["text"].column_to_kind_[column.name] == "low_cardinality":
+def fit_features(columns: Sequence[Column], X: Any) -> Any:
+    """`features`, fitted; columns of text that TableVectorizer takes for categories get that kind, and their values."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of columns whose values are all in other rows
+        made = features(columns).fit(X)
+    for column in [column for column in columns if column.kind == "text"]:
+        if made.named_transformers_["text"].column_to_kind_[column.name] == "low_cardinality":
             column.kind = "category"
             column.values = sorted(X[column.name].dropna().unique().tolist())
+    return made
 
 
 class Fitted(NamedTuple):
@@ -166,7 +169,7 @@ def fit(
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.pipeline import Pipeline
 
-    classifier = settings.classifier(len(train))
+    classifier = settings.classifier(len(train), validated=val is not None)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         validation = {} if val is None else {"X_val": made.transform(val.X), "y_val": val.y}

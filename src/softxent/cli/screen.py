@@ -95,11 +95,12 @@ class Screen:
         self.table([self.say("class"), self.say("class rows"), self.say("class share"), ""], rows, right=[1, 2])
         if len(rows) < len(names):
             self.line("  " + self.say("more classes", hidden=len(names) - len(rows)))
-        most = counts.argmax()
-        self.line(self.say("majority", name=str(names[most]), share=f"{share[most]:.1%}"))
+        train, val, test = parts
+        seen, times = np.unique(train.y, return_counts=True)
+        majority = seen[times.argmax()]
+        self.line(self.say("majority", name=cut(str(majority), NAME), share=f"{(test.y == majority).mean():.1%}"))
         self.line()
-        train, val, test = map(len, parts)
-        self.line(self.say("rows line", train=train, val=val, test=test))
+        self.line(self.say("rows line", train=len(train), val=len(val), test=len(test)))
         self.line(self.say("model line", model=model))
 
     @contextmanager

@@ -106,7 +106,7 @@ class Job:
         """Which rows train, validate and test, and what becomes of the columns."""
         import numpy as np
 
-        from softxent.training import VALIDATION, features, name_categories, split
+        from softxent.training import VALIDATION, fit_features, split
 
         task, screen = self.task, self.screen
         rows = split(task.examples.y, self.settings.test_size, 0 if val else VALIDATION, self.settings.seed)
@@ -114,8 +114,7 @@ class Job:
         if val is not None:
             self.val = self.schema.examples(val, task.classes)
         self.schema.counts = np.unique(self.train.y, return_counts=True)[1].tolist()
-        self.made = features(task.columns).fit(self.train.X)
-        name_categories(task.columns, self.made, self.train.X)
+        self.made = fit_features(task.columns, self.train.X)
         units = (self.made.transform(self.train.X[:1]).shape[1], *self.settings.hidden, len(task.classes))
         kind = "network" if self.settings.hidden else "linear"
         self.model_line = screen.say(kind, units=" → ".join(map(str, units)))

@@ -18,6 +18,7 @@ from softxent.words import Mistake, Phrase
 MISSING = pa.array(["", "?", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "-nan", "NULL", "null", "<NA>", "NaT"])
 ISO = "ISO 8601"
 DATES = ("%Y/%m/%d", "%Y年%m月%d日", "%Y.%m.%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y")
+LARGEST = 1e100  # the variance of a column must not overflow
 FEW = 20  # rows, of which fewer may well differ by chance
 DATE_FORMATS = (ISO, *(date + time for date in DATES for time in ("", " %H:%M", " %H:%M:%S")))
 
@@ -56,10 +57,11 @@ class Column:
 
 
 def converted(column: Column, values: pa.ChunkedArray, place: Callable[[int], Phrase], *, comma: bool) -> Any:
-    """The values as pandas has them: float64 (float32 stays), datetime64 or str."""
+    """The values as pandas has them: float64 (float32 stays), datetime64 or categories of str."""
     clean = _clean(column.name, values)
     if column.kind in ("category", "text"):
-        return pc.cast(clean, pa.string()).to_pandas().astype("str")
+        text = pc.cast(clean, pa.string()).to_pandas().astype("str")
+        return text.astype("category")  # as str, skrub might take a share of the rows for dates
     if column.kind == "date":
         dates = _dates(clean, column.format)
         if dates is None:
@@ -69,9 +71,10 @@ def converted(column: Column, values: pa.ChunkedArray, place: Callable[[int], Ph
     if numbers is None:
         raise _wrong(column, clean, lambda one: _numbers(one, comma=comma), place)
     array = numbers.to_numpy()
-    if np.isinf(array).any():
-        row = int(np.isinf(array).argmax())
-        raise Mistake("infinite", column=repr(column.name), got=array[row], place=place(row))
+    large = np.abs(array, dtype=np.float64) > LARGEST
+    if large.any():
+        row = int(large.argmax())
+        raise Mistake("large", column=repr(column.name), got=array[row], place=place(row))
     return array
 
 

@@ -85,9 +85,12 @@ class Text(Source):
 
     def _diagnosed(self, error: Exception) -> Mistake:
         try:
-            for line, row in self._lines():
+            rows = 0
+            for rows, (line, row) in enumerate(self._lines()):  # noqa: B007
                 if len(row) != len(self.names):
                     return Mistake("ragged", got=repr(self.path), line=line, fields=len(row), expected=len(self.names))
+            if rows == 0:  # a header without a line feed
+                return Mistake("no rows", got=repr(self.path))
         except (UnicodeDecodeError, csv.Error) as reason:
             error = reason
         return Mistake("unreadable file", got=repr(self.path), why=" ".join(str(error).split()))

@@ -74,8 +74,8 @@ PHRASES = {
     "number becomes": ("standardised", "标准化"),
     "number with missing becomes": ("standardised; missing: the mean, marked", "标准化；缺失取均值，并加标记"),
     "category becomes": ("0 or 1 for each of {distinct} values", "{distinct} 个值各一个 0/1"),
-    "date becomes": ("year, month, day, hour, seconds since 1970", "年、月、日、时，以及 1970 年以来的秒数"),
-    "text becomes": ("30 numbers from its letters (TF-IDF, SVD)", "由字母得到 30 个数（TF-IDF、SVD）"),
+    "date becomes": ("year, month, day … and seconds", "年、月、日等，以及秒数"),
+    "text becomes": ("30 numbers (TF-IDF, SVD)", "30 个数（TF-IDF、SVD）"),
     "empty becomes": ("left out: it has no values", "不使用：没有任何值"),
     "constant becomes": ("left out: it is always the same", "不使用：总是同一个值"),
     "sparse becomes": ("{distinct} features, each over its largest", "{distinct} 个特征，各除以自己的最大值"),
@@ -85,8 +85,8 @@ PHRASES = {
     "more classes": ("… and {hidden} more", "…… 另有 {hidden} 类"),
     "target line": ("Target {target}: {classes} classes", "目标 {target}：{classes} 类"),
     "majority": (
-        "Always saying {name} would be right in {share} of the rows.",
-        "总是回答 {name}，能答对 {share} 的行。",
+        "Always saying {name}, the most frequent in training, would be right in {share} of the test rows.",
+        "总是回答训练中最多的 {name}，能答对测试数据的 {share}。",
     ),
     "rows line": (
         "{train} rows to train on, {val} to validate, {test} to test",
@@ -258,9 +258,9 @@ PHRASES = {
     ),
     "a number": ("a number", "数值"),
     "a date": ("a date written {format}", "写成 {format} 的日期"),
-    "infinite": (
-        "column {column} has {got} {place}, but must have finite numbers; leave the field empty if it is unknown",
-        "列 {column} {place}的值是 {got}，应为有限的数；不知道的值请留空",
+    "large": (
+        "column {column} has {got} {place}, but must have numbers in ±1e100; leave the field empty if it is unknown",
+        "列 {column} {place}的值是 {got}，应为 ±1e100 以内的数；不知道的值请留空",
     ),
     "sparse width": (
         "{got} has a feature {index}, but the model was trained with {features}",
