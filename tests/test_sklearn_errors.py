@@ -8,7 +8,7 @@ import pytest
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
-from softxent.sklearn import SoftmaxClassifier
+from softxent.sklearn import SoftmaxClassifier, advice
 from tests.cases import INF, NAN
 
 X = np.random.default_rng(0).standard_normal((8, 3))
@@ -183,6 +183,16 @@ def test_warm_start_with_other_layers():
         model.set_params(hidden_layer_sizes=(5,)).fit(X, Y)
 
 
+def test_warm_start_with_other_classes():
+    model = SoftmaxClassifier(warm_start=True).fit(X, Y)
+    with raises(
+        ValueError,
+        "warm_start goes on with the classes 'a', 'b', but they are now 'b', 'c': "
+        "set it to False, or pass examples of the same classes",
+    ):
+        model.fit(X, ["b", "c"] * 4)
+
+
 def test_what_only_some_models_have():
     for name in ("predict", "predict_proba", "predict_log_proba", "decision_function"):
         with pytest.raises(NotFittedError):
@@ -230,13 +240,24 @@ def test_advice_on_scales_of_sparse_columns_keeps_the_zeros():
         SoftmaxClassifier((4,), max_iter=2).fit(sparse.csr_array(UNEVEN.to_numpy()), Y)
 
 
-def test_advice_where_scales_are_even():
-    with warns("max_iter=2 was reached before the loss settled. Raise max_iter, or tol."):
-        SoftmaxClassifier((4,), max_iter=2).fit(X, Y)
+@pytest.mark.parametrize("hidden", [(), (4,)])
+def test_advice_where_scales_are_even(hidden):
     with warns(
-        "max_iter=2 was reached before the loss settled. Raise max_iter, or alpha: a larger one is reached sooner."
+        "max_iter=2 was reached before the loss settled. Raise max_iter, or alpha: with a larger one it settles sooner."
     ):
-        SoftmaxClassifier(max_iter=2).fit(X, Y)
+        SoftmaxClassifier(hidden, max_iter=2).fit(X, Y)
+
+
+def test_an_objective_that_overflows():
+    with raises(ValueError, "The loss is no longer finite. Lower learning_rate_init (now 0.001)."):
+        SoftmaxClassifier().fit(X * 1e300, Y)
+
+
+def test_what_rounding_hides():
+    assert advice.imprecise(X) == (
+        "No step lowers the loss any more, though its gradient is above tol: float64 resolves no less; raise tol."
+    )
+    assert advice.imprecise(X.astype(np.float32)).endswith("float32 resolves no less; raise tol, or pass X as float64.")
 
 
 def test_a_diverging_loss():

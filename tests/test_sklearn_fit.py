@@ -385,6 +385,25 @@ def test_partial_fit_learns_in_batches(hidden):
     assert model.score(IRIS, SPECIES) > 0.95
 
 
+@BOTH
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_partial_fit_goes_on_from_fit_and_fit_starts_anew(hidden):
+    model = SoftmaxClassifier(hidden, learning_rate_init=0.02, tol=0.01, random_state=0).fit(IRIS, SPECIES)
+    before, steps = model.loss_curve_[-1], model.n_iter_
+    model.partial_fit(IRIS, SPECIES)
+    assert model.n_iter_ == steps + 1
+    assert model.loss_curve_[-1] < 1.2 * before
+    fewer = IRIS[SPECIES > 0], SPECIES[SPECIES > 0]
+    again = model.fit(*fewer).partial_fit(*fewer)  # with steps of the new size
+    assert again.score(*fewer) > 0.9
+
+
+def test_what_cannot_be_learnt_is_the_share_of_each_class():
+    model = SoftmaxClassifier().fit(np.ones((10, 2)), [0, 0, 1, 1, 1, 1, 1, 1, 1, 1])
+    np.testing.assert_allclose(model.predict_proba([[1, 1]]), [[0.2, 0.8]], atol=1e-4)
+    assert SoftmaxClassifier().fit(np.ones((10, 2)), [0, 1] * 5).n_iter_ == 1  # it starts there
+
+
 def test_verbose_prints_epochs(capsys):
     model = SoftmaxClassifier(verbose=1).fit(IRIS, SPECIES, X_val=IRIS, y_val=SPECIES)
     lines = capsys.readouterr().out.splitlines()

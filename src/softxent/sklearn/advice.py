@@ -17,10 +17,8 @@ SAMPLE = 4096  # rows
 def scales(X: Any) -> Array:
     """The standard deviation of each column; of a sparse one its root mean square, for scaling keeps the zeros."""
     x = X[:: -(-X.shape[0] // SAMPLE)].astype(np.float64)
-    if sparse.issparse(x):
-        return np.sqrt(np.asarray(x.power(2).mean(axis=0)).ravel())
     with np.errstate(over="ignore", invalid="ignore"):
-        return x.std(axis=0)
+        return np.sqrt(np.asarray(x.power(2).mean(axis=0)).ravel()) if sparse.issparse(x) else x.std(axis=0)
 
 
 def scale_advice(estimator: Any, X: Any) -> str:
@@ -47,13 +45,18 @@ def column(estimator: Any, index: int) -> str:
     return f"column {index}" if names is None else f"column {str(names[index])!r}"
 
 
-def not_converged(estimator: Any, X: Any, linear: bool) -> str:
-    remedy = "Raise max_iter, or alpha: a larger one is reached sooner" if linear else "Raise max_iter, or tol"
+def not_converged(estimator: Any, X: Any) -> str:
     what = f"max_iter={estimator.max_iter} was reached before the loss settled. "
-    return what + (scale_advice(estimator, X) or f"{remedy}.")
+    return what + (scale_advice(estimator, X) or "Raise max_iter, or alpha: with a larger one it settles sooner.")
 
 
 def diverged(estimator: Any, X: Any) -> str:
     return "The loss is no longer finite. " + (
         scale_advice(estimator, X) or f"Lower learning_rate_init (now {estimator.learning_rate_init:g})."
     )
+
+
+def imprecise(X: Any) -> str:
+    """L-BFGS ends like this where rounding hides what a step gains."""
+    remedy = "raise tol, or pass X as float64" if X.dtype == np.float32 else "raise tol"
+    return f"No step lowers the loss any more, though its gradient is above tol: {X.dtype} resolves no less; {remedy}."

@@ -9,20 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from softxent import get_num_threads, log_softmax, softmax
-from softxent.sklearn import advice, inputs, linear, parameters
+from softxent import log_softmax, softmax
+from softxent.sklearn import inputs, parameters, solvers
 from softxent.sklearn.callbacks import CallbackSupportMixin, with_callbacks
 from softxent.sklearn.examples import Examples, split, weighted
 from softxent.sklearn.loss import Loss
 from softxent.sklearn.network import Network, Parameters
 from softxent.sklearn.progress import OnEpoch, Progress, fitted
-from softxent.sklearn.step import SGD, Adam
-from softxent.sklearn.stochastic import epoch
 
 Array = NDArray[Any]
 
@@ -70,6 +67,8 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):  
     >>> model.predict_proba(X[:1]).round(2), model.score(X, y) > 0.95
     (array([[0.98, 0.02, 0.  ]]), True)
     """
+
+    classes_: Array
 
     def __init__(
         self,
@@ -135,7 +134,7 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):  
         parameters.check(self)
         X = inputs.features(self, "X", X, reset=True)
         classes, index = np.unique(inputs.labels("y", y, "X", X.shape[0]), return_inverse=True)
-        self.classes_ = inputs.two_classes(classes)
+        self._name_classes(inputs.two_classes(classes))
         given = Examples(X, index.astype(np.int64, copy=False), inputs.row_weights(sample_weight, X.shape[0]))
         return self._fit(given, self._validation("y_val", X_val, y_val), on_epoch)
 
@@ -159,9 +158,10 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):  
         X = inputs.features(self, "X", X, reset=True)
         P = inputs.probabilities("P", P, X.shape[0])
         names = np.arange(P.shape[1]) if classes is None else np.asarray(classes)
-        self.classes_, order = np.unique(names, return_index=True)
+        sorted_names, order = np.unique(names, return_index=True)
         if names.shape != P.shape[1:] or len(order) < len(names):
             raise ValueError(f"classes is {names.tolist()}, but must name each of P's {P.shape[1]} columns once")
+        self._name_classes(sorted_names)
         if P_val is not None:
             P_val = inputs.probabilities("P_val", P_val, len(P_val), P.shape[1])[:, order]
         given = Examples(X, P[:, order].astype(X.dtype), inputs.row_weights(sample_weight, X.shape[0]))
@@ -175,7 +175,7 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):  
         sample_weight  s, as in fit; here a row of weight 2 counts as two also beside the rows of other calls
         """
         parameters.check(self)
-        first = not hasattr(self, "classes_")
+        first = not hasattr(self, "coefs_")
         if first and classes is None:
             raise ValueError("classes is None, but the first call of partial_fit must name all classes")
         if isinstance(self.class_weight, str):
@@ -190,12 +190,12 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):  
         given = Examples(X, index, None if weight is None else weight.astype(X.dtype))
         loss = Loss(inputs.class_weights(self.class_weight, self.classes_, np.ones(0)), self.label_smoothing)
         network = self._network(given.X, warm=not first)
-        if first or not hasattr(self, "_step"):
-            self._rng = check_random_state(self.random_state)
+        if not hasattr(self, "_step"):  # the first call, or the first after fit
+            self._step, self._rng = solvers.new_step(self, network), check_random_state(self.random_state)
+        if first:
             network.parameters.draw(self._rng)
-            self._step = self._new_step(network)
             self.loss_curve_, self.n_iter_ = [], 0
-        self.loss_curve_.append(self._epoch(network, given, loss, self._step, self._rng))
+        self.loss_curve_.append(solvers.epoch(self, network, given, loss, self._step, self._rng))
         self.n_iter_ += 1
         self._keep(network, network.parameters.flat)
         return self
@@ -209,11 +209,12 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):  
         network = self._network(given.X, warm=self.warm_start)
         if not (self.warm_start and hasattr(self, "coefs_")):
             network.parameters.draw(rng)
+        self.__dict__.pop("_step", None)  # partial_fit's, of other parameters
         progress = Progress(self, network, given, validation, on_epoch)
         try:
-            self._solve(network, given, loss, rng, progress)
+            solvers.solve(self, network, given, loss, rng, progress)
         except KeyboardInterrupt:
-            warnings.warn("Training interrupted by user.", stacklevel=3)
+            warnings.warn("Training interrupted by user.", stacklevel=4)
             progress.stopped = "interrupt"
         keep_best = progress.best is not None and (self.early_stopping or progress.stopped == "interrupt")
         self._keep(network, progress.best if keep_best else network.parameters.flat)
@@ -224,37 +225,13 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):  
         progress.close()
         return self
 
-    def _solve(
-        self, network: Network, given: Examples, loss: Loss, rng: np.random.RandomState, progress: Progress
-    ) -> None:
-        if self.solver == "lbfgs" or (self.solver == "auto" and not network.hidden):
-            objective = linear.Objective(given, loss, self.alpha, network.parameters, get_num_threads())
-            result = linear.solve(objective, self.tol, self.max_iter, progress)
-            if result.status != 0 and progress.stopped is None:
-                self._warn(advice.not_converged(self, given.X, linear=True))
-            return
-        step = self._new_step(network)
-        for _ in range(self.max_iter):
-            value = self._epoch(network, given, loss, step, rng)
-            if not np.isfinite(value):
-                raise ValueError(advice.diverged(self, given.X))
-            if progress(value) or (not self.early_stopping and progress.stalled(progress.loss_curve)):
-                return
-        self._warn(advice.not_converged(self, given.X, linear=False))
-
-    def _epoch(
-        self, network: Network, given: Examples, loss: Loss, step: Adam | SGD, rng: np.random.RandomState
-    ) -> float:
-        size = min(200, len(given)) if self.batch_size == "auto" else int(self.batch_size)
-        return epoch(network, given, loss, self.alpha, size, step, rng)
-
-    def _new_step(self, network: Network) -> Adam | SGD:
-        if self.solver == "sgd":
-            return SGD(network.parameters.flat, self.learning_rate_init, self.momentum)
-        return Adam(network.parameters.flat, self.learning_rate_init)
-
-    def _warn(self, words: str) -> None:
-        warnings.warn(words, ConvergenceWarning, stacklevel=6)
+    def _name_classes(self, classes: Array) -> None:
+        if self.warm_start and hasattr(self, "coefs_") and not np.array_equal(classes, self.classes_):
+            raise ValueError(
+                f"warm_start goes on with the classes {inputs.listed(self.classes_)}, but they are now "
+                f"{inputs.listed(classes)}: set it to False, or pass examples of the same classes"
+            )
+        self.classes_ = classes
 
     def _validation(self, name: str, X: Any, target: Any) -> Examples | None:
         """X_val with y_val or P_val."""

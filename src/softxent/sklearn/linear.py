@@ -95,6 +95,7 @@ class Objective:
         np.divide(U, self.scale[:, None], out=self.W, casting="same_kind")
         self.b[...] = c - self.mean @ self.W
 
+    @np.errstate(invalid="ignore")
     def read(self) -> Array:
         """u of the parameters."""
         W = self.W.astype(np.float64)
@@ -109,6 +110,7 @@ def edges(X: Any, classes: int, threads: int) -> list[int]:
     return [*range(0, n, rows), n]
 
 
+@np.errstate(over="ignore", invalid="ignore")  # an objective that is not finite is reported as such
 def standardization(examples: Examples, floor: float) -> tuple[Array, Array]:
     """μ and D, √(σ² + floor), of the columns of X in a sample of its rows."""
     sample = examples[:: -(-len(examples) // SAMPLE)]

@@ -1,0 +1,71 @@
+"""From an estimator's parameters to a solver, and until when it goes on."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from softxent import get_num_threads
+from softxent.sklearn import advice, linear, stochastic
+from softxent.sklearn.examples import Examples
+from softxent.sklearn.loss import Loss
+from softxent.sklearn.network import Network
+from softxent.sklearn.progress import Progress
+from softxent.sklearn.step import SGD, Adam
+
+FRAMES = 5  # from here to the line of the user's that called fit
+
+
+def solve(
+    estimator: Any, network: Network, examples: Examples, loss: Loss, rng: np.random.RandomState, progress: Progress
+) -> None:
+    """Trains the network until it has converged, `progress` stops it, or max_iter is reached."""
+    if estimator.solver == "lbfgs" or (estimator.solver == "auto" and not network.hidden):
+        words = by_lbfgs(estimator, network, examples, loss, progress)
+    else:
+        words = by_steps(estimator, network, examples, loss, rng, progress)
+    if words:
+        warnings.warn(words, ConvergenceWarning, stacklevel=FRAMES)
+
+
+def by_lbfgs(estimator: Any, network: Network, examples: Examples, loss: Loss, progress: Progress) -> str:
+    """Why it has not converged; empty if it has."""
+    objective = linear.Objective(examples, loss, estimator.alpha, network.parameters, get_num_threads())
+    result = linear.solve(objective, estimator.tol, estimator.max_iter, progress)
+    if not np.isfinite(result.fun):
+        raise ValueError(advice.diverged(estimator, examples.X))
+    if not progress.loss_curve:  # the start was the optimum
+        progress(float(result.fun))
+    if progress.stopped or result.status == 0:
+        return ""
+    return advice.not_converged(estimator, examples.X) if result.status == 1 else advice.imprecise(examples.X)
+
+
+def by_steps(
+    estimator: Any, network: Network, examples: Examples, loss: Loss, rng: np.random.RandomState, progress: Progress
+) -> str:
+    """Why it has not converged; empty if it has."""
+    step = new_step(estimator, network)
+    for _ in range(estimator.max_iter):
+        value = epoch(estimator, network, examples, loss, step, rng)
+        if not np.isfinite(value):
+            raise ValueError(advice.diverged(estimator, examples.X))
+        if progress(value) or (not estimator.early_stopping and progress.stalled(progress.loss_curve)):
+            return ""
+    return advice.not_converged(estimator, examples.X)
+
+
+def epoch(
+    estimator: Any, network: Network, examples: Examples, loss: Loss, step: Adam | SGD, rng: np.random.RandomState
+) -> float:
+    size = min(200, len(examples)) if estimator.batch_size == "auto" else int(estimator.batch_size)
+    return stochastic.epoch(network, examples, loss, estimator.alpha, size, step, rng)
+
+
+def new_step(estimator: Any, network: Network) -> Adam | SGD:
+    if estimator.solver == "sgd":
+        return SGD(network.parameters.flat, estimator.learning_rate_init, estimator.momentum)
+    return Adam(network.parameters.flat, estimator.learning_rate_init)
