@@ -4,11 +4,11 @@ import string
 
 import pytest
 
-from softxent.words import PHRASES, command, story, training
+from softxent.words import PHRASES, command, files, story, training
 
 
 def test_no_phrase_is_there_twice():
-    assert len(PHRASES) == len(story.PHRASES) + len(command.PHRASES) + len(training.PHRASES)
+    assert len(PHRASES) == sum(len(subject.PHRASES) for subject in (story, command, training, files))
 
 
 @pytest.mark.parametrize("phrase", PHRASES)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from softxent.words import command, story, training
+from softxent.words import command, files, story, training
 
 LANGUAGES = ("en", "zh")
-PHRASES = story.PHRASES | command.PHRASES | training.PHRASES
+PHRASES = story.PHRASES | command.PHRASES | training.PHRASES | files.PHRASES
 
 
 def language(environment: Mapping[str, str] = os.environ) -> str:

@@ -1,4 +1,4 @@
-"""What `train`, `predict` and `evaluate` say, and the mistakes in data and in saved models."""
+"""What `train`, `predict` and `evaluate` say, and how `explain` tells of a row; the mistakes of a training."""
 
 PHRASES = {
     # Training -------------------------------------------------------------------------------------------------------
@@ -204,68 +204,6 @@ PHRASES = {
         "The {shown} largest of {features} gradients; all are in --json.",
         "{features} 个梯度中最大的 {shown} 个；全部见 --json。",
     ),
-    # Mistakes in files ------------------------------------------------------------------------------------------------
-    "no file": ("there is no file {got}", "没有文件 {got}"),
-    "ending": (
-        "{got} has an ending that says no kind of table: expected {known}",
-        "{got} 的扩展名不是任何一种表：应为 {known}",
-    ),
-    "empty file": ("{got} is empty", "{got} 是空文件"),
-    "no rows": ("{got} has no rows below its header", "{got} 除表头外没有任何行"),
-    "another kind": (
-        "{got} is {found}, not the {said} that its ending says: rename it to end in {ending}",
-        "{got} 其实是 {found}，不是扩展名所说的 {said}：请把扩展名改为 {ending}",
-    ),
-    "text file": ("{got} is text, not the {said} that its ending says", "{got} 是文本，不是扩展名所说的 {said}"),
-    "Excel file": (
-        "{got} is an Excel workbook, not the {said} that its ending says: save the sheet as CSV",
-        "{got} 是 Excel 工作簿，不是扩展名所说的 {said}：请把工作表另存为 CSV",
-    ),
-    "packed file": (
-        "{got} is a packed file, not the {said} that its ending says: unpack it first",
-        "{got} 是压缩文件，不是扩展名所说的 {said}：请先解压",
-    ),
-    "binary file": ("{got} is not the {said} that its ending says", "{got} 不是扩展名所说的 {said}"),
-    "unreadable file": ("{got} cannot be read: {why}", "{got} 无法读取：{why}"),
-    "ragged": (
-        "{got} has {fields} fields in line {line}, but must have {expected}, as the header",
-        "{got} 第 {line} 行有 {fields} 个字段，应与表头一样有 {expected} 个",
-    ),
-    "column twice": (
-        "{got} has two columns {name}, but each must have a name of its own",
-        "{got} 有两列都叫 {name}，列名不能重复",
-    ),
-    "column type": (
-        "column {column} is {got}, but must be numbers, text, booleans or dates; leave it out with --drop",
-        "列 {column} 的类型是 {got}，应为数值、文本、布尔或日期；可用 --drop 去掉",
-    ),
-    "array lengths": (
-        "{got} must have arrays with a row an example, all of one length, but has {shapes}",
-        "{got} 中各数组的行数应相同（每个样本一行），现在是 {shapes}",
-    ),
-    "no column": ("{got} has no column {name}; {near}", "{got} 没有 {name} 这一列；{near}"),
-    "column missing": (
-        "{got} has no column {name}, which the model was trained with; {near}",
-        "{got} 没有 {name} 这一列，而模型训练时用到了它；{near}",
-    ),
-    "near names": ("did you mean {names}?", "是不是 {names}？"),
-    "all names": ("its columns are {names}", "它的列有：{names}"),
-    "in line": ("in line {line}", "在第 {line} 行"),
-    "in row": ("in row {row} (counted from 0)", "在第 {row} 行（从 0 数起）"),
-    "wrong value": (
-        "column {column} has {got} {place}, but must have {expected}, as in training",
-        "列 {column} {place}的值是 {got}，应与训练时一样为{expected}",
-    ),
-    "a number": ("a number", "数值"),
-    "a date": ("a date written {format}", "写成 {format} 的日期"),
-    "large": (
-        "column {column} has {got} {place}, but must have numbers in ±1e100; leave the field empty if it is unknown",
-        "列 {column} {place}的值是 {got}，应为 ±1e100 以内的数；不知道的值请留空",
-    ),
-    "sparse width": (
-        "{got} has a feature {index}, but the model was trained with {features}",
-        "{got} 中有第 {index} 个特征，但模型训练时只有 {features} 个",
-    ),
     # Mistakes in training ---------------------------------------------------------------------------------------------
     "target not named": (
         "--target is missing: name the column of {got} to predict; {near}",
@@ -307,42 +245,4 @@ PHRASES = {
         "--class-weight 是 {got}，应为 balanced 或各类的权重，例如 {example}",
     ),
     "diverged": ("training failed: {why}", "训练失败：{why}"),
-    # Mistakes with runs -----------------------------------------------------------------------------------------------
-    "not a run": (
-        "{got} is a folder with other things in it: name a new folder, or one that softxent train saved before",
-        "{got} 里有别的东西：请换一个新目录，或 softxent train 以前保存的目录",
-    ),
-    "not a folder": ("{got} is a file, but must be a folder", "{got} 是文件，应为目录"),
-    "cannot write": ("{got} cannot be written: {why}", "{got} 无法写入：{why}"),
-    "not saved": (
-        "the run could not be saved in {got}: {why}. A model that was there before is as it was.",
-        "无法保存到 {got}：{why}。原来在那里的模型没有改动。",
-    ),
-    "no run": (
-        "there is no run {got}: it must be a folder that softxent train saved",
-        "没有 {got}：应为 softxent train 保存的目录",
-    ),
-    "damaged run": ("{got} is damaged: {why}; train again", "{got} 已损坏：{why}；请重新训练"),
-    "newer run": (
-        "{got} was made by softxent {version}, which is newer than this one, {ours}: pip install --upgrade softxent",
-        "{got} 由更新的 softxent {version} 生成，现在用的是 {ours}：pip install --upgrade softxent",
-    ),
-    "untrusted run": (
-        "{got} holds {types}, which no model of softxent train has: it is not loaded, for it may run any code",
-        "{got} 中含有 {types}，softxent train 的模型里没有这些：它可能执行任意代码，因此不加载",
-    ),
-    "row range": (
-        "--row is {got}, but {name} has {rows} rows (0 … {last})",
-        "--row 是 {got}，但 {name} 只有 {rows} 行（0 … {last}）",
-    ),
-    "model needs": ("--model needs {option} too", "使用 --model 时还要给出 {option}"),
-    "needs model": ("{option} is for a row of data: it needs --model", "{option} 用于数据中的一行：还要给出 --model"),
-    "model alone": (
-        "--model cannot stand beside {option}: the scores are the model's",
-        "--model 不能与 {option} 同用：分数由模型给出",
-    ),
-    "class unknown": (
-        "target is {got}, but the model's classes are {classes}",
-        "target 是 {got}，但模型的类别有：{classes}",
-    ),
 }
