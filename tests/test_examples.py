@@ -7,10 +7,15 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-ARGUMENTS = {"beside_scipy.py": ["64", "100"]}  # small: the test is about running, not about time
+ARGUMENTS = {  # small: the test is about running, not about time
+    "beside_scipy.py": ["64", "100"],
+    "softmax_collapse.py": ["--steps", "900"],
+}
 PROMISED = {
     "beside_scipy.py": ["64 × 100", "SciPy", "loss and gradient agree"],
+    "softmax_collapse.py": ["softxent.torch", " 0.0%"],
     "train_linear.py": ["step   0  loss 1.6094", "right: "],  # ln 5: nothing learnt yet
+    "train_mlp_torch.py": ["    0  2.286961  2.286961", "right: "],
     "worked_example.py": ["0.015876 0.866813", "0.142932", "0.015876 -0.133187"],
 }
 

@@ -1,12 +1,14 @@
 """In the places where a loss is used: training, workers, several processes, checkpointing, mixed precision, files."""
 
 import copy
+import importlib.util
 import io
 import multiprocessing
 import pickle
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 import torch
@@ -17,6 +19,15 @@ from torch.utils.data import DataLoader, Dataset
 import softxent.torch as S
 
 close = torch.testing.assert_close
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """Of PyTorch's: the networks are small."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def mlp(seed=0):
@@ -211,3 +222,29 @@ def test_module_in_a_file(again):
     x, t = torch.randn(64, 5), batch()[1]
     assert repr(copied) == repr(module)
     assert torch.equal(copied(x, t), module(x, t))
+
+
+# The examples -------------------------------------------------------------------------------------------------------
+
+
+def example(name):
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parents[1] / "examples" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_training_script_has_the_same_curve():
+    train = example("train_mlp_torch").train
+    ours, theirs = (train(f, epochs=2)[0] for f in (S.cross_entropy, F.cross_entropy))
+    close(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+def test_softmax_collapse():
+    """PyTorch's loss reads 0 for most samples and stalls above 1e-8; this one goes on."""
+    module = example("softmax_collapse")
+    theirs, ours = (list(module.train(f, 900)) for f in module.LOSSES.values())
+    assert max(collapsed for *_, collapsed in theirs) > 0.5
+    assert min(true for _, _, true, _ in theirs) > 1e-8
+    assert ours[-1][2] < 1e-12
+    assert all(loss == true and collapsed == 0 for _, loss, true, collapsed in ours)
