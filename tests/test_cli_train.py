@@ -567,6 +567,17 @@ def test_mistakes_in_arguments(softxent, words, en, zh):
     assert softxent(*words, "--lang", "zh") == (2, "", f"错误：{zh}\n")
 
 
+@pytest.mark.parametrize("package", ["pyarrow", "skops", "skrub"])
+def test_missing_package(package):
+    """Each is imported when there is work for it, and said to be missing then."""
+    write("t.csv", "x,y", *(f"{'pqr'[i % 3]},{'ab'[i % 2]}" for i in range(30)))
+    script = f"import sys; sys.modules['{package}'] = None; from softxent.cli import main; main()"
+    command = [sys.executable, "-c", script, "train", "t.csv", "--target", "y"]
+    done = subprocess.run(command, capture_output=True, env={**os.environ, "LC_ALL": "C"}, encoding="utf-8")
+    assert done.returncode == 2
+    assert done.stderr == f'error: the command needs {package}, which is not installed: pip install "softxent[cli]"\n'
+
+
 # As a process -------------------------------------------------------------------------------------------------------
 
 

@@ -15,6 +15,9 @@ from softxent.words import LANGUAGES, Mistake, language, say
 DONE, OURS, YOURS = 0, 1, 2
 INTERRUPTED = 130  # 128 + SIGINT, as a shell says it
 
+# of the extra cli
+PACKAGES = {"charset_normalizer", "jinja2", "pandas", "pyarrow", "rich", "scipy", "skops", "sklearn", "skrub", "typer"}
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
@@ -90,7 +93,7 @@ def _language_chosen(arguments: list[str], lang: str) -> tuple[str, list[str]]:
 def _blame(error: Exception, lang: str) -> tuple[str, int]:
     if isinstance(error, Mistake):
         return error.say(lang), YOURS
-    if isinstance(error, ModuleNotFoundError) and (package := (error.name or "").split(".")[0]) in ("typer", "rich"):
+    if isinstance(error, ModuleNotFoundError) and (package := (error.name or "").split(".")[0]) in PACKAGES:
         return say(lang, "missing package", package=package), YOURS
     if hasattr(error, "format_message"):  # Typer's usage errors: its own, or Click's in older versions
         return _usage(error, lang), YOURS
