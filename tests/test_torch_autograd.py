@@ -123,6 +123,17 @@ def test_a_gradient_for_each_row(target, dtype):
 
 
 @by_index_or_not
+def test_probabilities_and_logits_from_one_tensor(target):
+    """Both of their gradients from one backward, as in distillation; with any upstream gradient."""
+    results = []
+    for f in (S.cross_entropy, F.cross_entropy):
+        x = X.clone().requires_grad_()
+        (3 * f(x, torch.softmax(x * 2, 1) if target is P else target)).backward()
+        results.append(x.grad)
+    close(*results)
+
+
+@by_index_or_not
 def test_hessian_vector_products(target):
     """diag(p) − p·pᵀ times v, of a mean."""
     v = X.cos()
@@ -257,7 +268,7 @@ def test_in_place_is_refused_where_autograd_still_needs_the_logits():
 
 
 LEAF = "input is (a view of) a leaf that requires grad, but inplace=True overwrites it"
-EXPANDED = "input is expanded (stride 0), but inplace=True needs memory of its own for each element"
+EXPANDED = "input is expanded or lazily negated, but must hold each number in memory of its own"
 SPENT = (
     "the logits hold the gradient since cross_entropy(…, inplace=True), so that backward runs once, "
     "and is not differentiable; pass inplace=False"
@@ -313,6 +324,11 @@ def test_weights_have_no_derivative():
         S.cross_entropy(X, T, W.clone().requires_grad_())
     with pytest.raises(RuntimeError, match="not differentiable with respect to argument 'weight'"):
         F.cross_entropy(X, T, W.clone().requires_grad_())
+
+
+def test_vmap_over_weights_is_refused():
+    with refused("weight is mapped over by torch.func.vmap, but must be the same for the whole batch"):
+        vmap(lambda w: S.cross_entropy(X, T, w))(torch.stack([W, W]))
 
 
 def test_in_place_is_refused_in_torch_func():

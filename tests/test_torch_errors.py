@@ -160,11 +160,15 @@ def test_no_probabilities_to_draw_from():
         (torch.empty(3, 5), "out has shape (3, 5), but logits has shape (3, 4)"),
         (torch.empty(3, 4).double(), "out is float64, but the gradient is float32, as logits"),
         ([[0.0] * 4] * 3, "out is list, but must be a tensor"),
+        (
+            torch.zeros(1, 4).expand(3, 4),
+            "out is expanded or lazily negated, but must hold each number in memory of its own",
+        ),
         (X.as_strided((3, 4), (1, 3)), "out shares logits' storage, but must be logits itself or another tensor"),
     ],
 )
 def test_out(out, text):
-    with raises((ValueError, TypeError), text):
+    with raises((ValueError, TypeError, RuntimeError), text):
         sx.cross_entropy_and_grad(X, T, out=out)
 
 
@@ -180,3 +184,10 @@ def test_a_target_out_of_range_touches_nothing(bad):
     with pytest.raises(IndexError):
         sx.cross_entropy_and_grad(logits, with_one(torch.zeros(50).long(), 49, bad), out=logits)
     assert torch.equal(x.detach(), before)
+
+
+def test_class_weights_have_their_own_name():
+    with raises(ValueError, "class_weight[2] is -2.0, but must be a finite number at least 0"):
+        sx.cross_entropy(X, T, class_weight=[1, 1, -2.0, 1])
+    with raises(ValueError, "class_weight has shape (3,), but there are 4 classes: expected (4,)"):
+        sx.cross_entropy(X, T, class_weight=torch.ones(3))

@@ -5,60 +5,22 @@ Every derivative is made of these Functions and of PyTorch's own operations, so 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch._C import _are_functorch_transforms_active  # as torch.autograd.Function.apply does
-from torch._functorch.pyfunctorch import TransformType, retrieve_all_functorch_interpreters
 from torch.autograd import Function
 
 from softxent.torch import checks, dispatch, formulas, kernel
+from softxent.torch.function import (
+    EagerFunction,
+    apply,
+    forbid_second_forward,
+    leading,
+    transforms_active,
+    with_eager_twin,
+)
 from softxent.torch.kernel import LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, Call
-
-EAGER: dict[type[Function], type[Function]] = {}
-
-
-transforms_active: Callable[[], bool] = _are_functorch_transforms_active  # within torch.func.grad, vmap, jvp, …
-
-
-class EagerFunction(Function):
-    """A Function outside torch.func, whose apply comes without the preparations for it: a tenth of a small call."""
-
-    @classmethod
-    def apply(cls, *arguments: Any) -> Any:
-        return super(Function, cls).apply(*arguments)
-
-
-def apply(function: type[Function], *arguments: Any) -> Any:
-    """function.apply(…), which inspects its own signature at each call; torch.func alone needs that."""
-    return (function if transforms_active() else EAGER[function]).apply(*arguments)
-
-
-def with_eager_twin(function: type[Function]) -> type[Function]:
-    """The same Function in the older style, forward(ctx, …)."""
-
-    def forward(ctx: Any, *arguments: Any) -> Any:
-        output = function.forward(*arguments)
-        function.setup_context(ctx, arguments, output)
-        return output
-
-    derivatives = {"backward": staticmethod(function.backward), "jvp": staticmethod(function.jvp)}
-    EAGER[function] = type(function.__name__, (EagerFunction,), {"forward": staticmethod(forward), **derivatives})
-    return function
-
-
-def forbid_second_forward() -> None:
-    """Forward mode over forward mode: PyTorch would leave out the outer derivative of a Function, and say nothing."""
-    if sum(level.key() == TransformType.Jvp for level in retrieve_all_functorch_interpreters()) > 1:
-        raise checks.second_forward()
-
-
-def leading(x: Tensor, dim: int | None, size: int) -> Tensor:
-    """With the axis of vmap first."""
-    return x.expand(size, *x.shape) if dim is None else x.movedim(dim, 0)
-
 
 # softmax, log_softmax, logsumexp ------------------------------------------------------------------------------------
 
@@ -184,6 +146,7 @@ class CrossEntropy(Function):
 
     @staticmethod
     def vmap(info: Any, in_dims: Any, x: Tensor, target: Tensor, weight: Tensor | None, call: Call) -> Any:
+        checks.one_weight(in_dims[2])
         x, target = (leading(a, d, info.batch_size) for a, d in zip((x, target), in_dims, strict=False))
         losses = apply(CrossEntropy, x, target, weight, call.of_rows())
         if call.options.reduction == "none":
@@ -210,13 +173,14 @@ class GradientAhead(EagerFunction):
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> Any:
-        if ctx.spent or torch.is_grad_enabled() or transforms_active() or ctx.needs_input_grad[1]:
+        if ctx.spent or torch.is_grad_enabled() or transforms_active():
             return CrossEntropy.backward(ctx, upstream)
         x, target, weight, grad = ctx.saved_tensors
         ctx.spent = True  # from here on it is the caller's, who may write to it
         if upstream.item() != 1:
             kernel.gradient(x, target, weight, upstream, ctx.call, out=grad)
-        return grad.data, None, None, None
+        of_target = formulas.target_gradient(x, target, weight, upstream, ctx.call) if ctx.needs_input_grad[1] else None
+        return grad.data, of_target, None, None
 
     jvp = CrossEntropy.jvp
 
@@ -278,6 +242,7 @@ class Gradient(Function):
     def vmap(
         info: Any, in_dims: Any, x: Tensor, target: Tensor, weight: Tensor | None, upstream: Tensor, call: Call
     ) -> Any:
+        checks.one_weight(in_dims[2])
         x, target, upstream = (
             leading(a, d, info.batch_size) for a, d in ((x, in_dims[0]), (target, in_dims[1]), (upstream, in_dims[3]))
         )

@@ -106,6 +106,12 @@ def weight_values(name: str, w: Tensor) -> None:
         raise InputError(f"{name}[{first}] is {w[first].item()}, but must be a finite number at least 0")
 
 
+def one_weight(dim: int | None) -> None:
+    """torch.func.vmap over the class weights has no rule."""
+    if dim is not None:
+        raise RuntimeError("weight is mapped over by torch.func.vmap, but must be the same for the whole batch")
+
+
 def probabilities(t: Tensor) -> None:
     """Finite and ≥ 0; they need not sum to 1."""
     if not t.numel():
@@ -133,13 +139,17 @@ def undrawable(rows: tuple[int, ...], row: int) -> ValueError:
     )
 
 
+def own_memory(name: str, x: Tensor) -> None:
+    if any(stride == 0 and size > 1 for size, stride in zip(x.shape, x.stride(), strict=True)) or x.is_neg():
+        raise RuntimeError(f"{name} is expanded or lazily negated, but must hold each number in memory of its own")
+
+
 def overwritable(name: str, x: Tensor) -> None:
     """Its storage may hold the gradient."""
     base = x if x._base is None else x._base
     if base.is_leaf and base.requires_grad:
         raise RuntimeError(f"{name} is (a view of) a leaf that requires grad, but inplace=True overwrites it")
-    if any(stride == 0 and size > 1 for size, stride in zip(x.shape, x.stride(), strict=True)):
-        raise RuntimeError(f"{name} is expanded (stride 0), but inplace=True needs memory of its own for each element")
+    own_memory(name, x)
 
 
 def not_in_place() -> RuntimeError:
@@ -164,6 +174,7 @@ def out(to: Any, x: Tensor, t: Tensor) -> None:
         raise InputError(f"out has shape {tuple(to.shape)}, but logits has shape {tuple(x.shape)}")
     if to.dtype != x.dtype:
         raise DTypeError(f"out is {dtype(to)}, but the gradient is {dtype(x)}, as logits")
+    own_memory("out", to)
     same = to.data_ptr() == x.data_ptr() and to.stride() == x.stride()
     if not same and to.untyped_storage().data_ptr() == x.untyped_storage().data_ptr():
         raise ValueError("out shares logits' storage, but must be logits itself or another tensor")

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from softxent.results import Statistics
 from softxent.torch import autograd, checks, kernel, ops
-from softxent.torch.autograd import apply
+from softxent.torch.function import apply, transforms_active
 from softxent.torch.kernel import LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, Call, call_of
 
 
@@ -49,7 +49,7 @@ def cross_entropy(
             raise checks.not_in_place()
         return ops.cross_entropy(x, target, weight, *arguments)
     call = call_of(*arguments, name)
-    if autograd.transforms_active():
+    if transforms_active():
         if inplace:
             raise checks.not_in_place()
         return autograd.CrossEntropy.apply(x, target, weight, call)

@@ -134,8 +134,7 @@ def row_factor(x: Tensor, t: Tensor, w: Tensor | None, upstream: Tensor, call: C
 def hessian_times(v: Tensor, x: Tensor, t: Tensor, w: Tensor | None, upstream: Tensor, call: Call) -> Tensor:
     """Σ_j v_j·∂G_j/∂x."""
     options, axis, wide = call.options, call.axis, COMPUTED_IN[x.dtype]
-    narrow = x
-    x, v, upstream = x.to(wide), v.to(wide), upstream.to(wide)
+    narrow, x, v, upstream = x.dtype, x.to(wide), v.to(wide), upstream.to(wide)
     w = None if w is None else w.to(wide)
     z, slope = scaled(x, options)
     p = dispatch.softmax(z, axis)
@@ -144,11 +143,10 @@ def hessian_times(v: Tensor, x: Tensor, t: Tensor, w: Tensor | None, upstream: T
     b = target_weights(x, t, w, call)
     if options.z_loss:
         b = b + 2 * options.z_loss * dispatch.logsumexp(z, axis).unsqueeze(axis)
-    h = slope * p * (b * (slope_v - mean) + 2 * options.z_loss * mean)
-    h = torch.where(u == 0, 0, u * h)  # whatever the logits of ignored rows
+    h = u * slope * p * (b * (slope_v - mean) + 2 * options.z_loss * mean)
     if c := options.softcap:
         h = h - 2 / c * torch.tanh(x / c) * v * dispatch.gradient(x, t, w, upstream, call)
-    return h.to(narrow.dtype)
+    return torch.where(u == 0, 0, h).to(narrow)  # whatever the logits of ignored rows
 
 
 def target_gradient(x: Tensor, t: Tensor, w: Tensor | None, upstream: Tensor, call: Call) -> Tensor:

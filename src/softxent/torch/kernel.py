@@ -100,7 +100,9 @@ def rows_of(x: Tensor, axis: int) -> tuple[int, ...]:
 def loss(x: Tensor, target: Tensor, weight: Tensor | None, call: Call, out: Tensor | None = None) -> Tensor:
     """The loss; with `out`, ∂loss/∂x is written there."""
     wide, options = COMPUTED_IN[x.dtype], call.options
-    t, w = as_target(x, target, call), as_weight(weight, wide)
+    t, w = as_target(x, target, call), as_weight(weight, wide, call)
+    if t.dtype in COMPUTED_IN:
+        checks.probabilities(t)
     losses = torch.empty(rows_of(x, call.axis), dtype=wide) if options.reduction == "none" else None
     value = run(x, t, w, call, out, losses)
     if losses is not None:
@@ -115,7 +117,8 @@ def gradient(
 ) -> Tensor:
     """upstream · ∂loss/∂x, into `out` if that is given; upstream is a number, or without a reduction one a row."""
     wide = COMPUTED_IN[x.dtype]
-    t, w, out = as_target(x, target, call), as_weight(weight, wide), empty_like(x) if out is None else out
+    t, w = as_target(x, target, call), as_weight(weight, wide, call)
+    out = empty_like(x) if out is None else out
     if call.options.reduction != "none":
         run(x, t, w, call, out, None, upstream.item())
         return out
@@ -149,7 +152,6 @@ def empty_like(x: Tensor) -> Tensor:
 def as_target(x: Tensor, t: Tensor, call: Call) -> Tensor:
     """Class indices as int64, or probabilities."""
     if t.dtype in COMPUTED_IN:
-        checks.probabilities(t)
         return t
     if t.dtype == torch.int64:
         return t.contiguous()
@@ -159,10 +161,10 @@ def as_target(x: Tensor, t: Tensor, call: Call) -> Tensor:
     return index
 
 
-def as_weight(w: Tensor | None, wide: torch.dtype) -> Tensor | None:
+def as_weight(w: Tensor | None, wide: torch.dtype, call: Call) -> Tensor | None:
     if w is None:
         return None
-    checks.weight_values("weight", w)
+    checks.weight_values("weight" if call.name == "input" else "class_weight", w)
     return w.to(wide).contiguous()
 
 
