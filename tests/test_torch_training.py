@@ -1,6 +1,7 @@
 """In the places where a loss is used: training, workers, several processes, checkpointing, mixed precision, files."""
 
 import copy
+import doctest
 import importlib.util
 import io
 import multiprocessing
@@ -248,3 +249,12 @@ def test_softmax_collapse():
     assert min(true for _, _, true, _ in theirs) > 1e-8
     assert ours[-1][2] < 1e-12
     assert all(loss == true and collapsed == 0 for _, loss, true, collapsed in ours)
+
+
+def test_the_pages_examples():
+    page = Path(__file__).parents[1] / "docs/torch.md"
+    failed, tried = doctest.testfile(
+        str(page), module_relative=False, optionflags=doctest.NORMALIZE_WHITESPACE, encoding="utf-8"
+    )
+    assert tried
+    assert not failed
