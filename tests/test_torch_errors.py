@@ -1,6 +1,8 @@
 """Every mistake with tensors: softxent's words, in the class that torch.nn.functional raises for it."""
 
 import re
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -184,6 +186,12 @@ def test_a_target_out_of_range_touches_nothing(bad):
     with pytest.raises(IndexError):
         sx.cross_entropy_and_grad(logits, with_one(torch.zeros(50).long(), 49, bad), out=logits)
     assert torch.equal(x.detach(), before)
+
+
+def test_without_pytorch():
+    code = "import sys; sys.modules['torch'] = None; import softxent.torch"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8")
+    assert done.stderr.endswith("ModuleNotFoundError: softxent.torch needs torch: pip install 'softxent[torch]'\n")
 
 
 def test_class_weights_have_their_own_name():
