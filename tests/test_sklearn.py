@@ -106,7 +106,7 @@ def test_metadata_routing_of_weights_and_validation_set():
     weight = np.where(NAMES == "setosa", 1e-6, 1.0)
     with sklearn.config_context(enable_metadata_routing=True):
         model = SoftmaxClassifier(alpha=1.0).set_fit_request(sample_weight=True, X_val=True, y_val=True)
-        model.set_score_request(sample_weight=False)
+        model.set_score_request(sample_weight=True)
         scaler = StandardScaler().set_fit_request(sample_weight=False)
         steps = make_pipeline(scaler, model, transform_input=["X_val"])
         steps.fit(IRIS, NAMES, sample_weight=weight, X_val=IRIS[::3], y_val=NAMES[::3])
