@@ -119,7 +119,7 @@ DDP = """
 import os, sys, torch, torch.distributed as dist
 import softxent.torch as S
 rank, path = int(sys.argv[1]), sys.argv[2]
-os.environ["GLOO_SOCKET_IFNAME"] = "lo"
+os.environ["GLOO_SOCKET_IFNAME"] = "lo0" if sys.platform == "darwin" else "lo"
 dist.init_process_group("gloo", init_method=f"file://{path}", rank=rank, world_size=2)
 torch.manual_seed(0)
 linear = torch.nn.Linear(8, 5)
@@ -151,6 +151,15 @@ def test_distributed_data_parallel(tmp_path):
 
 
 # Memory and precision -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("way", "most"), [("softxent.torch", 1.1), ("softxent.torch, inplace=True", 0.1)])
+def test_peak_memory(way, most):
+    """Beyond the logits, in units of them, in a process of its own; PyTorch's own loss takes 3."""
+    command = [sys.executable, "-m", "benchmarks.memory", "--rows", "1024", "--classes", "20000", "--way", way]
+    root = Path(__file__).parents[1]
+    peak, _ = subprocess.check_output(command, cwd=root, encoding="utf-8").split()
+    assert float(peak) <= most
 
 
 @pytest.mark.parametrize("use_reentrant", [False, True])

@@ -51,7 +51,9 @@ def prepared(logits: Tensor, target: Any, axis: int, options: LossOptions) -> tu
     (axis,) = checks.dims("axis", axis, logits, "logits")
     t, w = torch.as_tensor(target), options.class_weight
     weight = None if w is None else torch.as_tensor(w)
-    functional.tensors("logits", logits, t, "class_weight", weight, axis)
+    checks.logits_and_target("logits", logits, t, axis)
+    if weight is not None:
+        checks.weight("class_weight", weight, logits.shape[axis])
     return t, weight, Call(axis, options, kernel.COMPUTED_IN[logits.dtype], "zero", "logits")
 
 

@@ -71,22 +71,29 @@ def dims(name: str, value: Any, x: Any, of: str = "input") -> list[int]:
     return result
 
 
-def target(name: str, x: Tensor, t: Any, axis: int) -> bool:
-    """Whether the target is class indices, rather than probabilities."""
-    if not isinstance(t, Tensor) or not t.is_cpu or t.layout != torch.strided:
+def logits_and_target(name: str, x: Any, t: Any, axis: int | None = None) -> tuple[int, bool]:
+    """The axis of the classes, by default PyTorch's, and whether the target is class indices, or else probabilities."""
+    if not (isinstance(x, Tensor) and x.is_cpu and x.layout == torch.strided):
+        tensor(name, x)
+    if not (isinstance(t, Tensor) and t.is_cpu and t.layout == torch.strided):
         tensor("target", t)
-    rows = x.shape[:axis] + x.shape[axis + 1 :]
-    if t.shape != rows and t.shape != x.shape:
+    shape, target_shape = x.shape, t.shape
+    if axis is None:
+        axis = 1 if len(shape) > 1 else 0
+    if x.dtype not in LOGITS or 0 in shape[axis : axis + 1] or not shape:
+        logits(name, x, axis)
+    rows = shape[:axis] + shape[axis + 1 :]
+    by_index = target_shape == rows
+    if not by_index and target_shape != shape:
         raise InputError(
-            f"target has shape {tuple(t.shape)}, but {name} has shape {tuple(x.shape)}: "
-            f"class indices must have shape {tuple(rows)}, probabilities {tuple(x.shape)}"
+            f"target has shape {tuple(target_shape)}, but {name} has shape {tuple(shape)}: "
+            f"class indices must have shape {tuple(rows)}, probabilities {tuple(shape)}"
         )
-    by_index = t.shape == rows
     if t.dtype not in (INTEGERS if by_index else LOGITS):
         raise DTypeError(
             f"target is {dtype(t)}, but must be integers (class indices) or, in {name}'s shape, probabilities"
         )
-    return by_index
+    return axis, by_index
 
 
 def weight(name: str, w: Any, classes: int) -> None:

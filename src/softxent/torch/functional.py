@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
@@ -56,27 +54,16 @@ def cross_entropy(
     """
     if size_average is not None or reduce is not None:
         raise ValueError("size_average and reduce are deprecated in PyTorch, and must be None; use reduction")
-    axis = class_axis("input", input)
-    by_index = tensors("input", input, target, "weight", weight, axis)
-    dtype = loss_dtype(input, None if by_index else target, weight)
+    axis, by_index = checks.logits_and_target("input", input, target)
+    if weight is not None:
+        checks.weight("weight", weight, input.shape[axis])
+    dtype = input.dtype
+    if not by_index or dtype.itemsize == 2:
+        dtype = loss_dtype(input, None if by_index else target, weight)
     if normalizer is not None and isinstance(normalizer, Tensor):
         normalizer = normalizer.item()
     options = (ignore_index, label_smoothing, temperature, softcap, z_loss, reduction, normalizer)
     return dispatch.cross_entropy(input, target, weight, (axis, *options, dtype, empty), "input", inplace)
-
-
-def class_axis(name: str, x: Any) -> int:
-    """PyTorch's: 1, or 0 for a single row."""
-    checks.tensor(name, x)
-    return 1 if x.ndim > 1 else 0
-
-
-def tensors(name: str, x: Tensor, target: Tensor, weight_name: str, weight: Tensor | None, axis: int) -> bool:
-    """Whether the target is class indices."""
-    checks.logits(name, x, axis)
-    if weight is not None:
-        checks.weight(weight_name, weight, x.shape[axis])
-    return checks.target(name, x, target, axis)
 
 
 def loss_dtype(x: Tensor, probabilities: Tensor | None, weight: Tensor | None) -> torch.dtype:
@@ -186,8 +173,8 @@ def statistics(
 
 def logits_and_indices(name: str, x: Tensor, target: Tensor, dim: int) -> tuple[Tensor, int]:
     (axis,) = checks.dims("dim", dim, x, name)
-    checks.logits(name, x, axis)
-    if not checks.target(name, x, target, axis):
+    axis, by_index = checks.logits_and_target(name, x, target, axis)
+    if not by_index:
         raise not_indices(target)
     return x, axis
 

@@ -100,8 +100,8 @@ def rows_of(x: Tensor, axis: int) -> tuple[int, ...]:
 def loss(x: Tensor, target: Tensor, weight: Tensor | None, call: Call, out: Tensor | None = None) -> Tensor:
     """The loss; with `out`, ∂loss/∂x is written there."""
     wide, options = COMPUTED_IN[x.dtype], call.options
-    t, w = as_target(x, target, call), as_weight(weight, wide, call)
-    if t.dtype in COMPUTED_IN:
+    t, w = as_target(x, target, call), None if weight is None else as_weight(weight, wide, call)
+    if t.dtype != torch.int64:
         checks.probabilities(t)
     losses = torch.empty(rows_of(x, call.axis), dtype=wide) if options.reduction == "none" else None
     value = run(x, t, w, call, out, losses)
@@ -117,7 +117,7 @@ def gradient(
 ) -> Tensor:
     """upstream · ∂loss/∂x, into `out` if that is given; upstream is a number, or without a reduction one a row."""
     wide = COMPUTED_IN[x.dtype]
-    t, w = as_target(x, target, call), as_weight(weight, wide, call)
+    t, w = as_target(x, target, call), None if weight is None else as_weight(weight, wide, call)
     out = empty_like(x) if out is None else out
     if call.options.reduction != "none":
         run(x, t, w, call, out, None, upstream.item())
@@ -151,19 +151,17 @@ def empty_like(x: Tensor) -> Tensor:
 
 def as_target(x: Tensor, t: Tensor, call: Call) -> Tensor:
     """Class indices as int64, or probabilities."""
-    if t.dtype in COMPUTED_IN:
-        return t
     if t.dtype == torch.int64:
         return t.contiguous()
+    if t.dtype in COMPUTED_IN:
+        return t
     index = t.to(torch.int64).contiguous()
     if t.dtype == torch.uint64 and index.numel() and index.min() < 0:  # wrapped round
         raise checks.target_value(call.name, t, int(index.flatten().argmin()), x.shape[call.axis])
     return index
 
 
-def as_weight(w: Tensor | None, wide: torch.dtype, call: Call) -> Tensor | None:
-    if w is None:
-        return None
+def as_weight(w: Tensor, wide: torch.dtype, call: Call) -> Tensor:
     checks.weight_values("weight" if call.name == "input" else "class_weight", w)
     return w.to(wide).contiguous()
 
