@@ -1,18 +1,22 @@
 """softxent: the last layer of a classifier, done exactly."""
 
-from softxent.explain import explain
-from softxent.functional import (
-    cross_entropy,
-    cross_entropy_and_grad,
-    get_num_threads,
-    log_prob,
-    log_softmax,
-    logsumexp,
-    sample,
-    set_num_threads,
-    softmax,
-    statistics,
-)
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from softxent.functional import (
+        cross_entropy,
+        cross_entropy_and_grad,
+        get_num_threads,
+        log_prob,
+        log_softmax,
+        logsumexp,
+        sample,
+        set_num_threads,
+        softmax,
+        statistics,
+    )
+    from softxent.trace import explain
 
 __all__ = [
     "cross_entropy",
@@ -27,3 +31,15 @@ __all__ = [
     "softmax",
     "statistics",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """NumPy comes with the first name that is used, so that `softxent --help` is instant (PEP 562)."""
+    if name not in __all__:
+        raise AttributeError(f"module 'softxent' has no attribute {name!r}")
+    module = import_module("softxent.trace" if name == "explain" else "softxent.functional")
+    return globals().setdefault(name, getattr(module, name))
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from softxent.definition import Array
-from softxent.explain import Layer, Trace, explain
 from softxent.render import Cell, Step, cut
 from softxent.run import Run
 from softxent.story import brief, number, story
 from softxent.tables import Rows
+from softxent.trace import Layer, Trace, explain
 from softxent.words import say
 
 COLUMNS_SHOWN = 12

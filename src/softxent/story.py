@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from softxent.definition import Array
-from softxent.explain import DRAWS, SEED, H, LayerGradients, Trace
 from softxent.render import Cell, Step, cut
+from softxent.trace import DRAWS, SEED, H, LayerGradients, Trace
 from softxent.words import language, say
 
 CLASSES_SHOWN = 10

@@ -42,7 +42,7 @@ def explain(
     numbers = [_number(f"scores[{i}]", text) for i, text in enumerate(scores or [])]
     names = None if labels is None else [name.strip() for name in labels.replace("，", ",").split(",")]
 
-    from softxent.explain import explain as trace_of  # NumPy, when there is something to compute
+    from softxent.trace import explain as trace_of  # NumPy, when there is something to compute
 
     trace = trace_of(_layer(layer, context.obj) if layer else numbers, target, temperature=T, labels=names)
     if as_json:
@@ -107,7 +107,7 @@ def _number(name: str, text: str) -> float:
 def _layer(file: str, lang: str) -> Any:
     import numpy as np
 
-    from softxent.explain import Layer
+    from softxent.trace import Layer
 
     if not Path(file).is_file():
         raise _wrong_file(lang, file, "no such file")
