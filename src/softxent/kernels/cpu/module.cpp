@@ -135,11 +135,6 @@ void lay_out(Job& job, int axis, std::initializer_list<std::pair<Array*, const B
     if (job.dims == 0) job.shape[job.dims++] = 1;
 }
 
-template <class F>
-void share_out(i64 count, F f) {
-    parallel_for(count, [](void* context, std::int64_t k) { (*static_cast<F*>(context))(k); }, &f);
-}
-
 // Σ of the weights (1 without class weights) of the counted rows begin … end
 template <class R>
 Sum count_targets(const Job& job, i64 begin, i64 end) {

@@ -10,10 +10,6 @@ template <class F>
 inline void in_order(i64 count, F f) {
     for (i64 k = 0; k < count; ++k) f(k);
 }
-template <class F>
-inline void share_out(i64 count, F f) {
-    parallel_for(count, [](void* context, i64 k) { (*static_cast<F*>(context))(k); }, &f);
-}
 
 template <class R>
 void ignore_row(const Job& job, i64 i, i64 out) {  // loss 0, gradient exactly 0, whatever its logits

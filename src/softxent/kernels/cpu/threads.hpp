@@ -11,6 +11,12 @@ using Task = void (*)(void* context, std::int64_t index);
 // Throws what a task threw, after all have run.
 void parallel_for(std::int64_t count, Task task, void* context);
 
+// f(0) … f(count − 1), likewise. F is a lambda of its own in each instruction set, so that none runs another's code.
+template <class F>
+inline void share_out(std::int64_t count, F f) {
+    parallel_for(count, [](void* context, std::int64_t k) { (*static_cast<F*>(context))(k); }, &f);
+}
+
 constexpr int MAX_THREADS = 1024;
 int num_threads();
 void set_num_threads(int count);
