@@ -160,9 +160,9 @@ def generator(rng: Any) -> np.random.Generator:
         raise error(f"rng is {shown(rng)}, but must be a numpy.random.Generator, a seed or None") from None
 
 
-def undrawable(row: int, rows: tuple[int, ...]) -> ValueError:
+def undrawable(row: int, rows: tuple[int, ...], name: str = "logits") -> ValueError:
     return ValueError(
-        f"{element('logits', rows, row)} has no probabilities to draw from: it is all −inf, or has +inf or NaN"
+        f"{element(name, rows, row)} has no probabilities to draw from: it is all −inf, or has +inf or NaN"
     )
 
 

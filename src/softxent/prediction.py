@@ -52,16 +52,13 @@ class Prediction:
 
 def explain_row(run: Run, rows: Rows, target: str | None, *, data: str, temperature: float = 1.0) -> Prediction:
     """`rows` is the one row; the target is its label, if the file has one, unless it is given."""
-    from softxent.sklearn.network import Network, Parameters
+    from softxent.sklearn.network import Network
 
     X = rows.features(run.schema.columns)
     made, classifier = run.model[:-1], run.model[-1]
     x = made.transform(X)
     x = np.asarray(x.toarray() if hasattr(x, "toarray") else x, np.float64)
-    network = Network(
-        Parameters([*(len(W) for W in classifier.coefs_), len(run.schema.classes)], np.float64), classifier.activation
-    )
-    network.parameters.set(classifier.coefs_, classifier.intercepts_)
+    network = Network.of(classifier.coefs_, classifier.intercepts_, classifier.activation, np.float64)
     hidden, _ = network.forward(x)
     label = _label(run, rows)
     top = Layer(hidden[-1][0], network.parameters.weights[-1].T, network.parameters.biases[-1])

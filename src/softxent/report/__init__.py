@@ -15,6 +15,7 @@ from softxent.render import width
 from softxent.report import curves, figures, words
 from softxent.report.evaluation import MATRIX_CLASSES, Evaluation, PerClass
 from softxent.report.examples import cards
+from softxent.words import say_from
 
 __all__ = ["Column", "Evaluation", "write"]
 
@@ -100,7 +101,7 @@ def environment(lang: str) -> Environment:
     )
     made.filters |= {"number": figures.number, "percent": figures.percent, "probability": probability, "width": width}
     made.globals |= {
-        "say": partial(words.say, lang),
+        "say": partial(say_from, words.PHRASES, lang),
         "lang": {"en": "en", "zh": "zh-CN"}[lang],
         "version": version("softxent"),
         "panel": curves.PANEL,

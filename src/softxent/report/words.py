@@ -1,19 +1,5 @@
 """Every word of the report, in English and in Chinese, side by side."""
 
-from __future__ import annotations
-
-from softxent.words import LANGUAGES
-
-
-def say(lang: str, phrase: str, **values: object) -> str:
-    """The phrase in that language.
-
-    >>> say("en", "predicting", target="species")
-    'Predicting species'
-    """
-    return PHRASES[phrase][LANGUAGES.index(lang)].format(**values)
-
-
 PHRASES = {
     # Summary --------------------------------------------------------------------------------------------------------
     "predicting": ("Predicting {target}", "预测 {target}"),

@@ -280,10 +280,7 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):  
         check_is_fitted(self, "coefs_")
         X = inputs.features(self, "X", X, reset=False)
         dtype = np.result_type(X.dtype, self.coefs_[0].dtype)
-        units = [W.shape[0] for W in self.coefs_] + [len(self.classes_)]
-        network = Network(Parameters(units, dtype), self.activation)
-        network.parameters.set(self.coefs_, self.intercepts_)
-        return network.logits(X)
+        return Network.of(self.coefs_, self.intercepts_, self.activation, dtype).logits(X)
 
     def decision_function(self, X: Any) -> Array:
         """The logits, rows × classes; for two classes their difference, a number a row, as scikit-learn has it."""

@@ -104,6 +104,13 @@ class Network:
         self.parameters, self.hidden = parameters, len(parameters.weights) - 1
         self.activate, self.through = ACTIVATIONS[activation]
 
+    @classmethod
+    def of(cls, weights: Sequence[Array], biases: Sequence[Array], activation: str, dtype: DTypeLike) -> Network:
+        """With these parameters, copied."""
+        network = cls(Parameters([*map(len, weights), len(biases[-1])], dtype), activation)
+        network.parameters.set(weights, biases)
+        return network
+
     def forward(self, x: Any) -> tuple[list[Any], Array]:
         """h_0 … h_K, which back-propagation will need, and the logits."""
         hidden = [x]

@@ -140,12 +140,6 @@ def target_value(name: str, t: Tensor, row: int, classes: int) -> ClassIndexErro
     )
 
 
-def undrawable(rows: tuple[int, ...], row: int) -> ValueError:
-    return ValueError(
-        f"{element('input', rows, row)} has no probabilities to draw from: it is all −inf, or has +inf or NaN"
-    )
-
-
 def own_memory(name: str, x: Tensor) -> None:
     if any(stride == 0 and size > 1 for size, stride in zip(x.shape, x.stride(), strict=True)) or x.is_neg():
         raise RuntimeError(f"{name} is expanded or lazily negated, but must hold each number in memory of its own")

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from softxent.checks import positive
+from softxent.checks import positive, undrawable
 from softxent.kernels import _cpu
 from softxent.options import LossOptions
 from softxent.results import Statistics
@@ -215,5 +215,5 @@ def sample(x: Tensor, axis: int, temperature: float, uniform: Tensor) -> tuple[T
     log_prob = torch.empty(rows_of(x, axis), dtype=COMPUTED_IN[x.dtype])
     bad = _cpu.sample(raw(x), axis, temperature, raw(uniform), raw(index), raw(log_prob))
     if bad >= 0:
-        raise checks.undrawable(rows_of(x, axis), bad)
+        raise undrawable(bad, rows_of(x, axis), "input")
     return index, log_prob

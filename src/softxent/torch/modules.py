@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from typing import Any
 
 import torch
@@ -9,16 +10,10 @@ from torch import Tensor
 
 from softxent.torch.functional import cross_entropy
 
-DEFAULTS = {
-    "ignore_index": -100,
-    "reduction": "mean",
-    "label_smoothing": 0.0,
-    "temperature": 1.0,
-    "softcap": None,
-    "z_loss": 0.0,
-    "normalizer": None,
-    "empty": "nan",
-    "inplace": False,
+DEFAULTS = {  # of the options: all parameters but the tensors and what PyTorch has deprecated
+    name: parameter.default
+    for name, parameter in signature(cross_entropy).parameters.items()
+    if name not in ("input", "target", "weight", "size_average", "reduce")
 }
 
 

@@ -27,7 +27,12 @@ def say(lang: str, phrase: str, **values: object) -> str:
     >>> say("zh", "classes hidden", hidden=40, classes=50)
     '共 50 类，这里略去 40 类；完整的数字见 to_dict() 或 --json。'
     """
-    return PHRASES[phrase][LANGUAGES.index(lang)].format(**values)
+    return say_from(PHRASES, lang, phrase, **values)
+
+
+def say_from(phrases: Mapping[str, tuple[str, str]], lang: str, phrase: str, /, **values: object) -> str:
+    """The same of other phrases: the report has its own."""
+    return phrases[phrase][LANGUAGES.index(lang)].format(**values)
 
 
 class Phrase:
