@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -158,6 +159,63 @@ def test_runs_with_the_threads_that_there_are(room: str, hired: int) -> None:
     command = [sys.executable, "-c", HIRED, room]
     done = subprocess.run(command, capture_output=True, check=True, encoding="utf-8")
     assert done.stdout.split() == [str(hired), "True"]
+
+
+# The processors that a worker may use, of those that the process or the calling thread is confined to: `when` says if
+# before the first call or after it. And whether the caller still may use all of its own.
+AWAY = """
+import os, sys, threading
+import numpy as np
+import softxent as sx
+
+mine, when = {int(sys.argv[1])}, sys.argv[2]
+threading.Thread(target=threading.Event().wait, daemon=True).start()  # a sanitizer starts its own with the first
+before = set(os.listdir("/proc/self/task"))
+sx.set_num_threads(2)
+if when == "first":
+    os.sched_setaffinity(0, mine)
+for _ in range(50):
+    sx.logsumexp(np.zeros((600, 300)))
+os.sched_setaffinity(0, mine)
+sx.logsumexp(np.zeros((600, 300)))
+(worker,) = set(os.listdir("/proc/self/task")) - before
+print(os.sched_getaffinity(int(worker)) == mine, os.sched_getaffinity(0) == mine)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+@pytest.mark.parametrize(("when", "shares"), [("first", "True"), ("later", "False")])
+def test_workers_leave_the_callers_processor_to_it(when: str, shares: str) -> None:
+    """But for a process that has one only."""
+    one = min(os.sched_getaffinity(0))
+    if len(os.sched_getaffinity(0)) == 1:
+        pytest.skip("needs 2 processors")
+    done = subprocess.run(
+        [sys.executable, "-c", AWAY, str(one), when], capture_output=True, check=True, encoding="utf-8"
+    )
+    assert done.stdout.split() == [shares, "True"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+@pytest.mark.parametrize("shape", [(7, 131072), (20_000, 10)])
+def test_sleeping_workers_are_woken(shape: tuple[int, int]) -> None:
+    """Each works for some of the jobs that come after a pause."""
+    logits = np.zeros(shape, np.float32)
+    sx.set_num_threads(2)
+    sx.softmax(logits)
+
+    def worked() -> list[int]:  # ns, of each thread but this
+        tasks = sorted(set(os.listdir("/proc/self/task")) - {str(threading.get_native_id())})
+        return [int(Path(f"/proc/self/task/{task}/schedstat").read_text().split()[0]) for task in tasks]
+
+    time.sleep(0.1)  # asleep
+    before = worked()
+    for _ in range(100):
+        sx.softmax(logits)
+        if worked() != before:
+            return
+        time.sleep(0.01)
+    pytest.fail("no worker did anything")
 
 
 # Many at once -----------------------------------------------------------------------------------------------------

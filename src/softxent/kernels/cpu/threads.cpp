@@ -14,6 +14,7 @@
 #include <new>
 #include <thread>
 #include <utility>
+#include <vector>
 
 namespace softxent {
 namespace {
@@ -40,6 +41,14 @@ int default_threads() {
     return std::clamp(count, 1, MAX_THREADS);
 }
 
+struct Worker {
+    std::thread::native_handle_type handle;
+#if defined(__linux__)
+    int avoids = -1;             // the processor that it leaves to the thread whose job it is
+    cpu_set_t home{}, given{};  // where it may run as others see it, and what is left of that
+#endif
+};
+
 struct Pool {
     std::mutex busy;  // held by the thread whose job it is
     std::mutex mutex;
@@ -54,7 +63,7 @@ struct Pool {
     Task task = nullptr;  // written only while no worker is inside
     void* context = nullptr;
     std::exception_ptr failure;
-    int workers = 0;
+    std::vector<Worker> workers;
 
     void work() {
         for (std::int64_t i; (i = next.fetch_add(1)) < count;) try {
@@ -88,21 +97,47 @@ struct Pool {
         }
     }
 
+    // Linux may wake a worker on the processor of the thread that wakes it while another one idles, if that other is a
+    // virtual machine's and halted. The two would take turns for milliseconds; so workers are kept off that processor.
+    void make_way([[maybe_unused]] int seats) {
+#if defined(__linux__)
+        const int here = sched_getcpu();
+        for (int k = 0; k < seats; ++k) {
+            Worker& worker = workers[k];
+            cpu_set_t now;
+            if (worker.avoids == here || pthread_getaffinity_np(worker.handle, sizeof now, &now)) continue;
+            if (!CPU_EQUAL(&now, &worker.given)) worker.home = now;  // the user has moved it
+            worker.avoids = here, worker.given = worker.home;
+            CPU_CLR(here, &worker.given);
+            if (CPU_COUNT(&worker.given) == 0) worker.given = worker.home;
+            pthread_setaffinity_np(worker.handle, sizeof now, &worker.given);
+        }
+#endif
+    }
+
     // With fewer workers where the system has no more threads to give
     void hire(int wanted) try {
-        for (; workers < wanted; ++workers) std::thread(&Pool::worker, this, job.load() & NUMBER).detach();
+        workers.reserve(wanted);
+        while (int(workers.size()) < wanted) {
+            std::thread worker(&Pool::worker, this, job.load() & NUMBER);
+            workers.push_back({worker.native_handle()});
+            worker.detach();
+        }
     } catch (const std::exception&) {
     }
 
-    void run(std::int64_t tasks, int threads, Task f, void* c) {
+    void run(std::int64_t tasks, int threads, Task f, void* c, bool rouse) {
         hire(threads - 1);
-        const int seats = std::min(threads - 1, workers);
+        const int seats = std::min(threads - 1, int(workers.size()));
         task = f, context = c, count = tasks, next = 0;
         {
             std::lock_guard lock(mutex);
             job = (job & NUMBER) + NEXT + seats * SEAT;
         }
-        for (int k = 0; k < seats; ++k) wake.notify_one();  // no more of them than can sit
+        if (rouse) {
+            make_way(seats);
+            for (int k = 0; k < seats; ++k) wake.notify_one();  // no more of them than can sit
+        }
         work();
         job.fetch_and(~SEATS);
         for (int turn = 0; job.load() & INSIDE;)
@@ -129,11 +164,11 @@ struct Scratch {
 
 }  // namespace
 
-void parallel_for(std::int64_t count, Task task, void* context) {
+void parallel_for(std::int64_t count, Task task, void* context, bool wake) {
     const int wanted = int(std::min<std::int64_t>(threads, count));
     if (wanted > 1) {
         if (std::unique_lock lock(pool->busy, std::try_to_lock); lock) {
-            return pool->run(count, wanted, task, context);
+            return pool->run(count, wanted, task, context, wake);
         }
     }
     for (std::int64_t i = 0; i < count; ++i) task(context, i);

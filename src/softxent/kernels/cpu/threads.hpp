@@ -8,13 +8,13 @@ namespace softxent {
 using Task = void (*)(void* context, std::int64_t index);
 
 // Returns when every task has run. Called while the pool is busy, or with one thread, it runs them all itself.
-// Throws what a task threw, after all have run.
-void parallel_for(std::int64_t count, Task task, void* context);
+// `wake`: sleeping threads too, not only those that are awake. Throws what a task threw, after all have run.
+void parallel_for(std::int64_t count, Task task, void* context, bool wake);
 
 // f(0) … f(count − 1), likewise. F is a lambda of its own in each instruction set, so that none runs another's code.
 template <class F>
-inline void share_out(std::int64_t count, F f) {
-    parallel_for(count, [](void* context, std::int64_t k) { (*static_cast<F*>(context))(k); }, &f);
+inline void share_out(std::int64_t count, F f, bool wake = true) {
+    parallel_for(count, [](void* context, std::int64_t k) { (*static_cast<F*>(context))(k); }, &f, wake);
 }
 
 constexpr int MAX_THREADS = 1024;
