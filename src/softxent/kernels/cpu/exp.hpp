@@ -1,4 +1,4 @@
-// exp, log1p and tanh on vectors, each to about one ULP. Polynomials are minimax, from mpmath.chebyfit.
+// exp, log and tanh on vectors, each to about one ULP of R. Polynomials are minimax, from mpmath.chebyfit.
 #pragma once
 #include <cmath>
 #include <limits>
@@ -71,9 +71,8 @@ inline V exp_in(const Range<R, P>& range, V z) {
     V n = t - range.round;
     V r_hi = n * -C::LN2_HI + y, r = n * -C::LN2_LO + r_hi, s = r * r * exp_tail<R>(r) + r;
     if constexpr (sizeof(R) == 8) s += n * -C::LN2_LO + (r_hi - r);  // what r rounded away
-    V e = s + 1;
     V power = std::bit_cast<V>(std::bit_cast<bits_of<V>>(t) << C::MANTISSA);
-    return z < range.lowest ? V{} : e * power;
+    return z < range.lowest ? V{} : s * power + power;
 }
 
 // E(z) of one number as a double, for a float exact to double precision
@@ -100,32 +99,40 @@ inline double conversion(const Range<R, R>& from, const Range<R, R>& to, double 
     return exp(r) * (1 + lost);
 }
 
-// log(1 + y) for y ≥ 0 -----------------------------------------------------------------------------------------------
-// 1 + y = 2^k·(1 + f) with 1 + f in [√½, √2); log(1 + f) = 2·atanh(s), s = f / (2 + f), its terms in the order in
-// which they round least: f − (f²/2 − s·(f²/2 + R)), with s·R = 2·atanh(s) − 2s.
+// log(1 + rest / top), top > 0, rest ≥ 0 ------------------------------------------------------------------------------
+// 1 + rest / top = 2^k·(1 + f), 1 + f near 1; log(1 + f) = 2·atanh(s), s = f / (2 + f), where
+// s·R(s²) = 2·atanh(s) − 2s.
 
-template <class R, class D>
-inline D log1p(D y) {
+template <class D>
+inline D atanh_series(D w) {  // R, w = s²
     constexpr double C[] = {0.14630031364122860468, 0.15330617306743304885, 0.18182922513515941633,
                             0.22222210674238515246, 0.28571428628810995598, 0.39999999999893221763,
                             0.66666666666666699070};  // error 5e-18
-    using I = bits_of<D>;
-    D u = 1 + y;
-    D lost = y < 1 ? y - (u - 1) : 1 - (u - y);
-    I bits = std::bit_cast<I>(u);
-    I k = (bits - 0x3fe6a09e667f3bcd) >> 52;
-    D kd = std::bit_cast<D>(k + 0x4330000000000000) - 0x1p52;
-    D f = std::bit_cast<D>(bits - (k << 52)) - 1;
-    f = k == 0 ? y : f;
-    if constexpr (sizeof(R) == 8)
-        lost = k == 0 ? D{} : lost / u;
-    else
-        lost = y - y;  // too small to be seen in a float, but for NaN
-    D s = f / (2 + f), w = s * s, half = 0.5 * f * f;
     D r = D{} + C[0];
-    for (int i = 1; i < 7; ++i) r = r * w + C[i];
-    r = r * w;
-    return kd * Exp<double>::LN2_HI - ((half - (s * (half + r) + (kd * Exp<double>::LN2_LO + lost))) - f);
+    for (int k = 1; k < 7; ++k) r = r * w + C[k];
+    return r * w;
+}
+
+template <class R, class D>
+inline D log_of_sum(D top, D rest) {
+    using I = bits_of<D>;
+    using C = Exp<double>;
+    auto number = [](I k) { return std::bit_cast<D>(k + 0x4330000000000000) - 0x1p52; };
+    if constexpr (sizeof(R) == 4) {  // one division: of all / 2^k − top by all / 2^k + top
+        const D all = top + rest;
+        const I ratio = (std::bit_cast<I>(all) >> 1) - (std::bit_cast<I>(top) >> 1);
+        const I k = ((ratio + 0x0004000000000000) >> 51) & 0x3ff;  // of NaN any, without overflow
+        const D scaled = std::bit_cast<D>(std::bit_cast<I>(all) - (k << 52));
+        const D s = (k == 0 ? rest : scaled - top) / (scaled + top), undefined = rest - rest;  // 0, or the row's NaN
+        return (number(k) * (C::LN2_HI + C::LN2_LO) + undefined) + (s * atanh_series(s * s) + 2 * s);
+    } else {  // added in the order in which it rounds least, f − (f²/2 − s·(f²/2 + R)), with 1 + f in [√½, √2)
+        const D y = rest / top, u = 1 + y;
+        const I bits = std::bit_cast<I>(u), k = (bits - 0x3fe6a09e667f3bcd) >> 52;
+        const D f = k == 0 ? y : std::bit_cast<D>(bits - (k << 52)) - 1;
+        const D lost = k == 0 ? D{} : (y < 1 ? y - (u - 1) : 1 - (u - y)) / u;
+        const D s = f / (2 + f), half = 0.5 * f * f, n = number(k);
+        return n * C::LN2_HI - ((half - (s * (half + atanh_series(s * s)) + (n * C::LN2_LO + lost))) - f);
+    }
 }
 
 // c·tanh(x / c) / T and its derivative -------------------------------------------------------------------------------

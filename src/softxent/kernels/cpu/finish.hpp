@@ -127,8 +127,9 @@ inline R gradient(R z, R e, double factor, double share, double slope) {
     return z == -std::numeric_limits<R>::infinity() && factor == factor ? 0 : R(grad);
 }
 
-// Where row i of an array begins
+// Where row i of an array begins, if there is one
 inline i64 offset(const Array& a, const Job& job, i64 i) {
+    if (!a) return 0;
     i64 result = 0;
     for (int d = job.dims - 1; d > 0; --d) {
         result += i % job.shape[d] * a.stride[d];

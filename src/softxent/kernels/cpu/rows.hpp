@@ -76,18 +76,20 @@ void run_row(const Job& job, i64 i, bool split, Sum& total) {
     if (job.target) row.z_y = load(job, row.logits, y, 1, one)[0];
     double slope_y = job.softcap ? one.slope[0] : 1;
 
+    const bool quick = sizeof(R) == 4 && !job.softcap && !spread(job);
+    const bool wake = job.rows > 1 || V > 4 * SEGMENT || !quick;  // less is done before anyone has woken
     auto segment = [&](auto f) {
         auto g = [&](i64 k) {
             Strip<R>& strip = *static_cast<Strip<R>*>(scratch(tile_slot, sizeof(Strip<R>)));
             f(k, k * SEGMENT, k + 1 < segments ? (k + 1) * SEGMENT : V, strip);
         };
-        split ? share_out(segments, g) : in_order(segments, g);
+        split ? share_out(segments, g, wake) : in_order(segments, g);
     };
     segment([&](i64 k, i64 begin, i64 end, Strip<R>& strip) {
         masses[k] = visit(row, begin, end, strip, sums);
     });
     const Mass<R> mass = merge(masses, segments);
-    const double log_s = log1p<R>(mass.rest / mass.top);
+    const double log_s = log_of_sum<R>(mass.top, mass.rest);
 
     if (job.op == Op::sample) return draw(row, i, mass, sums, *static_cast<Strip<R>*>(scratch(tile_slot, sizeof(Strip<R>))));
     if (job.op == Op::logsumexp) return set_number(job, job.result, i,

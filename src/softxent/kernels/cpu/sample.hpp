@@ -46,7 +46,7 @@ void draw(const Row<R>& row, i64 i, const Mass<R>& mass, const double* sums, Str
             if ((below += double(strip.out[j]) * scale) > wanted) break;
         }
     job.index[i] = begin + drawn;
-    if (job.result) set_number(job, job.result, i, (double(z[drawn]) - mass.max) - log1p<R>(mass.rest / mass.top));
+    if (job.result) set_number(job, job.result, i, (double(z[drawn]) - mass.max) - log_of_sum<R>(mass.top, mass.rest));
 }
 
 }  // namespace softxent::SOFTXENT_ISA

@@ -8,14 +8,11 @@ namespace softxent::SOFTXENT_ISA {
 constexpr int ROWS = 128;              // at most, in a tile
 constexpr int TILE_BYTES = 24 * 1024;  // of L1's 32 or 48 KiB
 
-// Memory that will be needed soon, fetched a line with each vector of E: a core can have only a few under way
+// Memory that will be needed soon, fetched a line with each vector of E: a core can have only a few under way.
+// Without any it is, rather than a branch at each fetch, what is in the cache anyway.
 struct LinesAhead {
-    const char* line = nullptr;
+    const char* line = reinterpret_cast<const char*>(this);
     i64 class_step = 0, row_step = 0;  // bytes
-
-    void fetch(i64 v, int r) const {
-        if (line) __builtin_prefetch(line + v * class_step + r * row_step);
-    }
 };
 
 template <class R>

@@ -82,7 +82,10 @@ inline vec<R> read_part(const R* p, int n, R fill) {
 }
 template <class R>
 inline void write_part(R* p, vec<R> v, int n) {
-    for (int k = 0; k < n; ++k) p[k] = v[k];
+    R part[lanes<R>];
+    write(part, v);
+    for (int k = 0; k < lanes<R>; ++k)
+        if (k < n) p[k] = part[k];
 }
 
 // f(vector of p[j …], j, count) for each vector of p, the last one filled up
