@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.library import opcheck
 
+import softxent as sx
 import softxent.torch as S
 from softxent.torch import ops
 
@@ -52,6 +53,9 @@ FUNCTIONS = {
     "weights": lambda x, t, eps: S.cross_entropy(x, t, torch.ones(x.shape[1]), temperature=eps + 1),
     "module": lambda x, t, eps: S.CrossEntropyLoss(reduction="sum")(x * eps, t),
     "softmax": lambda x, t, eps: (S.softmax(x).square() + S.log_softmax(x, 0)).sum() + S.logsumexp(x, (0, 1)),
+    "sx.cross_entropy": lambda x, t, eps: sx.cross_entropy(x, t, label_smoothing=eps, class_weight=[1, 2, 3, 4]),
+    "sx.softmax": lambda x, t, eps: (sx.softmax(x, 0).square() + sx.log_softmax(x)).sum() + sx.logsumexp(x, (0, 1)),
+    "sx.statistics": lambda x, t, eps: sx.statistics(x, t).entropy.sum() + sx.log_prob(x, t, temperature=eps + 1).sum(),
     "statistics": lambda x, t, eps: sum(part.sum() for part in S.statistics(x, t)[:3]) + S.log_prob(x, t).sum(),
 }
 
@@ -73,6 +77,23 @@ def test_compiled_without_a_graph_break(name, dynamic):
         eager.backward()
         close(loss, eager)
         close(ours.grad, expected.grad)
+
+
+@pytest.mark.parametrize("where", ["new", "out", "in place", "a leaf in place"])
+def test_loss_and_gradient_compiled(where):
+    def f(x, t, out):
+        return sx.cross_entropy_and_grad(x, t, z_loss=0.1, out=out)
+
+    x, given = X.clone().requires_grad_(where == "a leaf in place"), torch.full_like(X, 7)
+    out = {"new": None, "out": given}.get(where, x)
+    loss, grad = torch.compile(f, fullgraph=True, backend="aot_eager")(x, T, out)
+    expected_loss, expected = f(X.clone(), T, None)
+    close(loss, expected_loss)
+    close(grad.detach(), expected)
+    if out is not None:
+        assert grad is out
+    assert grad.grad_fn is None
+    assert not loss.requires_grad
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")  # PyTorch's own
@@ -98,6 +119,21 @@ def test_gradients_of_targets_when_compiled(target):
     close(*grads)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("count", [torch.tensor(7), torch.tensor(7.0, dtype=torch.float64)])
+def test_normalizer_that_a_graph_computes(count, dtype):
+    def f(x, n):
+        return S.cross_entropy(x, T, label_smoothing=0.1, normalizer=n * 2)
+
+    compiled = torch.compile(f, fullgraph=True, backend="aot_eager")
+    ours, expected = leaf(X.to(dtype)), leaf(X.to(dtype))
+    loss, eager = compiled(ours, count), f(expected, count)
+    loss.backward()
+    eager.backward()
+    close(loss, eager)
+    close(ours.grad, expected.grad)
+
+
 def test_autocast_when_compiled():
     f = torch.compile(S.cross_entropy, fullgraph=True, backend="aot_eager")
     with torch.autocast("cpu", torch.bfloat16):
@@ -111,10 +147,13 @@ def test_sampling_when_compiled():
     close(log_prob, S.log_prob(X, index))
 
 
-def test_bad_targets_are_refused_when_compiled():
-    f = torch.compile(S.cross_entropy, fullgraph=True, backend="aot_eager")
-    with pytest.raises(IndexError, match=r"^target\[1\] is 4, but input has 4 classes \(0 … 3\)$"):
-        f(X[:2], torch.tensor([0, 4]))
+@pytest.mark.parametrize(
+    ("f", "name"), [(S.cross_entropy, "input"), (sx.cross_entropy, "logits"), (sx.statistics, "logits")]
+)
+def test_bad_targets_are_refused_when_compiled(f, name):
+    compiled = torch.compile(f, fullgraph=True, backend="aot_eager")
+    with pytest.raises(IndexError, match=rf"^target\[1\] is 4, but {name} has 4 classes \(0 … 3\)$"):
+        compiled(X[:2], torch.tensor([0, 4]))
 
 
 def test_in_place_is_refused_when_compiled():

@@ -19,10 +19,13 @@ LOGITS = "float16, bfloat16, float32, float64 or integers"
 def number(name: str, value: Any, expected: str, holds: Callable[[float], bool]) -> None:
     """A finite real number, or a 0-d array of one."""
     try:
-        x = float(value) if not isinstance(value, (str, bytes)) and np.ndim(value) == 0 else math.nan
+        single = isinstance(value, (int, float)) or (
+            not isinstance(value, (str, bytes)) and getattr(value, "ndim", 0) == 0
+        )
+        x = float(value) if single else math.nan
     except (TypeError, ValueError):
         x = math.nan
-    if not (math.isfinite(x) and holds(x)):
+    if not (-math.inf < x < math.inf and holds(x)):  # torch.compile traces this, but not isfinite, nor np.ndim above
         raise ValueError(f"{name} is {shown(value)}, but must be a finite number {expected}")
 
 

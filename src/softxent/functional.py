@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any, Unpack
 
 import numpy as np
@@ -20,7 +19,9 @@ def adapter(logits: Any) -> Any:
         return numpy_adapter
     libraries = {base.__module__.partition(".")[0] for base in type(logits).__mro__}
     if "torch" in libraries:
-        return import_module("softxent.torch.adapter")
+        from softxent.torch import adapter as torch_adapter
+
+        return torch_adapter
     if libraries & {"jax", "jaxlib"}:
         raise checks.foreign(logits)
     return numpy_adapter

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from softxent.options import LossOptions
 from softxent.results import Statistics
-from softxent.torch import checks, dispatch, functional, kernel
+from softxent.torch import checks, dispatch, functional, kernel, ops
 from softxent.torch.kernel import LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, Call
 
 NORMALIZE = {SOFTMAX: dispatch.softmax, LOG_SOFTMAX: dispatch.log_softmax}
@@ -31,20 +31,33 @@ def normalize(op: int, logits: Tensor, axis: int | tuple[int, ...] | None, tempe
 def cross_entropy(logits: Tensor, target: Any, axis: int, options: LossOptions) -> Tensor:
     """Losses are float32 or wider, and the mean over nothing is 0."""
     t, weight, call = prepared(logits, target, axis, options)
-    return dispatch.cross_entropy(logits, t, weight, call.arguments, call.name)
+    return dispatch.cross_entropy(logits, t, weight, call.arguments)
 
 
 def cross_entropy_and_grad(
     logits: Tensor, target: Any, axis: int, options: LossOptions, out: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     t, weight, call = prepared(logits, target, axis, options)
+    if out is not None:
+        checks.out(out, logits, t)
+    if torch.compiler.is_compiling():
+        return graph_of_both(logits.detach(), t.detach(), weight, call, out)
     if out is None:
         grad = kernel.empty_like(logits)
     else:
-        checks.out(out, logits, t)
         torch.autograd.graph.increment_version(out)
         grad = out
     return kernel.loss(logits, t, weight, call, grad), grad
+
+
+def graph_of_both(x: Tensor, t: Tensor, weight: Tensor | None, call: Call, out: Tensor | None) -> tuple[Tensor, Tensor]:
+    loss = ops.cross_entropy(x, t, weight, *call.arguments)
+    grad = ops.cross_entropy_grad(x, t, weight, torch.ones_like(loss), *call.arguments)
+    if out is None:
+        return loss, grad
+    with torch.no_grad():
+        out.copy_(grad)
+    return loss, out
 
 
 def prepared(logits: Tensor, target: Any, axis: int, options: LossOptions) -> tuple[Tensor, Tensor | None, Call]:

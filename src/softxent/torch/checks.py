@@ -77,7 +77,7 @@ def logits_and_target(name: str, x: Any, t: Any, axis: int | None = None) -> tup
         tensor(name, x)
     if not (isinstance(t, Tensor) and t.is_cpu and t.layout == torch.strided):
         tensor("target", t)
-    shape, target_shape = x.shape, t.shape
+    shape, target_shape = tuple(x.shape), tuple(t.shape)  # tuples, which are ten times as fast to slice
     if axis is None:
         axis = 1 if len(shape) > 1 else 0
     if x.dtype not in LOGITS or 0 in shape[axis : axis + 1] or not shape:
@@ -86,8 +86,8 @@ def logits_and_target(name: str, x: Any, t: Any, axis: int | None = None) -> tup
     by_index = target_shape == rows
     if not by_index and target_shape != shape:
         raise InputError(
-            f"target has shape {tuple(target_shape)}, but {name} has shape {tuple(shape)}: "
-            f"class indices must have shape {tuple(rows)}, probabilities {tuple(shape)}"
+            f"target has shape {target_shape}, but {name} has shape {shape}: "
+            f"class indices must have shape {rows}, probabilities {shape}"
         )
     if t.dtype not in (INTEGERS if by_index else LOGITS):
         raise DTypeError(
@@ -175,6 +175,8 @@ def out(to: Any, x: Tensor, t: Tensor) -> None:
         raise InputError(f"out has shape {tuple(to.shape)}, but logits has shape {tuple(x.shape)}")
     if to.dtype != x.dtype:
         raise DTypeError(f"out is {dtype(to)}, but the gradient is {dtype(x)}, as logits")
+    if torch.compiler.is_compiling():  # a graph computes the gradient apart
+        return
     own_memory("out", to)
     same = to.data_ptr() == x.data_ptr() and to.stride() == x.stride()
     if not same and to.untyped_storage().data_ptr() == x.untyped_storage().data_ptr():

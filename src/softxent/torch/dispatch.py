@@ -40,7 +40,6 @@ def cross_entropy(
     target: Tensor,
     weight: Tensor | None,
     arguments: tuple[Any, ...],
-    name: str = "input",
     inplace: bool = False,
 ) -> Tensor:
     """`arguments` are call_of's."""
@@ -48,14 +47,14 @@ def cross_entropy(
         if inplace:
             raise checks.not_in_place()
         return ops.cross_entropy(x, target, weight, *arguments)
-    call = call_of(*arguments, name)
+    call = call_of(*arguments)
     if transforms_active():
         if inplace:
             raise checks.not_in_place()
         return autograd.CrossEntropy.apply(x, target, weight, call)
     if x.requires_grad and torch.is_grad_enabled():
         if inplace:
-            checks.overwritable(name, x)
+            checks.overwritable(call.name, x)
             return autograd.InPlace.apply(x, target, weight, call)
         if call.options.reduction != "none":  # else the upstream gradient will not be 1
             return autograd.GradientAhead.apply(x, target, weight, call)
@@ -66,7 +65,7 @@ def statistics(
     x: Tensor, target: Tensor, axis: int, ignore_index: int, temperature: float, name: str = "input"
 ) -> Statistics:
     if ops.wanted(x):
-        return Statistics(*ops.statistics(x, target, axis, ignore_index, temperature))
+        return Statistics(*ops.statistics(x, target, axis, ignore_index, temperature, name))
     call = ops.call_of_statistics(x, axis, ignore_index, temperature, name)
     return Statistics(*apply(autograd.Statistics, x, target, call))
 

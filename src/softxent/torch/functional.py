@@ -60,10 +60,16 @@ def cross_entropy(
     dtype = input.dtype
     if not by_index or dtype.itemsize == 2:
         dtype = loss_dtype(input, None if by_index else target, weight)
+    divisor, wide = None, dtype
     if normalizer is not None and isinstance(normalizer, Tensor):
-        normalizer = normalizer.item()
+        if reduction == "mean" and torch.compiler.is_compiling():  # its value is not known yet
+            divisor, wide = normalizer, torch.promote_types(dtype, torch.float32)
+            reduction, normalizer = "sum", None
+        else:
+            normalizer = normalizer.item()
     options = (ignore_index, label_smoothing, temperature, softcap, z_loss, reduction, normalizer)
-    return dispatch.cross_entropy(input, target, weight, (axis, *options, dtype, empty), "input", inplace)
+    loss = dispatch.cross_entropy(input, target, weight, (axis, *options, wide, empty), inplace)
+    return loss if divisor is None else (loss / divisor).to(dtype)
 
 
 def loss_dtype(x: Tensor, probabilities: Tensor | None, weight: Tensor | None) -> torch.dtype:

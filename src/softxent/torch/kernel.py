@@ -46,7 +46,7 @@ class Call:
         """Those of call_of."""
         o = self.options
         numbers = (o.label_smoothing, o.temperature, o.softcap, o.z_loss)
-        return self.axis, o.ignore_index, *numbers, o.reduction, o.normalizer, self.dtype, self.empty
+        return self.axis, o.ignore_index, *numbers, o.reduction, o.normalizer, self.dtype, self.empty, self.name
 
     def of_rows(self) -> Call:
         """The same for a batch of such calls, a loss a row."""
@@ -91,7 +91,8 @@ def raw(x: Tensor | None) -> Any:
 
 
 def rows_of(x: Tensor, axis: int) -> tuple[int, ...]:
-    return x.shape[:axis] + x.shape[axis + 1 :]
+    shape = tuple(x.shape)
+    return shape[:axis] + shape[axis + 1 :]
 
 
 # cross-entropy ----------------------------------------------------------------------------------------------------

@@ -56,7 +56,7 @@ normalize.register_autograd(_backward, setup_context=_save)
 
 ARGUMENTS = (  # of call_of
     "int axis, int ignore_index, float label_smoothing, float temperature, float? softcap, float z_loss, "
-    "str reduction, float? normalizer, ScalarType dtype, str empty"
+    "str reduction, float? normalizer, ScalarType dtype, str empty, str name='input'"
 )
 
 
@@ -102,10 +102,10 @@ def _save_gradient(ctx: Any, inputs: Any, output: Tensor) -> None:
 
 
 cross_entropy.register_autograd(
-    lambda ctx, upstream: (*formulas.loss_backward(ctx, upstream), *[None] * 11), setup_context=_save_loss
+    lambda ctx, upstream: (*formulas.loss_backward(ctx, upstream), *[None] * 12), setup_context=_save_loss
 )
 cross_entropy_grad.register_autograd(
-    lambda ctx, v: (*formulas.gradient_backward(ctx, v), *[None] * 10), setup_context=_save_gradient
+    lambda ctx, v: (*formulas.gradient_backward(ctx, v), *[None] * 11), setup_context=_save_gradient
 )
 
 
@@ -133,14 +133,14 @@ def call_of_statistics(x: Tensor, axis: int, ignore_index: int, temperature: flo
 
 @custom_op("softxent::statistics", mutates_args=(), device_types="cpu")
 def statistics(
-    x: Tensor, target: Tensor, axis: int, ignore_index: int, temperature: float
+    x: Tensor, target: Tensor, axis: int, ignore_index: int, temperature: float, name: str = "input"
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    return tuple(kernel.statistics(x, target, call_of_statistics(x, axis, ignore_index, temperature)))
+    return tuple(kernel.statistics(x, target, call_of_statistics(x, axis, ignore_index, temperature, name)))
 
 
 @statistics.register_fake
-def _(x: Tensor, target: Tensor, axis: int, ignore_index: int, temperature: float) -> tuple[Tensor, ...]:
-    call, rows = call_of_statistics(x, axis, ignore_index, temperature), rows_of(x, axis)
+def _(x: Tensor, target: Tensor, axis: int, *arguments: Any) -> tuple[Tensor, ...]:
+    call, rows = call_of_statistics(x, axis, *arguments), rows_of(x, axis)
     return tuple(x.new_empty(rows, dtype=dtype) for dtype in [call.dtype] * 3 + [torch.int64] * 2)
 
 
@@ -152,6 +152,6 @@ def _save_statistics(ctx: Any, inputs: Any, output: tuple[Tensor, ...]) -> None:
 
 
 statistics.register_autograd(
-    lambda ctx, *upstream: (formulas.statistics_backward(ctx, *upstream[:3]), None, None, None, None),
+    lambda ctx, *upstream: (formulas.statistics_backward(ctx, *upstream[:3]), *[None] * 5),
     setup_context=_save_statistics,
 )
