@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from softxent.kernels import _cpu
-from tests.cases import BFLOAT16, DTYPES, FLOAT32, FLOAT64, WIDE
+from tests.cases import BFLOAT16, DTYPES, FLOAT32, WIDE
 
 FORMATS = {"float32": "f", "float64": "d", "float16": "e", "bfloat16": "H", "int64": "q"}
 OPTIONS = (-100, 0.1, 1.0, 0.0, 0.0, 2, 0.0)  # as LossOptions.numbers: a mean
@@ -58,10 +58,3 @@ def test_one_upstream_gradient_for_all_rows(shape, dtype, upstream):
         assert (np.abs(got - expected) <= 8 * np.finfo(dtype).eps * size + np.finfo(dtype).smallest_subnormal).all()
     else:
         assert not np.isfinite(got).any()
-
-
-def test_huge_pages_change_no_number():
-    x = np.arange(2**21, dtype=FLOAT64)
-    _cpu.huge_pages(x.ctypes.data, x.nbytes)
-    _cpu.huge_pages(x.ctypes.data + 1, 10)  # no whole page in it
-    assert (x == np.arange(2**21)).all()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         softmax,
         statistics,
     )
+    from softxent.memory import keep_memory
     from softxent.trace import explain
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "cross_entropy_and_grad",
     "explain",
     "get_num_threads",
+    "keep_memory",
     "log_prob",
     "log_softmax",
     "logsumexp",
@@ -31,13 +33,14 @@ __all__ = [
     "softmax",
     "statistics",
 ]
+ELSEWHERE = {"explain": "softxent.trace", "keep_memory": "softxent.memory"}  # not in softxent.functional
 
 
 def __getattr__(name: str) -> Any:
     """NumPy comes with the first name that is used, so that `softxent --help` is instant (PEP 562)."""
     if name not in __all__:
         raise AttributeError(f"module 'softxent' has no attribute {name!r}")
-    module = import_module("softxent.trace" if name == "explain" else "softxent.functional")
+    module = import_module(ELSEWHERE.get(name, "softxent.functional"))
     return globals().setdefault(name, getattr(module, name))
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from softxent import checks
 from softxent.kernels import _cpu
+from softxent.memory import empty_like
 from softxent.options import LossOptions
 from softxent.results import Statistics
 
@@ -78,7 +79,7 @@ def normalize(op: int, logits: Any, axis: int | tuple[int, ...] | None, temperat
 def normalize_along(op: int, x: Array, axis: int, temperature: float) -> Any:
     checks.classes(x, x.shape[axis])
     if op != LOGSUMEXP:
-        out = np.empty_like(x, order="K")
+        out = empty_like(x)
         _cpu.normalize(op, raw(x), axis, temperature, raw(out), None)
         return out
     lse = np.empty(x.shape[:axis] + x.shape[axis + 1 :], computed_in(x))
@@ -100,7 +101,7 @@ def cross_entropy_and_grad(logits: Any, target: Any, axis: int, options: LossOpt
         checks.out(out, x, logits, t)
     if out is not None and out.flags.aligned:
         return loss_into(out, x, t, axis, options), out
-    grad = np.empty_like(x, order="K")
+    grad = empty_like(x)
     loss = loss_into(grad, x, t, axis, options)
     if out is None:
         return loss, grad

@@ -7,6 +7,7 @@ except ModuleNotFoundError as missing:
         f"softxent.torch needs {missing.name}: pip install 'softxent[torch]'", name=missing.name
     ) from None
 
+from softxent.memory import keep_memory
 from softxent.torch.functional import (
     cross_entropy,
     log_prob,
@@ -21,6 +22,7 @@ from softxent.torch.modules import CrossEntropyLoss
 __all__ = [
     "CrossEntropyLoss",
     "cross_entropy",
+    "keep_memory",
     "log_prob",
     "log_softmax",
     "logsumexp",

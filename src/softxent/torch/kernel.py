@@ -11,6 +11,7 @@ from torch import Tensor
 
 from softxent.checks import positive, undrawable
 from softxent.kernels import _cpu
+from softxent.memory import kept, lend
 from softxent.options import LossOptions
 from softxent.results import Statistics
 from softxent.torch import checks
@@ -143,11 +144,11 @@ def run(
 
 
 def empty_like(x: Tensor) -> Tensor:
-    """torch.empty_like, in huge pages if it is large: as numpy.empty, whose threshold this is."""
-    out = torch.empty_like(x)
-    if (size := out.numel() * out.itemsize) >= 2**22:
-        _cpu.huge_pages(out.data_ptr(), size)
-    return out
+    """torch.empty_like, of a large tensor in memory that one no longer used had."""
+    if not kept(x.nbytes):
+        return torch.empty_like(x)
+    strides = x.stride() if x.is_contiguous() else torch.empty_like(x, device="meta").stride()
+    return torch.frombuffer(lend(x.nbytes), dtype=x.dtype).as_strided(x.shape, strides).data  # no view, to autograd
 
 
 def as_target(x: Tensor, t: Tensor, call: Call) -> Tensor:

@@ -2,10 +2,6 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/string_view.h>
 
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
-
 #include <limits>
 #include <memory>
 #include <optional>
@@ -138,16 +134,16 @@ void lay_out(Job& job, int axis, std::initializer_list<std::pair<Array*, const B
 // Σ of the weights (1 without class weights) of the counted rows begin … end
 template <class R>
 Sum count_targets(const Job& job, i64 begin, i64 end) {
+    const i64 ignored = job.ignore_index, classes = job.classes;
+    auto is_bad = [=](i64 y) { return y != ignored && (y < 0 || y >= classes); };
+    i64 counted = 0, bad = 0;
+    for (i64 i = begin; i < end; ++i) counted += job.target[i] != ignored, bad += is_bad(job.target[i]);
+    for (i64 i = begin; bad && i < end; ++i)
+        if (is_bad(job.target[i])) throw BadTarget{i};
+    if (!job.weight) return {double(counted)};
     Sum sum;
-    i64 counted = 0;
-    for (i64 i = begin; i < end; ++i) {
-        i64 y = job.target[i];
-        if (y == job.ignore_index) continue;
-        if (y < 0 || y >= job.classes) throw BadTarget{i};
-        ++counted;
-        if (job.weight) sum.add(double(static_cast<const R*>(job.weight)[y]));
-    }
-    if (!job.weight) sum.hi = double(counted);
+    for (i64 i = begin; i < end; ++i)
+        if (job.target[i] != ignored) sum.add(double(static_cast<const R*>(job.weight)[job.target[i]]));
     return sum;
 }
 
@@ -275,15 +271,6 @@ void statistics(nb::handle logits, nb::handle target, int axis, i64 ignore_index
     run(job, false);
 }
 
-// Fresh memory in pages of 2 MiB where the system leaves that to programs (Linux's THP "madvise"): writing to it for the
-// first time takes a third of the time
-void huge_pages([[maybe_unused]] std::uintptr_t address, [[maybe_unused]] std::size_t bytes) {
-#if defined(MADV_HUGEPAGE)
-    const std::uintptr_t page = 4096, begin = (address + page - 1) / page * page;
-    if (address + bytes > begin) madvise(reinterpret_cast<void*>(begin), address + bytes - begin, MADV_HUGEPAGE);
-#endif
-}
-
 }  // namespace
 }  // namespace softxent
 
@@ -311,7 +298,6 @@ NB_MODULE(_cpu, m) {
     m.def("statistics", &statistics, nb::arg("logits"), nb::arg("target"), nb::arg("axis"), nb::arg("ignore_index"),
           nb::arg("temperature"), nb::arg("log_prob"), nb::arg("entropy"), nb::arg("lse"), nb::arg("argmax"),
           nb::arg("rank"));
-    m.def("huge_pages", &huge_pages, nb::arg("address"), nb::arg("bytes"));
     m.attr("MAX_THREADS") = MAX_THREADS;
     m.def("get_num_threads", &num_threads);
     m.def("set_num_threads", &set_num_threads, nb::arg("count"));
