@@ -15,7 +15,7 @@ from benchmarks.contenders import LIMITS, OURS, PEERS, Contender, Data
 from benchmarks.rows import Row
 
 PAUSE = 0.005  # s; idle OpenMP threads of the one before spin on the next one's cores, PyTorch's for 2 ms
-SAMPLE = 0.002  # s; calls shorter than half of it are timed several at a time
+SAMPLE = 0.01  # s; calls shorter than half of it are timed several at a time, so that waking up weighs little
 
 
 @dataclass(frozen=True)
