@@ -54,12 +54,16 @@ struct Range {
     }
 };
 
-// (exp(r) − 1 − r) / r²
+// (exp(r) − 1 − r) / r²: of doubles even and odd powers apart, as many operations in a chain half as long; floats have a
+// short one, and would lack the register
 template <class R, class V>
-inline V exp_tail(V r) {
-    V q = V{} + Exp<R>::Q[0];
-    for (int k = 1; k < static_cast<int>(sizeof(Exp<R>::Q) / sizeof(R)); ++k) q = q * r + Exp<R>::Q[k];
-    return q;
+inline V exp_tail(V r, V square) {
+    constexpr auto& Q = Exp<R>::Q;
+    constexpr int n = sizeof Q / sizeof(R), chains = sizeof(R) == 8 ? 2 : 1;
+    const V step = chains == 2 ? square : r;
+    V sums[2] = {V{} + Q[0], V{} + Q[1]};
+    for (int k = chains; k < n; ++k) sums[k % chains] = sums[k % chains] * step + Q[k];
+    return chains == 2 ? sums[n % 2] * r + sums[(n - 1) % 2] : sums[0];
 }
 
 // E(z) for a number or a vector; 0 where exp(z − m) is below the subnormals; NaN for NaN
@@ -69,7 +73,8 @@ inline V exp_in(const Range<R, P>& range, V z) {
     V y = z - range.shift;
     V t = y * C::LOG2E + range.round;  // n and its place among the exponents, in the low bits
     V n = t - range.round;
-    V r_hi = n * -C::LN2_HI + y, r = n * -C::LN2_LO + r_hi, s = r * r * exp_tail<R>(r) + r;
+    V r_hi = n * -C::LN2_HI + y, r = n * -C::LN2_LO + r_hi, square = r * r;
+    V s = square * exp_tail<R>(r, square) + r;
     if constexpr (sizeof(R) == 8) s += n * -C::LN2_LO + (r_hi - r);  // what r rounded away
     V power = std::bit_cast<V>(std::bit_cast<bits_of<V>>(t) << C::MANTISSA);
     return z < range.lowest ? V{} : s * power + power;
@@ -154,7 +159,7 @@ inline void soft_cap(f64v x, double c, double temperature, f64v& z, f64v& slope)
     f64v r_hi = n * -C::LN2_HI + near, small = n * C::LN2_LO, r = r_hi - small, r_lo = (r_hi - r) - small + y_lo;
     f64v power = std::bit_cast<f64v>(std::bit_cast<i64v>(t) << C::MANTISSA);
     f64v square = r * r, half = 0.5 * square, half_lo = 0.5 * lost(r, r, square);
-    f64v cubic = square * (exp_tail<double>(r) - 0.5), p = half + cubic, p_lo = (half - p) + cubic + half_lo;
+    f64v cubic = square * (exp_tail<double>(r, square) - 0.5), p = half + cubic, p_lo = (half - p) + cubic + half_lo;
     f64v s = r + p, s_lo = (r - s) + p + p_lo + r_lo * (1 + s);
 
     f64v a = power - 1, b = power * s, e = a + b, e_lo = ((a - (e - (e - a))) + (b - (e - a))) + power * s_lo;

@@ -134,13 +134,14 @@ void lay_out(Job& job, int axis, std::initializer_list<std::pair<Array*, const B
 // Σ of the weights (1 without class weights) of the counted rows begin … end
 template <class R>
 Sum count_targets(const Job& job, i64 begin, i64 end) {
-    const i64 ignored = job.ignore_index, classes = job.classes;
-    auto is_bad = [=](i64 y) { return y != ignored && (y < 0 || y >= classes); };
-    i64 counted = 0, bad = 0;
-    for (i64 i = begin; i < end; ++i) counted += job.target[i] != ignored, bad += is_bad(job.target[i]);
-    for (i64 i = begin; bad && i < end; ++i)
-        if (is_bad(job.target[i])) throw BadTarget{i};
-    if (!job.weight) return {double(counted)};
+    const i64 ignored = job.ignore_index;
+    auto outside = [&](i64 y) { return std::uint64_t(y) >= std::uint64_t(job.classes); };
+    i64 skipped = 0, strays = 0;
+    for (i64 i = begin; i < end; ++i) skipped += job.target[i] == ignored, strays += outside(job.target[i]);
+    if (strays != (outside(ignored) ? skipped : 0))
+        for (i64 i = begin; i < end; ++i)
+            if (job.target[i] != ignored && outside(job.target[i])) throw BadTarget{i};
+    if (!job.weight) return {double(end - begin - skipped)};
     Sum sum;
     for (i64 i = begin; i < end; ++i)
         if (job.target[i] != ignored) sum.add(double(static_cast<const R*>(job.weight)[job.target[i]]));

@@ -68,14 +68,7 @@ inline R largest(const R* z, int n) {
 
 // A strip's sum in each lane: plain for float, which goes on in double after the strip; with its error for double
 template <class R>
-struct Lanes : SumOf<f64v> {};
-template <>
-struct Lanes<float> {
-    f32v sum = {};
-    void add(f32v x) { sum += x; }
-    void add(const Lanes& x) { sum += x.sum; }
-    f32v value() const { return sum; }
-};
+using Lanes = std::conditional_t<sizeof(R) == 4, PlainSum<f32v>, SumOf<f64v>>;
 
 // What the strip after this one will need, fetched bit by bit while this one is computed: without it memory waits for exp,
 // and all at once it would wait for the few lines that a core can have under way.
@@ -111,7 +104,7 @@ struct Depth {
             below[k].sum += e * (z < lowest ? vec<R>{} : max - z);
         else
             below[k].add(z < lowest ? vec<R>{} : e * (max - z));
-        above = z > z_y ? above + 1 : above;
+        above = count_if(above, z > z_y);
     }
 };
 struct NoDepth {
@@ -127,21 +120,25 @@ inline double exp_strip(const R* z, int n, const Range<R, R>& range, R max, R* e
     auto seen = depth;  // in registers
     auto one = [&](vec<R> v, int j, int count, int s) {
         vec<R> x = exp_in(range, v);
-        ahead.fetch(j);
         seen.add(v, x, range.lowest, s);
         if constexpr (store) write_count(e + j, x, count);
         if constexpr (apart) {
             const auto largest = v == max;
-            ties = largest ? ties + 1 : ties;
-            x = largest ? vec<R>{} : x;
+            ties = count_if(ties, largest);
+            x = zero_if(largest, x);
         }
         sum[s].add(x);
     };
     int j = 0;
     for (; j + SUMS * lanes<R> <= n; j += SUMS * lanes<R>)
-        for (int k = 0; k < SUMS; ++k) one(read<vec<R>>(z + j + k * lanes<R>), j + k * lanes<R>, lanes<R>, k);
-    for_vectors(z + j, n - j, -std::numeric_limits<R>::infinity(),
-                [&](vec<R> v, int k, int count) { one(v, j + k, count, 0); });
+        for (int k = 0; k < SUMS; ++k) {
+            if (k * WIDTH % 64 == 0) ahead.fetch(j + k * lanes<R>);  // a line, of elements no wider than R
+            one(read<vec<R>>(z + j + k * lanes<R>), j + k * lanes<R>, lanes<R>, k);
+        }
+    for_vectors(z + j, n - j, -std::numeric_limits<R>::infinity(), [&](vec<R> v, int k, int count) {
+        ahead.fetch(j + k);
+        one(v, j + k, count, 0);
+    });
     depth = seen;
     for (int k = 1; k < SUMS; ++k) sum[0].add(sum[k]);
     double total = sum_lanes(sum[0].value());

@@ -20,7 +20,7 @@ struct Tile : TileMemory<R> {
     double *slope, *a;  // likewise, where needed
     alignas(64) double max[ROWS], top[ROWS], rest[ROWS], log_s[ROWS], w_y[ROWS], gap[ROWS], weight[ROWS];
     alignas(64) double loss[ROWS], divisor[ROWS], factor[ROWS], target_grad[ROWS];
-    alignas(64) R f[ROWS], largest[ROWS], m_narrow[ROWS], z_target[ROWS], e_target[ROWS];
+    alignas(64) R f[ROWS], at_target[ROWS], largest[ROWS], m_narrow[ROWS], z_target[ROWS], e_target[ROWS];
     alignas(64) Index y[ROWS];
 
     explicit Tile(const Job& job) : TileMemory<R>(job) {
@@ -49,8 +49,9 @@ struct Tile : TileMemory<R> {
             R* to = e + r;
             const char *in_ahead = next.line + r * next.row_step, *out_ahead = out.line + r * out.row_step;
             auto range = Range<R, vec<R>>::around(m);
-            SumOf<f64v> wide[2];
-            vec<R> ties = {}, z_hit = {}, e_hit = {};
+            std::conditional_t<sizeof(R) == 4, PlainSum<f64v>, SumOf<f64v>> wide[2];
+            bits_of<vec<R>> ties = {}, index = {};
+            vec<R> z_hit = {}, e_hit = {};
             const auto target = read<bits_of<vec<R>>>(y + r);
             for (i64 v = 0; v < V;) {  // a sum in R over at most 32 classes
                 vec<R> sum = {};
@@ -60,9 +61,10 @@ struct Tile : TileMemory<R> {
                     __builtin_prefetch(out_ahead), out_ahead += out.class_step;
                     auto top = x == m;
                     write(to, exp);
-                    sum += top ? vec<R>{} : exp;
-                    ties = top ? ties + 1 : ties;
-                    auto hit = target == Index(v);
+                    sum += zero_if(top, exp);
+                    ties = count_if(ties, top);
+                    auto hit = target == index;
+                    index += 1;
                     z_hit = hit ? x : z_hit, e_hit = hit ? exp : e_hit;
                 }
                 R part[lanes<R>];
@@ -73,7 +75,7 @@ struct Tile : TileMemory<R> {
             vec<R> largest_e = exp_in(range, m);
             write(largest + r, largest_e);
             write(m_narrow + r, m);
-            write(f + r, ties);
+            write(f + r, __builtin_convertvector(ties, vec<R>));
             write(z_target + r, z_hit);
             write(e_target + r, e_hit);
             for (int h = 0; h < lanes<R> / lanes<double>; ++h) {
@@ -116,26 +118,26 @@ struct Tile : TileMemory<R> {
                 return this->store(first, e);
             case Op::softmax:
                 for (int r = 0; r < padded; ++r) f[r] = R(quotient<R>(Sum{1}, 1.0, top[r], rest[r]));
-                multiply(nullptr);
+                multiply(false);
                 return this->store(first, e);
             default: return cross_entropy(first, any_ignored, total);
         }
     }
 
-    // e·f, and `at_target` at the target
-    void multiply(const double* at_target) {
+    // e·f, and by_index the target's gradient at the target
+    void multiply(bool by_index) {
         const i64 V = job.classes, step = capacity;
         for (int r = 0; r < padded; r += lanes<R>) {
             const vec<R> factor = read<vec<R>>(f + r);
             const auto target = read<bits_of<vec<R>>>(y + r);
-            vec<R> other = {};
-            if (at_target) {
-                R narrowed[lanes<R>];
-                for (int k = 0; k < lanes<R>; k += lanes<double>) narrow(narrowed + k, read<f64v>(at_target + r + k));
-                other = read<vec<R>>(narrowed);
-            }
+            const vec<R> other = read<vec<R>>(at_target + r);
+            bits_of<vec<R>> index = {};
             R* x = e + r;
-            for (i64 v = 0; v < V; ++v, x += step) write(x, target == Index(v) ? other : read<vec<R>>(x) * factor);
+            if (by_index)
+                for (i64 v = 0; v < V; ++v, x += step, index += 1)
+                    write(x, target == index ? other : read<vec<R>>(x) * factor);
+            else
+                for (i64 v = 0; v < V; ++v, x += step) write(x, read<vec<R>>(x) * factor);
         }
     }
 
@@ -165,8 +167,8 @@ struct Tile : TileMemory<R> {
             Finished<f64v> done = finish<R, f64v>(job, of(divisor), of(max), of(top), of(rest), of(log_s), z_y, e_y, of(w_y),
                                                of(gap), of(weight));
             write(loss + r, done.loss);
-            write(factor + r, done.factor);
-            write(target_grad + r, done.target_grad);
+            write(factor + r, done.factor), narrow(f + r, done.factor);
+            write(target_grad + r, done.target_grad), narrow(at_target + r, done.target_grad);
         }
         for (int r = rows; r < padded; ++r) loss[r] = 0;
         if (any_ignored)
@@ -177,9 +179,8 @@ struct Tile : TileMemory<R> {
         for (int r = 0; r < padded; r += lanes<double>) total.add(read<f64v>(loss + r));
         if (!job.out) return;
 
-        for (int r = 0; r < padded; ++r) f[r] = R(factor[r]);
         if (!spreads && !job.softcap) {
-            multiply(by_index ? target_grad : nullptr);
+            multiply(by_index);
         } else {
             double scale[ROWS];
             for (int r = 0; r < padded; ++r) scale[r] = 1 / divisor[r];

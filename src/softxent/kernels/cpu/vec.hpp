@@ -103,6 +103,22 @@ inline void write_count(R* p, vec<R> v, int count) {
         write_part(p, v, count);
 }
 
+// count + 1 in the lanes where `is` holds, and x in those where it does not, else 0: one operation each, with masks or without
+template <class I>
+inline I count_if(I count, I is) {
+    if constexpr (WIDTH == 64)
+        return is ? count + 1 : count;
+    else
+        return count - is;
+}
+template <class V>
+inline V zero_if(bits_of<V> is, V x) {
+    if constexpr (WIDTH == 64)
+        return is ? V{} : x;
+    else
+        return std::bit_cast<V>(~is & std::bit_cast<bits_of<V>>(x));
+}
+
 inline f64v widen(const double* p) { return read<f64v>(p); }
 inline f64v widen(const float* p) { return __builtin_convertvector(read<f32half>(p), f64v); }
 inline void narrow(double* p, f64v v) { write(p, v); }
