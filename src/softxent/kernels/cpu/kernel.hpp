@@ -43,13 +43,12 @@ struct SumOf {
 };
 using Sum = SumOf<double>;
 
-// The same without the error, where numbers are added up that have fewer digits than their sum, or are few
+// The same without the error, for numbers that have fewer digits than their sum
 template <class D>
 struct PlainSum {
     D sum = {};
 
     [[gnu::always_inline]] void add(D x) { sum += x; }
-    [[gnu::always_inline]] void add(const PlainSum& x) { sum += x.sum; }
     [[gnu::always_inline]] D value() const { return sum; }
 };
 

@@ -66,9 +66,32 @@ inline R largest(const R* z, int n) {
     return reduce(m[0], [](auto a, auto b) { return a > b ? a : b; });
 }
 
-// A strip's sum in each lane: plain for float, which goes on in double after the strip; with its error for double
+constexpr int GROUP = 128 / WIDTH;  // vectors: their lanes are an addition short enough for a float's digits, STRIP / 32
+constexpr int ALONE = -1;
+
+// A strip's sum, of vector k of a group or one that stands alone. Of doubles with the error, in as many sums as vectors
 template <class R>
-using Lanes = std::conditional_t<sizeof(R) == 4, PlainSum<f32v>, SumOf<f64v>>;
+struct StripSum {
+    SumOf<f64v> sums[GROUP];
+
+    void add(f64v x, int k) { sums[k == ALONE ? 0 : k].add(x); }
+    double value() {
+        for (int k = 1; k < GROUP; ++k) sums[0].add(sums[k]);
+        return sum_lanes(sums[0].value());
+    }
+};
+// Of floats, which go on in double after the strip, a group first: its vectors need one register beside the sum's
+template <>
+struct StripSum<float> {
+    f32v sum = {}, group = {};
+
+    void add(f32v x, int k) {
+        if (k == ALONE) return void(sum += x);
+        group = k == 0 ? x : group + x;
+        if (k == GROUP - 1) sum += group;
+    }
+    double value() const { return sum_lanes(sum); }
+};
 
 // What the strip after this one will need, fetched bit by bit while this one is computed: without it memory waits for exp,
 // and all at once it would wait for the few lines that a core can have under way.
@@ -90,20 +113,15 @@ struct Ahead {
     }
 };
 
-constexpr int SUMS = 128 / WIDTH;  // so many that each adds up STRIP / 32 numbers at most
-
 // What statistics need of each z beside E: Σ E·(m − z), and how many are above the target's
 template <class R>
 struct Depth {
     R max, z_y;
-    Lanes<R> below[SUMS] = {};
+    StripSum<R> below = {};
     bits_of<vec<R>> above = {};
 
     void add(vec<R> z, vec<R> e, R lowest, int k) {
-        if constexpr (sizeof(R) == 4)  // of a mask 0, not 0·∞
-            below[k].sum += e * (z < lowest ? vec<R>{} : max - z);
-        else
-            below[k].add(z < lowest ? vec<R>{} : e * (max - z));
+        below.add(e * (z < lowest ? vec<R>{} : max - z), k);  // of a mask 0, not 0·∞
         above = count_if(above, z > z_y);
     }
 };
@@ -115,33 +133,32 @@ struct NoDepth {
 // Σ E over a strip, and E written to e; with `apart`, all but one of the largest: `max` is in this strip
 template <bool apart, bool store, class R, class D>
 inline double exp_strip(const R* z, int n, const Range<R, R>& range, R max, R* e, const Ahead& ahead, D& depth) {
-    Lanes<R> sum[SUMS];
+    StripSum<R> sum;
     bits_of<vec<R>> ties = {};
     auto seen = depth;  // in registers
-    auto one = [&](vec<R> v, int j, int count, int s) {
+    auto one = [&](vec<R> v, int j, int count, int k) {
         vec<R> x = exp_in(range, v);
-        seen.add(v, x, range.lowest, s);
+        seen.add(v, x, range.lowest, k);
         if constexpr (store) write_count(e + j, x, count);
         if constexpr (apart) {
             const auto largest = v == max;
             ties = count_if(ties, largest);
             x = zero_if(largest, x);
         }
-        sum[s].add(x);
+        sum.add(x, k);
     };
     int j = 0;
-    for (; j + SUMS * lanes<R> <= n; j += SUMS * lanes<R>)
-        for (int k = 0; k < SUMS; ++k) {
+    for (; j + GROUP * lanes<R> <= n; j += GROUP * lanes<R>)
+        for (int k = 0; k < GROUP; ++k) {
             if (k * WIDTH % 64 == 0) ahead.fetch(j + k * lanes<R>);  // a line, of elements no wider than R
             one(read<vec<R>>(z + j + k * lanes<R>), j + k * lanes<R>, lanes<R>, k);
         }
     for_vectors(z + j, n - j, -std::numeric_limits<R>::infinity(), [&](vec<R> v, int k, int count) {
         ahead.fetch(j + k);
-        one(v, j + k, count, 0);
+        one(v, j + k, count, ALONE);
     });
     depth = seen;
-    for (int k = 1; k < SUMS; ++k) sum[0].add(sum[k]);
-    double total = sum_lanes(sum[0].value());
+    double total = sum.value();
     if constexpr (apart) {
         i64 count = reduce(ties, [](auto a, auto b) { return a + b; });
         if (count > 1) total += double(count - 1) * exp_wide(range, max);
@@ -212,8 +229,7 @@ Mass<R> visit(const Row<R>& row, i64 begin, i64 end, Strip<R>& strip, double* su
             if (job.op == Op::statistics) {
                 Depth<R> depth{max, row.z_y};
                 const double part = exp_strip<apart(), false>(z, n, range, max, e, ahead, depth);
-                for (int k = 1; k < SUMS; ++k) depth.below[0].add(depth.below[k]);
-                below.add(sum_lanes(depth.below[0].value()));
+                below.add(depth.below.value());
                 above += reduce(depth.above, [](auto a, auto b) { return a + b; });
                 return part;
             }
