@@ -11,7 +11,7 @@ venv   := .venv
 python := $(venv)/bin/python
 pip    := $(python) -m pip -qq
 peers  := $(venv)/.peers-$(subst =,,$(subst $() ,-,$(strip $(PEERS))))
-kernel := $(wildcard src/softxent/kernels/cpu/*.cpp src/softxent/kernels/cpu/*.hpp)
+kernel := $(wildcard src/softxent/kernels/cpu/*.?pp src/softxent/kernels/cpu/*/*.?pp)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1

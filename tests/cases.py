@@ -37,8 +37,8 @@ def constant(file: str, name: str) -> int:
     return int(found[1])
 
 
-FEW = constant("tile.hpp", "FEW_CLASSES")
-STRIP, SEGMENT = constant("strip.hpp", "STRIP"), constant("row.hpp", "SEGMENT")
+FEW = constant("passes/tile.hpp", "FEW_CLASSES")
+STRIP, SEGMENT = constant("passes/strip.hpp", "STRIP"), constant("passes/row.hpp", "SEGMENT")
 
 
 def computed_in(dtype: np.dtype[Any]) -> np.dtype[Any]:

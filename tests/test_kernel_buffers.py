@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from softxent.kernels import _cpu
+from softxent.options import LossOptions
 from tests.cases import BFLOAT16, DTYPES, FLOAT32, WIDE
 
 FORMATS = {"float32": "f", "float64": "d", "float16": "e", "bfloat16": "H", "int64": "q"}
-OPTIONS = (-100, 0.1, 1.0, 0.0, 0.0, 2, 0.0)  # as LossOptions.numbers: a mean
+OPTIONS = LossOptions(label_smoothing=0.1).packed
 
 
 def described(array):
@@ -27,15 +28,19 @@ def test_the_same_bits_as_from_a_buffer(dtype, axis):
     t = rng.integers(x.shape[axis], size=np.delete(x.shape, axis))
     results = []
     for as_buffer in (exported, described):
-        grad = np.zeros_like(x)
-        loss = _cpu.cross_entropy(as_buffer(x), as_buffer(t), True, axis, None, as_buffer(grad), None, *OPTIONS)
+        grad, loss = np.zeros_like(x), np.zeros(())
+        to = as_buffer(grad), as_buffer(loss), None
+        _cpu.cross_entropy(as_buffer(x), as_buffer(t), axis, None, *to, OPTIONS, False)
         results.append((loss, grad.tobytes()))
     assert results[0] == results[1]
 
 
 def test_no_number_is_read_of_an_empty_array():
-    x, t = np.empty((0, 5), FLOAT32), np.empty(0, np.int64)
-    assert _cpu.cross_entropy(described(x), described(t), True, 1, None, None, None, *OPTIONS) == 0
+    x, t, loss = np.empty((0, 5), FLOAT32), np.empty(0, np.int64), np.ones(())
+    _cpu.cross_entropy(described(x), described(t), 1, None, None, described(loss), None, OPTIONS, False)
+    assert loss == 0
+    _cpu.cross_entropy(described(x), described(t), 1, None, None, described(loss), None, OPTIONS, True)
+    assert np.isnan(loss)
 
 
 @pytest.mark.parametrize("dtype", WIDE, ids=str)
@@ -45,9 +50,9 @@ def test_one_upstream_gradient_for_all_rows(shape, dtype, upstream):
     rng = np.random.default_rng(shape[1])
     x, t = rng.normal(size=shape).astype(dtype), rng.integers(shape[1], size=shape[0])
     t[1] = -100
-    plain, scaled = np.empty_like(x), np.empty_like(x)
-    for grad, factor in ((plain, None), (scaled, upstream)):
-        loss = _cpu.cross_entropy(x, t, True, 1, None, grad, None, *OPTIONS, upstream=factor)
+    plain, scaled, loss = np.empty_like(x), np.empty_like(x), np.empty(())
+    for grad, factor in ((plain, None), (scaled, np.array(upstream))):
+        _cpu.cross_entropy(x, t, 1, None, grad, loss, factor, OPTIONS, False)
         assert np.isfinite(loss)
     assert not scaled[1].any()  # ignored, whatever is upstream
     with np.errstate(invalid="ignore"):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from softxent.kernels import _cpu
+from softxent.options import LossOptions
 from tests.cases import FLOAT32, FLOAT64, computed_in, named
 from tests.exact import numbers
 from tests.test_kernel_accuracy import (  # noqa: F401
@@ -94,7 +95,9 @@ def test_a_target_that_is_no_class_is_refused():
 
 @pytest.mark.parametrize("shape", [(40, 10), (40, 1000), (3, 70_000)], ids=str)
 @pytest.mark.parametrize("dtype", [FLOAT32, FLOAT64], ids=str)
-@pytest.mark.parametrize("options", [(0.0, 1.0, 0.0, 0.0), (0.1, 1.0, 0.0, 0.1), (0.0, 2.0, 5.0, 0.0)], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"label_smoothing": 0.1, "z_loss": 0.1}, {"temperature": 2, "softcap": 5}], ids=str
+)
 @pytest.mark.parametrize("axis", [0, 1])
 def test_upstream_multiplies_each_rows_gradient(shape, dtype, options, axis):
     rng = np.random.default_rng(shape[1])
@@ -104,13 +107,12 @@ def test_upstream_multiplies_each_rows_gradient(shape, dtype, options, axis):
     target[2] = IGNORED
     x = logits if axis == 1 else np.ascontiguousarray(logits.T)
     grads = [np.empty_like(x) for _ in range(2)]
-    label_smoothing, temperature, softcap, z_loss = options
+    packed = LossOptions(ignore_index=IGNORED, reduction="sum", **options).packed
     for grad, factor in zip(grads, (None, upstream), strict=True):
-        numbers = IGNORED, label_smoothing, temperature, softcap, z_loss, 1, 0.0
-        _cpu.cross_entropy(x, target, True, axis, None, grad, None, *numbers, upstream=factor)
+        _cpu.cross_entropy(x, target, axis, None, grad, None, factor, packed, False)
     plain, scaled = (grad if axis == 1 else grad.T for grad in grads)
     expected = plain.astype(np.float64) * upstream[:, None]
-    size = np.maximum(np.abs(expected), np.abs(upstream[:, None]) * label_smoothing / shape[1])
+    size = np.maximum(np.abs(expected), np.abs(upstream[:, None]) * options.get("label_smoothing", 0) / shape[1])
     assert (np.abs(scaled - expected) <= 4 * np.finfo(dtype).eps * size).all()
     assert not scaled[0].any()
     np.testing.assert_array_equal(scaled[1], plain[1])

@@ -7,8 +7,8 @@ from typing import Any, Unpack
 import numpy as np
 
 from softxent import checks
-from softxent import numpy as numpy_adapter
 from softxent.kernels import _cpu
+from softxent.numpy import adapter as numpy_adapter
 from softxent.options import LossOptions, Options
 from softxent.results import Statistics
 
@@ -42,7 +42,7 @@ def softmax(logits: Any, axis: int | tuple[int, ...] | None = -1, temperature: f
     Bridle 1990, "Probabilistic Interpretation of Feedforward Classification Network Outputs", eq. 4.
     """
     checks.positive("temperature", temperature)
-    return adapter(logits).normalize(numpy_adapter.SOFTMAX, logits, axis, temperature)
+    return adapter(logits).normalize("softmax", logits, axis, temperature)
 
 
 def log_softmax(logits: Any, axis: int | tuple[int, ...] | None = -1, temperature: float = 1.0) -> Any:
@@ -52,7 +52,7 @@ def log_softmax(logits: Any, axis: int | tuple[int, ...] | None = -1, temperatur
     array([-2.00000000e+01, -2.06115362e-09])
     """
     checks.positive("temperature", temperature)
-    return adapter(logits).normalize(numpy_adapter.LOG_SOFTMAX, logits, axis, temperature)
+    return adapter(logits).normalize("log_softmax", logits, axis, temperature)
 
 
 def logsumexp(logits: Any, axis: int | tuple[int, ...] | None = -1) -> Any:
@@ -63,7 +63,7 @@ def logsumexp(logits: Any, axis: int | tuple[int, ...] | None = -1) -> Any:
 
     Within 4 ULP of max(|lse|, |max_j x_j|).
     """
-    return adapter(logits).normalize(numpy_adapter.LOGSUMEXP, logits, axis)
+    return adapter(logits).normalize("logsumexp", logits, axis)
 
 
 def cross_entropy(logits: Any, target: Any, *, axis: int = -1, **options: Unpack[Options]) -> Any:

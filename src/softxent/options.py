@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
 from functools import cached_property
+from struct import Struct
 from typing import Any, Literal, TypedDict
 
 from softxent import checks
@@ -11,19 +13,14 @@ from softxent import checks
 REDUCTIONS = ("none", "sum", "mean")  # in the kernel's numbering
 
 
+def option(default: Any, meaning: str, code: str = "", packed: Callable[[Any], Any] = lambda value: value or 0) -> Any:
+    """A field of LossOptions; `code`: of what the kernel is handed for it, `packed` of its value, as struct writes it."""
+    return field(default=default, metadata={"meaning": meaning, "code": code, "packed": packed})
+
+
 @dataclass(frozen=True)
 class LossOptions:
     """What turns a target into a_j = w_j·q_j, and Σ_j a_j·(lse − z_j) into the loss.
-
-    class_weight     w, one number ≥ 0 for each class (none: all 1)
-    ignore_index     rows with this target have loss 0 and gradient 0, and are not counted; not for probability targets
-    label_smoothing  ε in [0, 1]: q_j = (1 − ε)·t_j + ε / V
-    temperature      T > 0: z = x / T
-    softcap          c > 0: z = c·tanh(x / c) / T (none: z = x / T)
-    z_loss           λ ≥ 0: λ·lse² is added to the loss
-    reduction        "none", "sum" or "mean": a loss for each row, their sum, or the sum divided by Σ w_{y_i} over the
-                     counted rows (for probability targets by the number of rows; 0 if nothing is counted)
-    normalizer       replaces that divisor of the mean: a number > 0, such as the number of tokens in all micro-batches
 
     >>> LossOptions(label_smoothing=0.1).reduction
     'mean'
@@ -32,14 +29,24 @@ class LossOptions:
     ValueError: temperature is 0, but must be a finite number above 0
     """
 
-    class_weight: Any = None
-    ignore_index: int = -100
-    label_smoothing: float = 0.0
-    temperature: float = 1.0
-    softcap: float | None = None
-    z_loss: float = 0.0
-    reduction: Literal["none", "sum", "mean"] = "mean"
-    normalizer: float | None = None
+    class_weight: Any = option(None, "w, one number ≥ 0 for each class (none: all 1)")
+    ignore_index: int = option(
+        -100, "rows with this target have loss 0 and gradient 0, and are not counted; not for probability targets", "q"
+    )
+    label_smoothing: float = option(0.0, "ε in [0, 1]: q_j = (1 − ε)·t_j + ε / V", "d")
+    temperature: float = option(1.0, "T > 0: z = x / T", "d")
+    softcap: float | None = option(None, "c > 0: z = c·tanh(x / c) / T (none: z = x / T)", "d")
+    z_loss: float = option(0.0, "λ ≥ 0: λ·lse² is added to the loss", "d")
+    reduction: Literal["none", "sum", "mean"] = option(
+        "mean",
+        "a loss for each row, their sum, or the sum divided by Σ w_{y_i} over the counted rows (for probability targets "
+        "by the number of rows; 0 if nothing is counted)",
+        "q",
+        REDUCTIONS.index,
+    )
+    normalizer: float | None = option(
+        None, "replaces that divisor of the mean: a number > 0, such as the number of tokens in all micro-batches", "d"
+    )
 
     def __post_init__(self) -> None:
         if not -(2**63) <= checks.integer("ignore_index", self.ignore_index) < 2**63:
@@ -59,17 +66,9 @@ class LossOptions:
                 )
 
     @cached_property
-    def numbers(self) -> tuple[int, float, float, float, float, int, float]:
-        """What the kernel is handed: ignore_index, ε, T, c (0: none), λ, the reduction, the normalizer (0: none)."""
-        return (
-            int(self.ignore_index),
-            float(self.label_smoothing),
-            float(self.temperature),
-            float(self.softcap or 0),
-            float(self.z_loss),
-            REDUCTIONS.index(self.reduction),
-            float(self.normalizer or 0),
-        )
+    def packed(self) -> bytes:
+        """What the kernel is handed: the numbers, in the order of the fields; LossOptions in kernel.hpp."""
+        return PACKED.pack(*(field.metadata["packed"](getattr(self, field.name)) for field in NUMBERS))
 
     @classmethod
     def of(cls, options: Options) -> LossOptions:
@@ -95,4 +94,6 @@ class Options(TypedDict, total=False):
 
 
 OPTION_NAMES = {field.name for field in fields(LossOptions)}
+NUMBERS = [field for field in fields(LossOptions) if field.metadata["code"]]
+PACKED = Struct("".join(field.metadata["code"] for field in NUMBERS))
 DEFAULT = LossOptions()

@@ -13,23 +13,17 @@ class BadTarget(IndexError):
 def cross_entropy(
     logits: Buffer,
     target: Buffer,
-    by_index: bool,
     axis: int,
     class_weight: Buffer | None,
     out: Buffer | None,
-    result: Buffer | None,
-    ignore_index: int,
-    label_smoothing: float,
-    temperature: float,
-    softcap: float,
-    z_loss: float,
-    reduction: int,
-    normalizer: float,
-    upstream: Buffer | float | None = None,
-) -> float: ...
-def normalize(
-    op: int, logits: Buffer, axis: int, temperature: float, out: Buffer | None, result: Buffer | None
+    loss: Buffer | None,
+    upstream: Buffer | None,
+    options: bytes,
+    nan_if_empty: bool,
 ) -> None: ...
+def softmax(logits: Buffer, axis: int, temperature: float, out: Buffer) -> None: ...
+def log_softmax(logits: Buffer, axis: int, temperature: float, out: Buffer) -> None: ...
+def logsumexp(logits: Buffer, axis: int, lse: Buffer) -> None: ...
 def sample(
     logits: Buffer,
     axis: int,

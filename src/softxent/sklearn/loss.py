@@ -6,7 +6,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from softxent.numpy import cross_entropy_and_grad
+from softxent.numpy.adapter import cross_entropy_and_grad
 from softxent.options import LossOptions
 from softxent.sklearn.examples import Examples
 

@@ -10,14 +10,14 @@ from torch import Tensor
 from softxent.options import LossOptions
 from softxent.results import Statistics
 from softxent.torch import checks, dispatch, functional, kernel, ops
-from softxent.torch.kernel import LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, Call
+from softxent.torch.kernel import Call
 
-NORMALIZE = {SOFTMAX: dispatch.softmax, LOG_SOFTMAX: dispatch.log_softmax}
+NORMALIZE = {"softmax": dispatch.softmax, "log_softmax": dispatch.log_softmax}
 
 
-def normalize(op: int, logits: Tensor, axis: int | tuple[int, ...] | None, temperature: float = 1.0) -> Tensor:
+def normalize(op: str, logits: Tensor, axis: int | tuple[int, ...] | None, temperature: float = 1.0) -> Tensor:
     axes = checks.dims("axis", tuple(range(logits.ndim)) if axis is None else axis, logits, "logits")
-    if op == LOGSUMEXP:
+    if op == "logsumexp":
         return functional.logsumexp(logits, tuple(axes))
     if len(axes) == 1:
         checks.logits("logits", logits, axes[0])

@@ -105,13 +105,9 @@ def loss(x: Tensor, target: Tensor, weight: Tensor | None, call: Call, out: Tens
     t, w = as_target(x, target, call), None if weight is None else as_weight(weight, wide, call)
     if t.dtype != torch.int64:
         checks.probabilities(t)
-    losses = torch.empty(rows_of(x, call.axis), dtype=wide) if options.reduction == "none" else None
-    value = run(x, t, w, call, out, losses)
-    if losses is not None:
-        return losses if call.dtype == wide else losses.to(call.dtype)
-    if value == 0 and options.reduction == "mean" and call.empty == "nan" and nothing_counted(t, x, w, call):
-        value = torch.nan
-    return torch.scalar_tensor(value, dtype=call.dtype)
+    result = torch.empty(rows_of(x, call.axis) if options.reduction == "none" else (), dtype=call.dtype)
+    run(x, t, w, call, out, result)
+    return result
 
 
 def gradient(
@@ -121,23 +117,26 @@ def gradient(
     wide = COMPUTED_IN[x.dtype]
     t, w = as_target(x, target, call), None if weight is None else as_weight(weight, wide, call)
     out = empty_like(x) if out is None else out
-    if call.options.reduction != "none":
-        run(x, t, w, call, out, None, upstream.item())
-        return out
-    rows = upstream.to(wide).contiguous()
-    run(x, t, w, call, out, torch.empty_like(rows), raw(rows))
+    run(x, t, w, call, out, None, upstream.resolve_neg().contiguous())
     return out
 
 
 def run(
-    x: Tensor, t: Tensor, w: Tensor | None, call: Call, out: Tensor | None, losses: Tensor | None, upstream: Any = None
-) -> float:
-    by_index = t.dtype == torch.int64
+    x: Tensor, t: Tensor, w: Tensor | None, call: Call, out: Tensor | None, loss: Tensor | None, upstream: Any = None
+) -> None:
     if x.is_neg():
         x = x.resolve_neg()
     try:
-        return _cpu.cross_entropy(
-            raw(x), raw(t), by_index, call.axis, raw(w), raw(out), raw(losses), *call.options.numbers, upstream
+        _cpu.cross_entropy(
+            raw(x),
+            raw(t),
+            call.axis,
+            raw(w),
+            raw(out),
+            raw(loss),
+            raw(upstream),
+            call.options.packed,
+            call.empty == "nan",
         )
     except _cpu.BadTarget as bad:
         raise checks.target_value(call.name, t, bad.args[0], x.shape[call.axis]) from None
@@ -168,16 +167,6 @@ def as_weight(w: Tensor, wide: torch.dtype, call: Call) -> Tensor:
     return w.to(wide).contiguous()
 
 
-def nothing_counted(t: Tensor, x: Tensor, w: Tensor | None, call: Call) -> bool:
-    """Is the divisor of the mean 0?"""
-    if call.options.normalizer is not None:
-        return False
-    if t.dtype != torch.int64:
-        return 0 in rows_of(x, call.axis)
-    counted = t[t != call.options.ignore_index]
-    return not counted.numel() or (w is not None and not w[counted].any())
-
-
 def statistics(x: Tensor, target: Tensor, call: Call) -> Statistics:
     x, t = x.resolve_neg(), as_target(x, target, call)
     floats = [torch.empty(t.shape, dtype=COMPUTED_IN[x.dtype]) for _ in range(3)]
@@ -194,19 +183,19 @@ def statistics(x: Tensor, target: Tensor, call: Call) -> Statistics:
 
 # softmax, log_softmax, logsumexp, sample ----------------------------------------------------------------------------
 
-SOFTMAX, LOG_SOFTMAX, LOGSUMEXP = 0, 1, 2  # Op in kernel.hpp
+SOFTMAX, LOG_SOFTMAX, LOGSUMEXP = 0, 1, 2
 
 
 def normalize(op: int, x: Tensor, axis: int, temperature: float = 1.0) -> Tensor:
     positive("temperature", temperature)
     x = x.resolve_neg()
-    if op != LOGSUMEXP:
-        out = empty_like(x)
-        _cpu.normalize(op, raw(x), axis, temperature, raw(out), None)
-        return out
-    lse = torch.empty(rows_of(x, axis), dtype=COMPUTED_IN[x.dtype])
-    _cpu.normalize(op, raw(x), axis, temperature, None, raw(lse))
-    return lse.to(x.dtype)
+    if op == LOGSUMEXP:
+        lse = torch.empty(rows_of(x, axis), dtype=x.dtype)
+        _cpu.logsumexp(raw(x), axis, raw(lse))
+        return lse
+    out = empty_like(x)
+    (_cpu.softmax if op == SOFTMAX else _cpu.log_softmax)(raw(x), axis, temperature, raw(out))
+    return out
 
 
 def sample(x: Tensor, axis: int, temperature: float, uniform: Tensor) -> tuple[Tensor, Tensor]:

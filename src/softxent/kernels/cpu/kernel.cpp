@@ -1,5 +1,5 @@
 // The kernel of one instruction set, SOFTXENT_ISA.
-#include "tile.hpp"
+#include "passes/tile.hpp"
 
 #define SOFTXENT_TEXT_(x) #x
 #define SOFTXENT_TEXT(x) SOFTXENT_TEXT_(x)
@@ -7,21 +7,24 @@
 namespace softxent {
 namespace SOFTXENT_ISA {
 
-template <class R>
-i64 tasks(const Job& job) {
-    return Tiles<R>::suit(job) ? Tiles<R>::tasks(job) : Rows<R>::tasks(job);
+template <class R, class P>
+Sum run_in(const P& pass) {
+    if constexpr (!std::is_same_v<P, Sample> && !is_statistics<P>)
+        if (Tiles<R, P>::suit(pass)) return Tiles<R, P>::run(pass);
+    return Rows<R, P>::run(pass);
 }
-template <class R>
-void run(const Job& job) {
-    Tiles<R>::suit(job) ? Tiles<R>::run(job) : Rows<R>::run(job);
+
+template <class P>
+void run(const P& pass) {
+    const Sum total = pass.logits.dtype == DType::f64 ? run_in<double>(pass) : run_in<float>(pass);
+    if constexpr (is_cross_entropy<P>)
+        if (pass.loss && pass.options.reduction != Reduction::none)
+            set_number(pass.loss, 0, pass.divisor > 0 ? total.value() / pass.divisor : pass.empty);
 }
 
 extern const Kernel kernel;
-const Kernel kernel = {
-    SOFTXENT_TEXT(SOFTXENT_ISA),
-    [](const Job& job) { return job.logits.dtype == DType::f64 ? tasks<double>(job) : tasks<float>(job); },
-    [](const Job& job) { job.logits.dtype == DType::f64 ? run<double>(job) : run<float>(job); },
-};
+const Kernel kernel = {{run<Softmax>}, {run<LogSoftmax>}, {run<LogSumExp>}, {run<CrossEntropy>}, {run<Sample>},
+                       {run<Statistics>}, SOFTXENT_TEXT(SOFTXENT_ISA)};
 
 }  // namespace SOFTXENT_ISA
 }  // namespace softxent

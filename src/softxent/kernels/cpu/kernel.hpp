@@ -1,4 +1,4 @@
-// What the adapter asks of a kernel: one Job, the same for every instruction set.
+// What an adapter asks of a kernel: one type for each pass over the logits, the same for every instruction set.
 #pragma once
 #include <cstdint>
 
@@ -7,17 +7,25 @@ namespace softxent {
 using i64 = std::int64_t;
 
 enum class DType : int { f32, f64, f16, bf16 };
-enum class Op : int { softmax, log_softmax, logsumexp, cross_entropy, sample, statistics };
 
 constexpr int bytes_of(DType dtype) { return dtype == DType::f64 ? 8 : dtype == DType::f32 ? 4 : 2; }
 
 constexpr int MAX_DIMS = 64;  // as in NumPy
 
-// Rows, laid out over the job's dimensions, of classes; a stride is counted in elements.
+// Rows, laid out over the pass's dimensions, of classes; a stride is counted in elements.
 struct Array {
     char* data = nullptr;
     DType dtype = DType::f32;
-    i64 class_stride = 0, stride[MAX_DIMS];  // not initialised: 2 KiB that a small call would feel
+    i64 class_stride = 0, stride[MAX_DIMS];  // not initialised: 512 bytes that a small call would feel
+
+    explicit operator bool() const { return data != nullptr; }
+};
+
+// One number a row, or one for all of them (stride 0)
+struct Column {
+    char* data = nullptr;
+    DType dtype = DType::f32;
+    i64 stride = 1;
 
     explicit operator bool() const { return data != nullptr; }
 };
@@ -52,33 +60,75 @@ struct PlainSum {
     [[gnu::always_inline]] D value() const { return sum; }
 };
 
-struct Job {
-    Op op;
+// The passes ---------------------------------------------------------------------------------------------------------
+
+// What every pass goes over: rows of logits, z = c·tanh(x / c) / T
+struct Pass {
     i64 classes = 0, rows = 0;
-    int dims = 0;                      // of the rows, at least 1; neighbours are merged where all arrays allow it
+    int dims = 0;  // of the rows, at least 1; neighbours are merged where all arrays allow it
     i64 shape[MAX_DIMS];
-    Array logits, out;                 // out may be logits (in place), or nothing
-    Array probabilities;               // the target, if it is a distribution
-    const i64* target = nullptr;       // the target, if it is a class index, one a row
-    const void* weight = nullptr;      // class weights, float for all logits but float64's, or null
-    double weight_sum = 0;             // Σ_j w_j
+    Array logits;
+    double temperature = 1, softcap = 0;  // softcap 0: none
+};
+
+struct Softmax : Pass {
+    Array out;
+};
+struct LogSoftmax : Pass {
+    Array out;
+};
+struct LogSumExp : Pass {
+    Column lse;
+};
+
+enum class Reduction : i64 { none, sum, mean };
+
+// The numbers of softxent.options.LossOptions, in the order of its fields
+struct LossOptions {
+    i64 ignore_index;
+    double label_smoothing, temperature, softcap, z_loss;
+    Reduction reduction;
+    double normalizer;  // 0: none
+};
+
+struct CrossEntropy : Pass {
+    LossOptions options;
+    Array probabilities;          // the target, if it is a distribution
+    const i64* target = nullptr;  // the target, if it is a class index, one a row
+    const void* weight = nullptr; // class weights, float for all logits but float64's, or null
+    double weight_sum = 0;        // Σ_j w_j
+    double divisor = 1;           // of the loss and the gradient: the mean's, or 1; 0 if nothing is counted
+    double empty = 0;             // the mean over nothing counted
+    Column upstream;              // what each row's gradient is multiplied by, or nothing: 1
+    Column loss;                  // one a row, or a single one if the rows are reduced; or nothing
+    Array out;                    // of the gradient; may be logits (in place), or nothing
+};
+
+struct Sample : Pass {
+    const double* uniform = nullptr;  // one u in [0, 1) a row
+    i64* index = nullptr;             // the class drawn for each row, −1 where there is none to draw
+    Column log_prob;                  // of the class drawn, or nothing
+};
+
+struct Statistics : Pass {
+    const i64* target = nullptr;
     i64 ignore_index = 0;
-    double label_smoothing = 0, temperature = 1, softcap = 0, z_loss = 0;  // softcap 0: none
-    double divisor = 1;                // of the gradient: the mean's, or 1; infinite if nothing is counted
-    const void* upstream = nullptr;    // what each row's gradient is multiplied by; like result, or null: 1
-    const double* uniform = nullptr;   // sample: one u in [0, 1) a row
-    i64* index = nullptr;              // sample: the class drawn for each row, −1 where there is none to draw
-    void* result = nullptr;            // one number a row (loss, lse, log-probability); double for float64, else float
-    void *entropy = nullptr, *lse = nullptr;      // statistics: like result
-    i64 *argmax = nullptr, *rank = nullptr;       // statistics: the first largest class, and how many exceed the target
-    Sum* total = nullptr;              // Σ of the losses, one a task, added up by the caller in order
+    Column log_prob, entropy, lse;
+    i64 *argmax = nullptr, *rank = nullptr;  // the first largest class, and how many exceed the target
 };
 
 // Rows are shared out in tasks, whose number depends on the shape alone, so that sums do not depend on the threads.
-struct Kernel {
+template <class P>
+struct Run {
+    void (*run)(const P&);
+};
+struct Kernel : Run<Softmax>, Run<LogSoftmax>, Run<LogSumExp>, Run<CrossEntropy>, Run<Sample>, Run<Statistics> {
     const char* isa;
-    i64 (*tasks)(const Job&);
-    void (*run)(const Job&);
+
+    template <class P>
+    void operator()(const P& pass) const {
+        Run<P>::run(pass);
+    }
 };
 
 }  // namespace softxent

@@ -22,7 +22,7 @@ int num_threads();
 void set_num_threads(int count);
 
 // Memory that the calling thread keeps for itself: contents undefined, 64-byte aligned, valid until its next use.
-enum Slot { row_slot, strips_slot, tile_slot, slots };
+enum Slot { row_slot, strips_slot, tile_slot, sums_slot, slots };
 void* scratch(Slot slot, std::size_t bytes);
 
 }  // namespace softxent

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <limits>
 
-#include "vec.hpp"
+#include "math/vec.hpp"
 
 namespace softxent::SOFTXENT_ISA {
 

@@ -3,38 +3,64 @@
 // The row is visited in strips that stay in L1: load, find the largest, write E = exp(z)·2^… and add it up. When the
 // row is done, a second visit, to cache, turns E into the result: E·f for softmax and for the gradient.
 #pragma once
-#include "strip.hpp"
+#include "passes/strip.hpp"
 
 namespace softxent::SOFTXENT_ISA {
 
 constexpr i64 SEGMENT = 32768;  // where a row may be split over threads; sums are combined in this order, always
 
-// A row of Job, and where its E go: into `out` where that holds R and nothing else is needed of the logits.
-template <class R>
+template <class P>
+constexpr bool is_cross_entropy = std::is_same_v<P, CrossEntropy>;
+template <class P>
+constexpr bool is_statistics = std::is_same_v<P, Statistics>;
+
+// Where a pass writes a number for each logit, or nullptr
+template <class P>
+inline const Array* out_of(const P& pass) {
+    if constexpr (requires { pass.out; })
+        return pass.out ? &pass.out : nullptr;
+    else
+        return nullptr;
+}
+// The target distribution, or nullptr
+template <class P>
+inline const Array* probabilities_of(const P& pass) {
+    if constexpr (is_cross_entropy<P>)
+        return pass.probabilities ? &pass.probabilities : nullptr;
+    else
+        return nullptr;
+}
+
+// A row, and where its E go: into `out` where that holds R and nothing else is needed of the logits.
+template <class R, class P>
 struct Row {
-    const Job& job;
+    const P& pass;
     i64 logits, out, probabilities;  // offsets of the row's first element
     double divisor;                  // of its gradient
     R z_y = 0;                       // the target's, if that is an index
     R* e = nullptr;                  // E of the row, or null if only the sums are wanted
     R* at = nullptr;                 // for each strip, the Range::at that its E are relative to
 
-    static bool e_in_out(const Job& job) {
-        return job.out && job.out.dtype == native<R> && job.out.class_stride == 1 && job.op != Op::log_softmax &&
-               !job.softcap && !job.probabilities && !job.label_smoothing;
+    static bool e_in_out(const P& pass) {
+        if constexpr (is_cross_entropy<P>)
+            if (pass.softcap || spread(pass)) return false;
+        return pass.out.dtype == native<R> && pass.out.class_stride == 1;
     }
     // does the result need the E, or only their sum?
-    static bool needs_e(const Job& job) {
-        return job.out && (job.op == Op::softmax || job.op == Op::cross_entropy);
+    static bool needs_e(const P& pass) {
+        if constexpr (std::is_same_v<P, Softmax> || is_cross_entropy<P>)
+            return bool(pass.out);
+        else
+            return false;
     }
 };
 
 // a_j of a strip into strip.a
 template <class R>
-inline void load_weights(const Row<R>& row, i64 j, int n, Strip<R>& strip) {
-    const Array& t = row.job.probabilities;
+inline void load_weights(const Row<R, CrossEntropy>& row, i64 j, int n, Strip<R>& strip) {
+    const Array& t = row.pass.probabilities;
     if (t) convert_from(t, row.probabilities + j * t.class_stride, t.class_stride, n, strip.a);
-    const Weigh<R> weigh(row.job);
+    const Weigh<R> weigh(row.pass);
     for (int k = 0; k < n; ++k) strip.a[k] = weigh(strip.a[k], j + k);
 }
 
@@ -65,11 +91,12 @@ inline void bring(Sum& sum, const Range<R, R>& from, const Range<R, R>& to) {
 }
 
 // The first visit, to classes begin … end of a row; `sums`: Σ E of each strip, for sampling
-template <class R>
-Mass<R> visit(const Row<R>& row, i64 begin, i64 end, Strip<R>& strip, double* sums = nullptr) {
-    const Job& job = row.job;
+template <class R, class P>
+Mass<R> visit(const Row<R, P>& row, i64 begin, i64 end, Strip<R>& strip, double* sums = nullptr) {
+    const P& pass = row.pass;
     constexpr R none = -std::numeric_limits<R>::infinity();
-    const bool in_place = job.out.data == job.logits.data;
+    const Array* out = out_of(pass);
+    const bool in_place = out && out->data == pass.logits.data;
     Range<R, R> range = Range<R, R>::around(0);
     R max = none, limit = none;
     Sum sum;  // of E, one of the largest kept apart
@@ -77,8 +104,8 @@ Mass<R> visit(const Row<R>& row, i64 begin, i64 end, Strip<R>& strip, double* su
     i64 first = begin, above = 0;
     for (i64 j = begin; j < end; j += STRIP) {
         int n = static_cast<int>(end - j < STRIP ? end - j : STRIP);
-        const Ahead ahead(job.logits, row.logits + j, job.out && !in_place ? &job.out : nullptr, row.out + j);
-        const R* z = load(job, row.logits, j, n, strip);
+        const Ahead ahead(pass.logits, row.logits + j, in_place ? nullptr : out, row.out + j);
+        const R* z = load(pass, row.logits, j, n, strip);
         const R top = largest(z, n), before = max;
         if (top > limit) {  // E would overflow: take a new range, and bring the sum into it
             auto next = Range<R, R>::around(top);
@@ -89,23 +116,24 @@ Mass<R> visit(const Row<R>& row, i64 begin, i64 end, Strip<R>& strip, double* su
         }
         R* e = row.e ? row.e + j : nullptr;
         auto add_up = [&](auto apart) {
-            if (job.op == Op::statistics) {
+            if constexpr (is_statistics<P>) {
                 Depth<R> depth{max, row.z_y};
                 const double part = exp_strip<apart(), false>(z, n, range, max, e, ahead, depth);
                 below.add(depth.below.value());
                 above += reduce(depth.above, [](auto a, auto b) { return a + b; });
                 return part;
+            } else {
+                NoDepth nothing;
+                return e ? exp_strip<apart(), true>(z, n, range, max, e, ahead, nothing)
+                         : exp_strip<apart(), false>(z, n, range, max, e, ahead, nothing);
             }
-            NoDepth nothing;
-            return e ? exp_strip<apart(), true>(z, n, range, max, e, ahead, nothing)
-                     : exp_strip<apart(), false>(z, n, range, max, e, ahead, nothing);
         };
         double part;
         bool raised = top > max;
         if (raised) {
             if (max > none) sum.add(exp_wide(range, max));
             max = top;
-            if (job.op == Op::statistics) {
+            if constexpr (is_statistics<P>) {
                 if (before > none) below.add((double(max) - before) * sum.value());
                 for (first = j; z[first - j] != max;) ++first;
             }
@@ -115,10 +143,11 @@ Mass<R> visit(const Row<R>& row, i64 begin, i64 end, Strip<R>& strip, double* su
         sum.add(part);
         row.at[j / STRIP] = range.at;
         if (sums) sums[j / STRIP] = raised ? part + exp_wide(range, max) : part;
-        if (job.probabilities) {
-            load_weights(row, j, n, strip);
-            weight.add(total(strip.a, n));
-        }
+        if constexpr (is_cross_entropy<P>)
+            if (pass.probabilities) {
+                load_weights(row, j, n, strip);
+                weight.add(total(strip.a, n));
+            }
     }
     return {range, max, max > none ? exp_wide(range, max) : 0, sum.value(), weight.value(), below.value(), first, above};
 }
@@ -170,47 +199,51 @@ struct Factor {
 };
 
 // The second visit: writes the result, returns Σ_j a_j·(m − z_j)
-template <class R>
-double revisit(const Row<R>& row, i64 begin, i64 end, const Mass<R>& mass, double factor, Strip<R>& strip) {
-    const Job& job = row.job;
+template <class R, class P>
+double revisit(const Row<R, P>& row, i64 begin, i64 end, const Mass<R>& mass, double factor, Strip<R>& strip) {
+    const P& pass = row.pass;
+    const Array& to = pass.out;
     constexpr R none = -std::numeric_limits<R>::infinity();
-    bool spreads = job.op == Op::cross_entropy && spread(job);
-    bool direct = job.out && job.out.dtype == native<R> && job.out.class_stride == 1;
-    const R max = mass.max, log_s = job.op == Op::log_softmax ? R(log_of_sum<R>(mass.top, mass.rest)) : R(0);
+    constexpr bool logarithm = std::is_same_v<P, LogSoftmax>;
+    bool spreads = false;
+    if constexpr (is_cross_entropy<P>) spreads = spread(pass);
+    bool direct = to && to.dtype == native<R> && to.class_stride == 1;
+    const R max = mass.max, log_s = logarithm ? R(log_of_sum<R>(mass.top, mass.rest)) : R(0);
     const double scale = 1 / row.divisor;
     R last = mass.range.at;
     Factor<R> f(last, mass, factor);
     Sum gap;
     for (i64 j = begin; j < end; j += STRIP) {
         int n = static_cast<int>(end - j < STRIP ? end - j : STRIP);
-        R* out = direct ? at<R>(job.out, row.out + j) : strip.out;
+        R* out = direct ? at<R>(to, row.out + j) : strip.out;
         const R* z = nullptr;
-        if (spreads || job.softcap || job.op == Op::log_softmax) z = load(job, row.logits, j, n, strip);
-        if (spreads) {
-            load_weights(row, j, n, strip);
-            gap.add(gap_of(z, strip.a, n, mass.max));
-            for (int k = 0; k < n; ++k) strip.a[k] *= scale;
-        }
-        if (!job.out) continue;
-        if (job.op == Op::log_softmax) {
+        if (spreads || pass.softcap || logarithm) z = load(pass, row.logits, j, n, strip);
+        if constexpr (is_cross_entropy<P>)
+            if (spreads) {
+                load_weights(row, j, n, strip);
+                gap.add(gap_of(z, strip.a, n, mass.max));
+                for (int k = 0; k < n; ++k) strip.a[k] *= scale;
+            }
+        if (!to) continue;
+        if (logarithm) {
             for_vectors(z, n, none, [&](vec<R> v, int k, int count) { write_count(out + k, (v - max) - log_s, count); });
         } else {
             R* e = row.e + j;
             if (row.at[j / STRIP] != last) f = Factor<R>(last = row.at[j / STRIP], mass, factor);
             if (f.first != 1)
                 for (int k = 0; k < n; ++k) e[k] *= f.first;
-            if (!spreads && !job.softcap) {
+            if (!spreads && !pass.softcap) {
                 if (!direct) {
-                    convert_to(job.out, row.out + j * job.out.class_stride, job.out.class_stride, n, e, f.f);
+                    convert_to(to, row.out + j * to.class_stride, to.class_stride, n, e, f.f);
                     continue;
                 }
                 for_vectors(e, n, R(0), [&](vec<R> v, int k, int count) { write_count(out + k, v * f.f, count); });
             } else {
                 for (int k = 0; k < n; ++k)
-                    out[k] = gradient(z[k], e[k], f.f, spreads ? strip.a[k] : 0, job.softcap ? strip.slope[k] : 1);
+                    out[k] = gradient(z[k], e[k], f.f, spreads ? strip.a[k] : 0, pass.softcap ? strip.slope[k] : 1);
             }
         }
-        if (!direct) convert_to(job.out, row.out + j * job.out.class_stride, job.out.class_stride, n, out);
+        if (!direct) convert_to(to, row.out + j * to.class_stride, to.class_stride, n, out);
     }
     return gap.value();
 }

@@ -1,7 +1,7 @@
 // What is known of a row once it has been summed up, and the loss and the gradient's factors that follow from it.
 // D: a double, for one row, or a vector of doubles, for as many rows.
 #pragma once
-#include "exp.hpp"
+#include "math/exp.hpp"
 
 namespace softxent::SOFTXENT_ISA {
 
@@ -16,26 +16,36 @@ struct Mass {
 };
 
 // ε / V, the share of label smoothing that every class gets
-inline double smoothing(const Job& job) { return job.label_smoothing / double(job.classes); }
+inline double smoothing(const CrossEntropy& pass) { return pass.options.label_smoothing / double(pass.classes); }
 
 // do the a_j differ from 0 for other classes than the target's?
-inline bool spread(const Job& job) { return job.probabilities || job.label_smoothing; }
+inline bool spread(const CrossEntropy& pass) { return pass.probabilities || pass.options.label_smoothing; }
 
-// One number a row: double for float64 logits, else float
-inline double number_of(const Job& job, const void* rows, i64 i) {
-    return job.logits.dtype == DType::f64 ? static_cast<const double*>(rows)[i] : static_cast<const float*>(rows)[i];
+inline double number_of(const Column& column, i64 i) {
+    const char* data = column.data + i * column.stride * bytes_of(column.dtype);
+    switch (column.dtype) {
+        case DType::f64: return read<double>(data);
+        case DType::f32: return read<float>(data);
+        case DType::f16: return from_f16(read<std::uint16_t>(data));
+        case DType::bf16: return from_bf16(read<std::uint16_t>(data));
+    }
+    __builtin_unreachable();
 }
-inline void set_number(const Job& job, void* rows, i64 i, double value) {
-    if (job.logits.dtype == DType::f64)
-        static_cast<double*>(rows)[i] = value;
-    else
-        static_cast<float*>(rows)[i] = static_cast<float>(value);
+inline void set_number(const Column& column, i64 i, double value) {
+    char* data = column.data + i * column.stride * bytes_of(column.dtype);
+    switch (column.dtype) {
+        case DType::f64: return write(data, value);
+        case DType::f32: return write(data, float(value));
+        case DType::f16: return write(data, to_f16(float(value)));
+        case DType::bf16: return write(data, to_bf16(float(value)));
+    }
 }
 
 // What the gradient of row i's loss is divided by, with T where it is the same for all classes
-inline double gradient_divisor(const Job& job, i64 i) {
-    const double divisor = job.softcap ? job.divisor : job.divisor * job.temperature;
-    return job.upstream ? divisor / number_of(job, job.upstream, i) : divisor;
+inline double gradient_divisor(const CrossEntropy& pass, i64 i) {
+    const double counted = pass.divisor > 0 ? pass.divisor : std::numeric_limits<double>::infinity();
+    const double divisor = pass.softcap ? counted : counted * pass.temperature;
+    return pass.upstream ? divisor / number_of(pass.upstream, i) : divisor;
 }
 
 // a / (b·(c + d)), for double rounded about once
@@ -57,28 +67,28 @@ struct Finished {
 // top: E(m); rest: Σ of the other E; log_s: log Σ exp(z_j − m); e_y: E(z_y)
 // divisor: the row's gradient_divisor; gap: Σ_j a_j·(m − z_j), without the target's own (1 − ε)·w_y if that is an index; weight: A, if it is a distribution
 template <class R, class D>
-inline Finished<D> finish(const Job& job, D divisor, D max, D top, D rest, D log_s, D z_y, D e_y, D w_y, D gap, D weight) {
-    const double each = smoothing(job);
-    const D hard = w_y * (1 - job.label_smoothing);
+inline Finished<D> finish(const CrossEntropy& pass, D divisor, D max, D top, D rest, D log_s, D z_y, D e_y, D w_y, D gap, D weight) {
+    const double each = smoothing(pass), z_loss = pass.options.z_loss;
+    const D hard = w_y * (1 - pass.options.label_smoothing);
     D loss = rest - rest, lse_grad{};  // 0, or the row's NaN
-    SumOf<D> total{job.probabilities ? weight : hard};  // A + 2λ·lse
-    if (each > 0 && !job.probabilities) total.add(D{} + each * job.weight_sum);
-    if (job.z_loss > 0) {
+    SumOf<D> total{pass.probabilities ? weight : hard};  // A + 2λ·lse
+    if (each > 0 && !pass.probabilities) total.add(D{} + each * pass.weight_sum);
+    if (z_loss > 0) {
         SumOf<D> lse{max};
         lse.add(log_s);
-        loss += job.z_loss * (lse.hi * lse.hi), lse_grad = 2 * job.z_loss * lse.hi;
+        loss += z_loss * (lse.hi * lse.hi), lse_grad = 2 * z_loss * lse.hi;
         total.add(lse_grad);
-        total.lo += lost(D{} + 2 * job.z_loss, lse.hi, lse_grad) + 2 * job.z_loss * lse.lo;
+        total.lo += lost(D{} + 2 * z_loss, lse.hi, lse_grad) + 2 * z_loss * lse.lo;
     }
     const D factor = quotient<R>(total, divisor, top, rest);
-    if (job.probabilities) return {loss + gap + weight * log_s, factor, D{}};
+    if (pass.probabilities) return {loss + gap + weight * log_s, factor, D{}};
 
-    if (each > 0) loss += gap + each * job.weight_sum * log_s;
+    if (each > 0) loss += gap + each * pass.weight_sum * log_s;
     loss += hard > 0 ? hard * ((max - z_y) + log_s) : D{};
 
     // A' p_y − a_y = B·p_y − a_y·(1 − p_y), where 1 − p_y comes from the other classes
     const D others = z_y >= max ? rest : (top + rest) - e_y;
-    const D a_y = hard + w_y * each, b = each * (job.weight_sum - w_y) + lse_grad;
+    const D a_y = hard + w_y * each, b = each * (pass.weight_sum - w_y) + lse_grad;
     const D target_grad = quotient<R>(SumOf<D>{b * e_y - a_y * others}, divisor, top, rest);
     constexpr double lowest = -std::numeric_limits<double>::max();
     return {loss, factor, z_y < lowest ? rest - rest : target_grad};  // a mask: 0, or the row's NaN
@@ -86,19 +96,19 @@ inline Finished<D> finish(const Job& job, D divisor, D max, D top, D rest, D log
 
 // z = c·tanh(x / c) / T, in place, and with a softcap ∂z/∂x
 template <class R>
-inline void scale_logits(const Job& job, R* z, double* slope, i64 n) {
-    if (job.softcap) {
+inline void scale_logits(const Pass& pass, R* z, double* slope, i64 n) {
+    if (pass.softcap) {
         for (i64 k = 0; k < n; k += lanes<double>) {  // z and slope end on a whole vector
             f64v capped, s;
-            soft_cap(widen(z + k), job.softcap, job.temperature, capped, s);
+            soft_cap(widen(z + k), pass.softcap, pass.temperature, capped, s);
             narrow(z + k, capped);
             write(slope + k, s);
         }
     } else if constexpr (sizeof(R) == 4) {  // in double, rounded once: 1 / T itself may round
-        double inverse = 1 / job.temperature;
+        double inverse = 1 / pass.temperature;
         for (i64 k = 0; k < n; k += lanes<double>) narrow(z + k, widen(z + k) * inverse);
     } else {
-        for (i64 k = 0; k < n; ++k) z[k] /= job.temperature;
+        for (i64 k = 0; k < n; ++k) z[k] /= pass.temperature;
     }
 }
 
@@ -108,9 +118,9 @@ struct Weigh {
     const double keep, each;
     const R* weight;
 
-    explicit Weigh(const Job& job)
-        : keep(job.probabilities ? 1 - job.label_smoothing : 0), each(smoothing(job)),
-          weight(static_cast<const R*>(job.weight)) {}
+    explicit Weigh(const CrossEntropy& pass)
+        : keep(pass.probabilities ? 1 - pass.options.label_smoothing : 0), each(smoothing(pass)),
+          weight(static_cast<const R*>(pass.weight)) {}
 
     template <class D>
     D operator()(D t, i64 j) const {
@@ -128,12 +138,12 @@ inline R gradient(R z, R e, double factor, double share, double slope) {
 }
 
 // Where row i of an array begins, if there is one
-inline i64 offset(const Array& a, const Job& job, i64 i) {
+inline i64 offset(const Array& a, const Pass& pass, i64 i) {
     if (!a) return 0;
     i64 result = 0;
-    for (int d = job.dims - 1; d > 0; --d) {
-        result += i % job.shape[d] * a.stride[d];
-        i /= job.shape[d];
+    for (int d = pass.dims - 1; d > 0; --d) {
+        result += i % pass.shape[d] * a.stride[d];
+        i /= pass.shape[d];
     }
     return result + i * a.stride[0];
 }

@@ -2,7 +2,7 @@
 #pragma once
 #include <utility>
 
-#include "vec.hpp"
+#include "math/vec.hpp"
 
 namespace softxent::SOFTXENT_ISA {
 

@@ -1,7 +1,6 @@
 // A strip of a row, short enough to stay in L1: its logits as R, the largest of them, E and Σ E.
 #pragma once
-#include "exp.hpp"
-#include "finish.hpp"
+#include "passes/finish.hpp"
 
 namespace softxent::SOFTXENT_ISA {
 
@@ -16,12 +15,12 @@ struct Strip {
 
 // z and ∂z/∂x of a strip: the logits themselves where nothing has to be done to them
 template <class R>
-inline const R* load(const Job& job, i64 row, i64 j, int n, Strip<R>& strip) {
-    const Array& x = job.logits;
-    bool scaled = job.temperature != 1 || job.softcap;
+inline const R* load(const Pass& pass, i64 row, i64 j, int n, Strip<R>& strip) {
+    const Array& x = pass.logits;
+    bool scaled = pass.temperature != 1 || pass.softcap;
     if (x.dtype == native<R> && x.class_stride == 1 && !scaled) return at<R>(x, row + j);
     convert_from(x, row + j * x.class_stride, x.class_stride, n, strip.z);
-    if (scaled) scale_logits(job, strip.z, strip.slope, n);
+    if (scaled) scale_logits(pass, strip.z, strip.slope, n);
     return strip.z;
 }
 

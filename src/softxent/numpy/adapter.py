@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,8 @@ from softxent.options import LossOptions
 from softxent.results import Statistics
 
 Array = NDArray[Any]
+Normalize = Literal["softmax", "log_softmax", "logsumexp"]
 
-SOFTMAX, LOG_SOFTMAX, LOGSUMEXP = 0, 1, 2  # Op in kernel.hpp
 FLOAT32, FLOAT64, INT64 = np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int64)
 COMPUTED_IN: dict[np.dtype[Any], np.dtype[Any]] = {np.dtype(np.float16): FLOAT32, FLOAT32: FLOAT32, FLOAT64: FLOAT64}
 
@@ -59,7 +59,7 @@ def computed_in(x: Array) -> np.dtype[Any]:
 # softmax, log_softmax, logsumexp ----------------------------------------------------------------------------------
 
 
-def normalize(op: int, logits: Any, axis: int | tuple[int, ...] | None, temperature: float = 1.0) -> Any:
+def normalize(op: Normalize, logits: Any, axis: int | tuple[int, ...] | None, temperature: float = 1.0) -> Any:
     x = as_logits(logits)
     if axis is None:
         axes = tuple(range(x.ndim))
@@ -73,18 +73,18 @@ def normalize(op: int, logits: Any, axis: int | tuple[int, ...] | None, temperat
     moved = x.transpose(*rows, *axes)
     merged = moved.reshape(*(x.shape[k] for k in rows), -1 if x.size else int(np.prod([x.shape[k] for k in axes])))
     result = normalize_along(op, merged, merged.ndim - 1, temperature)
-    return result if op == LOGSUMEXP else result.reshape(moved.shape).transpose(np.argsort([*rows, *axes]))
+    return result if op == "logsumexp" else result.reshape(moved.shape).transpose(np.argsort([*rows, *axes]))
 
 
-def normalize_along(op: int, x: Array, axis: int, temperature: float) -> Any:
+def normalize_along(op: Normalize, x: Array, axis: int, temperature: float) -> Any:
     checks.classes(x, x.shape[axis])
-    if op != LOGSUMEXP:
-        out = empty_like(x)
-        _cpu.normalize(op, raw(x), axis, temperature, raw(out), None)
-        return out
-    lse = np.empty(x.shape[:axis] + x.shape[axis + 1 :], computed_in(x))
-    _cpu.normalize(op, raw(x), axis, temperature, None, lse)
-    return lse.astype(x.dtype, copy=False)[()]
+    if op == "logsumexp":
+        lse = np.empty(x.shape[:axis] + x.shape[axis + 1 :], x.dtype)
+        _cpu.logsumexp(raw(x), axis, raw(lse))
+        return lse[()]
+    out = empty_like(x)
+    (_cpu.softmax if op == "softmax" else _cpu.log_softmax)(raw(x), axis, temperature, raw(out))
+    return out
 
 
 # cross-entropy ----------------------------------------------------------------------------------------------------
@@ -114,18 +114,17 @@ def loss_into(grad: Array | None, x: Array, t: Array, axis: int, options: LossOp
     shape, axis = x.shape, checks.axis(axis, x.ndim)
     rows, classes, wide = shape[:axis] + shape[axis + 1 :], shape[axis], computed_in(x)
     checks.classes(x, classes)
-    t, by_index = as_target(t, x, rows, wide)
-    weight = losses = None
+    t, _ = as_target(t, x, rows, wide)
+    weight = None
     if options.class_weight is not None:
         weight = checks.class_weight(as_array("class_weight", options.class_weight), classes, wide)
-    if options.reduction == "none":
-        losses = np.empty(rows, wide)
+    loss = np.empty(rows if options.reduction == "none" else (), wide)
     to = None if grad is None else raw(grad)
     try:
-        loss = _cpu.cross_entropy(raw(x), t, by_index, axis, weight, to, losses, *options.numbers)
+        _cpu.cross_entropy(raw(x), t, axis, weight, to, loss, None, options.packed, False)
     except _cpu.BadTarget as bad:
         raise checks.target_value(t, bad.args[0], classes) from None
-    return wide.type(loss) if losses is None else losses[()]
+    return loss[()]
 
 
 def as_target(t: Array, x: Array, rows: tuple[int, ...], wide: np.dtype[Any]) -> tuple[Array, bool]:

@@ -1,7 +1,7 @@
 // Between arrays and tiles: `classes` × ROWS, which stay in L1.
 #pragma once
-#include "finish.hpp"
-#include "transpose.hpp"
+#include "passes/finish.hpp"
+#include "math/transpose.hpp"
 
 namespace softxent::SOFTXENT_ISA {
 
@@ -15,17 +15,17 @@ struct LinesAhead {
     i64 class_step = 0, row_step = 0;  // bytes
 };
 
-template <class R>
+template <class R, class P>
 struct TileMemory {
-    const Job& job;
+    const P& pass;
     const int capacity;        // rows of a tile
     int rows = 0, padded = 0;  // of the tile at hand; padded to whole vectors
     void* lines = nullptr;     // rows × classes, to be transposed
 
-    explicit TileMemory(const Job& job) : job(job), capacity(capacity_of(job)) {}
+    explicit TileMemory(const P& pass) : pass(pass), capacity(capacity_of(pass)) {}
 
-    static int capacity_of(const Job& job) {
-        i64 rows = TILE_BYTES / (2 * job.classes * i64(sizeof(R)));
+    static int capacity_of(const P& pass) {
+        i64 rows = TILE_BYTES / (2 * pass.classes * i64(sizeof(R)));
         rows = rows / lanes<R> * lanes<R>;
         return static_cast<int>(rows < lanes<R> ? lanes<R> : rows > ROWS ? ROWS : rows);
     }
@@ -40,17 +40,17 @@ struct TileMemory {
     Place place;
 
     void locate(const Array& array, i64 first, Place& place) const {
-        const i64 last = job.shape[job.dims - 1];
-        place.first = offset(array, job, first), place.step = array.stride[job.dims - 1];
-        place.even = job.dims == 1 || first % last + rows <= last;
+        const i64 last = pass.shape[pass.dims - 1];
+        place.first = offset(array, pass, first), place.step = array.stride[pass.dims - 1];
+        place.even = pass.dims == 1 || first % last + rows <= last;
         if (!place.even)
-            for (int r = 0; r < rows; ++r) place.row[r] = offset(array, job, first + r);
+            for (int r = 0; r < rows; ++r) place.row[r] = offset(array, pass, first + r);
     }
 
     template <class T>
     void load(const Array& from, i64 first, T* to) {
         locate(from, first, place);
-        const i64 V = job.classes;
+        const i64 V = pass.classes;
         if (place.even && place.step == 1 && from.class_stride != 1) {
             for (i64 v = 0; v < V; ++v)
                 convert_from(from, place.first + v * from.class_stride, 1, rows, to + v * capacity);
@@ -68,9 +68,9 @@ struct TileMemory {
     }
 
     void store(i64 first, const R* from) {
-        const Array& to = job.out;
+        const Array& to = pass.out;
         locate(to, first, place);
-        const i64 V = job.classes;
+        const i64 V = pass.classes;
         if (place.even && place.step == 1 && to.class_stride != 1) {
             for (i64 v = 0; v < V; ++v)
                 convert_to(to, place.first + v * to.class_stride, 1, rows, from + v * capacity);
@@ -86,10 +86,10 @@ struct TileMemory {
     }
 
     LinesAhead ahead_at(const Array& array, i64 first) const {
-        const i64 size = bytes_of(array.dtype), step = array.stride[job.dims - 1];
-        const char* line = array.data + offset(array, job, first) * size;
+        const i64 size = bytes_of(array.dtype), step = array.stride[pass.dims - 1];
+        const char* line = array.data + offset(array, pass, first) * size;
         if (step == 1) return {line, array.class_stride * size, size};
-        if (array.class_stride == 1 && step == job.classes) return {line, WIDTH, job.classes * size};
+        if (array.class_stride == 1 && step == pass.classes) return {line, WIDTH, pass.classes * size};
         return {};
     }
 };

@@ -1,17 +1,17 @@
 // The soft max: a class drawn with probability p, by inverting the cumulative sum of the row's E.
 #pragma once
-#include "row.hpp"
+#include "passes/row.hpp"
 
 namespace softxent::SOFTXENT_ISA {
 
 // `sums` of the strips come from the first visit; only the strip that u·Σ E falls into is looked into, class by class.
 template <class R>
-void draw(const Row<R>& row, i64 i, const Mass<R>& mass, const double* sums, Strip<R>& strip) {
-    const Job& job = row.job;
-    job.index[i] = -1;
+void draw(const Row<R, Sample>& row, i64 i, const Mass<R>& mass, const double* sums, Strip<R>& strip) {
+    const Sample& pass = row.pass;
+    pass.index[i] = -1;
     if (mass.rest != mass.rest) return;
 
-    const i64 strips = (job.classes + STRIP - 1) / STRIP;
+    const i64 strips = (pass.classes + STRIP - 1) / STRIP;
     double scale = 0, sum = 0;
     R last = -std::numeric_limits<R>::infinity();
     auto weight = [&](i64 k) {  // Σ E of strip k, in the row's range
@@ -22,7 +22,7 @@ void draw(const Row<R>& row, i64 i, const Mass<R>& mass, const double* sums, Str
     };
     for (i64 k = 0; k < strips; ++k) sum += weight(k);
 
-    const double wanted = job.uniform[i] * sum;
+    const double wanted = pass.uniform[i] * sum;
     double below = 0;  // Σ of the strips before `chosen`, the first whose end passes `wanted`
     i64 chosen = -1;
     for (i64 k = 0; k < strips; ++k)
@@ -33,8 +33,8 @@ void draw(const Row<R>& row, i64 i, const Mass<R>& mass, const double* sums, Str
         }
 
     const i64 begin = chosen * STRIP;
-    const int n = static_cast<int>(job.classes - begin < STRIP ? job.classes - begin : STRIP);
-    const R* z = load(job, row.logits, begin, n, strip);
+    const int n = static_cast<int>(pass.classes - begin < STRIP ? pass.classes - begin : STRIP);
+    const R* z = load(pass, row.logits, begin, n, strip);
     weight(chosen);
     auto range = Range<R, R>::around(row.at[chosen]);
     for_vectors(z, n, -std::numeric_limits<R>::infinity(),
@@ -45,8 +45,8 @@ void draw(const Row<R>& row, i64 i, const Mass<R>& mass, const double* sums, Str
             drawn = j;
             if ((below += double(strip.out[j]) * scale) > wanted) break;
         }
-    job.index[i] = begin + drawn;
-    if (job.result) set_number(job, job.result, i, (double(z[drawn]) - mass.max) - log_of_sum<R>(mass.top, mass.rest));
+    pass.index[i] = begin + drawn;
+    if (pass.log_prob) set_number(pass.log_prob, i, (double(z[drawn]) - mass.max) - log_of_sum<R>(mass.top, mass.rest));
 }
 
 }  // namespace softxent::SOFTXENT_ISA
