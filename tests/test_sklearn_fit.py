@@ -15,7 +15,7 @@ from softxent.sklearn import SoftmaxClassifier, linear
 from softxent.sklearn.examples import Examples
 from softxent.sklearn.loss import Loss
 from softxent.sklearn.network import ACTIVATIONS, Network, Parameters
-from softxent.sklearn.step import BETA_1, BETA_2, EPSILON, SGD, Adam
+from softxent.sklearn.optimizers import BETA_1, BETA_2, EPSILON, SGD, Adam
 
 IRIS, SPECIES = load_iris(return_X_y=True)
 RNG = np.random.default_rng
