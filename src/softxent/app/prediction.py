@@ -10,14 +10,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from softxent.app.run import Run
 from softxent.app.tables import Rows
 from softxent.app.words import say
-from softxent.definition import Array
 from softxent.explain import Layer, Trace, explain
 from softxent.explain.render import Cell, Step, cut
 from softxent.explain.story import brief, number, story
+
+Array = NDArray[np.float64]
 
 COLUMNS_SHOWN = 12
 FEATURES_SHOWN = 12

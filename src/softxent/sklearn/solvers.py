@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from softxent import get_num_threads
+from softxent.functional import get_num_threads
 from softxent.sklearn import advice, lbfgs, minibatch
 from softxent.sklearn.examples import Examples
 from softxent.sklearn.loss import Loss
