@@ -12,7 +12,7 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from softxent.cli import run
+from softxent.app.cli import run
 from tests.conftest import find_chromium
 
 PICTURES = {"en": "report.png", "zh": "report.zh.png"}

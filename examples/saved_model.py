@@ -4,10 +4,10 @@ import contextlib
 import tempfile
 from pathlib import Path
 
-from softxent import cli
-from softxent.prediction import explain_row
-from softxent.run import Run
-from softxent.tables import digits
+from softxent.app import cli
+from softxent.app.prediction import explain_row
+from softxent.app.run import Run
+from softxent.app.tables import digits
 
 with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
     assert cli.run(["train", "--hidden", "0"]) == 0  # softxent train --hidden 0

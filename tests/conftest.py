@@ -30,7 +30,7 @@ def find_chromium(bundled: str) -> str | None:
 @pytest.fixture
 def softxent(capsys: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str, str]]:
     """Runs a command line in English: its exit code, what it printed, and what it complained of."""
-    from softxent.cli import run
+    from softxent.app.cli import run
 
     monkeypatch.setenv("LC_ALL", "C")
 

@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from softxent.report import Column, Evaluation, write
+from softxent.app.report import Column, Evaluation, write
 
 SCRIPT = "<script>document.title = 'hacked'</script>"
 CURVES: dict[str, Any] = {

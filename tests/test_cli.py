@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip("typer")
 
-from softxent.trace import Layer, explain
+from softxent.explain import Layer, explain
 
 DOCS = Path(__file__).parents[1] / "docs"
 WORKED = ("explain", "1", "5", "3", "--target", "1")
@@ -227,7 +227,7 @@ def test_mistakes_in_a_layer_file(softxent, tmp_path, save, why):
 @pytest.mark.parametrize("package", ["typer", "rich"])
 def test_missing_package(softxent, monkeypatch, package):
     for name in [
-        name for name in sys.modules if name.split(".")[0] in ("typer", "rich") or name.startswith("softxent.cli.")
+        name for name in sys.modules if name.split(".")[0] in ("typer", "rich") or name.startswith("softxent.app.cli.")
     ]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)  # import says that there is no such module
@@ -236,7 +236,7 @@ def test_missing_package(softxent, monkeypatch, package):
 
 
 def test_our_mistakes_are_ours(softxent, monkeypatch):
-    monkeypatch.setattr(sys.modules["softxent.trace"], "explain", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(sys.modules["softxent.explain"], "explain", lambda *_, **__: 1 / 0)
     code, out, err = softxent(*WORKED)
     assert (code, out) == (1, "")
     assert err.startswith("error: softxent failed, and the mistake is ours: ZeroDivisionError: division by zero.")
@@ -246,7 +246,7 @@ def test_interrupted(softxent, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sys.modules["softxent.trace"], "explain", interrupted)
+    monkeypatch.setattr(sys.modules["softxent.explain"], "explain", interrupted)
     assert softxent(*WORKED)[0] == 130
 
 

@@ -18,7 +18,7 @@ import palmerpenguins
 import pytest
 from sklearn import datasets
 
-from softxent.cli import run
+from softxent.app.cli import run
 
 ROOT = Path(__file__).parents[1]
 PENGUINS = Path(palmerpenguins.__file__).parent / "data"
@@ -316,8 +316,8 @@ def test_explain_goes_down_to_each_feature(softxent):
     told = json.loads(softxent(*words, "--json")[1])
     assert (told["row"], told["label"], told["columns"]["sex"]) == (17, "Adelie", "male")
 
-    from softxent.run import Run
-    from softxent.tables import open_file
+    from softxent.app.run import Run
+    from softxent.app.tables import open_file
 
     run = Run.load("run")
     x = np.asarray(run.model[:-1].transform(open_file(file).row(17).features(run.schema.columns)))
@@ -571,7 +571,7 @@ def test_mistakes_in_arguments(softxent, words, en, zh):
 def test_missing_package(package):
     """Each is imported when there is work for it, and said to be missing then."""
     write("t.csv", "x,y", *(f"{'pqr'[i % 3]},{'ab'[i % 2]}" for i in range(30)))
-    script = f"import sys; sys.modules['{package}'] = None; from softxent.cli import main; main()"
+    script = f"import sys; sys.modules['{package}'] = None; from softxent.app.cli import main; main()"
     command = [sys.executable, "-c", script, "train", "t.csv", "--target", "y"]
     done = subprocess.run(command, capture_output=True, env={**os.environ, "LC_ALL": "C"}, encoding="utf-8")
     assert done.returncode == 2
@@ -652,7 +652,7 @@ def test_ctrl_c_keeps_the_best_model_so_far():
 # the signal is sent from within after 20 epochs, for a process cannot see from outside where another one is
 INTERRUPTED = f"""
 import os, sys
-from softxent.cli import run, screen
+from softxent.app.cli import run, screen
 progress = screen.Screen.progress
 from contextlib import contextmanager
 @contextmanager

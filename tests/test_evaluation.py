@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, brier_score_loss, log_loss
 
 import softxent as sx
-from softxent.report import Evaluation
+from softxent.app.report import Evaluation
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,9 @@ import pytest
 
 import softxent
 from softxent import definition, functional
-from softxent.render import WIDTH, as_html, as_text, width
-from softxent.story import number, story
-from softxent.trace import Layer, explain
+from softxent.explain import Layer, explain
+from softxent.explain.render import WIDTH, as_html, as_text, width
+from softxent.explain.story import number, story
 from softxent.words import LANGUAGES, PHRASES, language
 
 INF, NAN = math.inf, math.nan
@@ -397,7 +397,7 @@ def test_docs():
 
 
 def test_explain_needs_neither_typer_nor_rich():
-    code = "import sys, softxent.trace as e; str(e); assert not {'typer', 'rich'} & set(sys.modules)"
+    code = "import sys, softxent.explain as e; str(e); assert not {'typer', 'rich'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

@@ -5,8 +5,8 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from softxent.report import Column, Evaluation, curves, merged, words, write
-from softxent.report.examples import class_rows
+from softxent.app.report import Column, Evaluation, curves, merged, words, write
+from softxent.app.report.examples import class_rows
 from tests.report_cases import CASES, evaluated, written
 
 ALLOWED = ("#", "data:")

@@ -12,10 +12,10 @@ import skops.io
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from softxent.cli import run as command
-from softxent.run import FORMAT, TRUSTED, Run, prepare
-from softxent.tables import open_file
-from softxent.words import Mistake
+from softxent.app.cli import run as command
+from softxent.app.run import FORMAT, TRUSTED, Run, prepare
+from softxent.app.tables import open_file
+from softxent.app.words import Mistake
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,11 @@ from sklearn.preprocessing import StandardScaler
 
 import softxent as sx
 from softxent import definition
-from softxent.sklearn import SoftmaxClassifier, linear
+from softxent.sklearn import SoftmaxClassifier, lbfgs
 from softxent.sklearn.examples import Examples
 from softxent.sklearn.loss import Loss
 from softxent.sklearn.network import ACTIVATIONS, Network, Parameters
-from softxent.sklearn.step import BETA_1, BETA_2, EPSILON, SGD, Adam
+from softxent.sklearn.optimizers import BETA_1, BETA_2, EPSILON, SGD, Adam
 
 IRIS, SPECIES = load_iris(return_X_y=True)
 RNG = np.random.default_rng
@@ -66,14 +66,14 @@ FORMS = {"dense": np.asarray, "fortran": np.asfortranarray, "sparse": sparse.csr
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("target", ["labels", "probabilities"])
 def test_gradient_of_the_linear_objective(form, weighted, target, monkeypatch):
-    monkeypatch.setattr(linear, "BLOCK", 9 * 8 * 7)  # 7 rows: blocks, the last one shorter
-    monkeypatch.setattr(linear, "SPARSE_BLOCK", 4 * 8 * 7)
+    monkeypatch.setattr(lbfgs, "BLOCK", 9 * 8 * 7)  # 7 rows: blocks, the last one shorter
+    monkeypatch.setattr(lbfgs, "SPARSE_BLOCK", 4 * 8 * 7)
     X, y = problem()
     rng = RNG(1)
     t = y if target == "labels" else rng.dirichlet(np.ones(4), len(y))
     s = rng.random(len(y)) if weighted else None
     loss = Loss(np.array([1.0, 2.0, 0.5, 1.0]), label_smoothing=0.1)
-    f = linear.Objective(Examples(FORMS[form](X), t, s), loss, 0.3, Parameters((5, 4), np.float64), threads=3)
+    f = lbfgs.Objective(Examples(FORMS[form](X), t, s), loss, 0.3, Parameters((5, 4), np.float64), threads=3)
     assert sum(len(share.blocks) for share in f.shares) == 9
     u = rng.standard_normal(5 * 4 + 4)
     value, grad = f(u)

@@ -11,10 +11,10 @@ import pyarrow.parquet
 import pytest
 from scipy import sparse
 
-from softxent.tables import digits, open_file
-from softxent.tables.columns import Column
-from softxent.tables.text import BLOCK
-from softxent.words import Mistake
+from softxent.app.tables import digits, open_file
+from softxent.app.tables.columns import Column
+from softxent.app.tables.text import BLOCK
+from softxent.app.words import Mistake
 
 
 @pytest.fixture
@@ -180,14 +180,14 @@ def test_typed_columns(tmp_path, ending):
     ],
 )
 def test_labels_keep_their_names(values, labels):
-    from softxent.tables.columns import labels as of
+    from softxent.app.tables.columns import labels as of
 
     found, missing = of(pa.chunked_array([pa.array(values)]))
     assert (found.tolist(), missing.any()) == (labels, False)
 
 
 def test_labels_missing():
-    from softxent.tables.columns import labels
+    from softxent.app.tables.columns import labels
 
     for values in (["a", "", None], [1, None, None], [0.0, float("nan"), None]):
         assert labels(pa.chunked_array([pa.array(values)]))[1].tolist() == [False, True, True]

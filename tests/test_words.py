@@ -4,7 +4,9 @@ import string
 
 import pytest
 
-from softxent.words import PHRASES, command, files, story, training
+from softxent.app.words import command, files, training
+from softxent.explain import words as story
+from softxent.words import PHRASES
 
 
 def test_no_phrase_is_there_twice():

@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from softxent.explain import explain
     from softxent.functional import (
         cross_entropy,
         cross_entropy_and_grad,
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
         statistics,
     )
     from softxent.memory import keep_memory
-    from softxent.trace import explain
 
 __all__ = [
     "cross_entropy",
@@ -33,7 +33,7 @@ __all__ = [
     "softmax",
     "statistics",
 ]
-ELSEWHERE = {"explain": "softxent.trace", "keep_memory": "softxent.memory"}  # not in softxent.functional
+ELSEWHERE = {"explain": "softxent.explain", "keep_memory": "softxent.memory"}  # not in softxent.functional
 
 
 def __getattr__(name: str) -> Any:

@@ -1,6 +1,6 @@
 """`python -m softxent` is the command `softxent`."""
 
-from softxent.cli import main
+from softxent.app.cli import main
 
 if __name__ == "__main__":
     main()

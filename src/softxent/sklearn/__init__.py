@@ -8,7 +8,12 @@ except ModuleNotFoundError as missing:
         f"softxent.sklearn needs {missing.name}: pip install 'softxent[sklearn]'", name=missing.name
     ) from None
 
+import sys as _sys
+
+from softxent.sklearn import optimizers as _optimizers
 from softxent.sklearn.classifier import SoftmaxClassifier
 from softxent.sklearn.progress import Epoch
 
 __all__ = ["SoftmaxClassifier", "Epoch"]
+
+_sys.modules["softxent.sklearn.step"] = _optimizers  # as models that version 0.1 saved name Adam and SGD

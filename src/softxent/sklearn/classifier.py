@@ -13,7 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from softxent import log_softmax, softmax
+from softxent.functional import log_softmax, softmax
 from softxent.sklearn import inputs, parameters, solvers
 from softxent.sklearn.callbacks import CallbackSupportMixin, with_callbacks
 from softxent.sklearn.examples import Examples, split, weighted

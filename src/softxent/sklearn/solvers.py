@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from softxent import get_num_threads
-from softxent.sklearn import advice, linear, stochastic
+from softxent.functional import get_num_threads
+from softxent.sklearn import advice, lbfgs, minibatch
 from softxent.sklearn.examples import Examples
 from softxent.sklearn.loss import Loss
 from softxent.sklearn.network import Network
+from softxent.sklearn.optimizers import SGD, Adam
 from softxent.sklearn.progress import Progress
-from softxent.sklearn.step import SGD, Adam
 
 FRAMES = 5  # from here to the line of the user's that called fit
 
@@ -33,8 +33,8 @@ def solve(
 
 def by_lbfgs(estimator: Any, network: Network, examples: Examples, loss: Loss, progress: Progress) -> str:
     """Why it has not converged; empty if it has."""
-    objective = linear.Objective(examples, loss, estimator.alpha, network.parameters, get_num_threads())
-    result = linear.solve(objective, estimator.tol, estimator.max_iter, progress)
+    objective = lbfgs.Objective(examples, loss, estimator.alpha, network.parameters, get_num_threads())
+    result = lbfgs.solve(objective, estimator.tol, estimator.max_iter, progress)
     if not np.isfinite(result.fun):
         raise ValueError(advice.diverged(estimator, examples.X))
     if not progress.loss_curve:  # the start was the optimum
@@ -62,7 +62,7 @@ def epoch(
     estimator: Any, network: Network, examples: Examples, loss: Loss, step: Adam | SGD, rng: np.random.RandomState
 ) -> float:
     size = min(200, len(examples)) if estimator.batch_size == "auto" else int(estimator.batch_size)
-    return stochastic.epoch(network, examples, loss, estimator.alpha, size, step, rng)
+    return minibatch.epoch(network, examples, loss, estimator.alpha, size, step, rng)
 
 
 def new_step(estimator: Any, network: Network) -> Adam | SGD:

@@ -1,0 +1,52 @@
+"""`softxent evaluate RUN TEST.csv`: how good a model is on rows whose labels are known."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from softxent.app.words import Mistake, Phrase
+
+
+def evaluate(
+    context: typer.Context,
+    folder: Annotated[str, typer.Argument(metavar="RUN", help="predict run")],
+    data: Annotated[str, typer.Argument(metavar="TEST", help="evaluate data")],
+    as_json: Annotated[bool, typer.Option("--json", help="evaluate json")] = False,
+) -> None:
+    import numpy as np
+
+    from softxent.app.cli.predict import ignored
+    from softxent.app.cli.screen import Screen
+    from softxent.app.report import Evaluation
+    from softxent.app.run import Run
+    from softxent.app.tables import open_file
+
+    run, source = Run.load(folder), open_file(data)
+    screen = Screen(context.obj, quiet=as_json)
+    others = run.schema.check(source)
+    if source.names:
+        source.require(run.schema.target)
+    screen.notes(ignored(others, data))
+    unseen: dict[str, Phrase] = {}
+    batches = [(run.schema.class_indices(rows), run.log_proba(rows, unseen)) for rows in source.batches()]
+    if not batches:
+        raise Mistake("no rows", got=repr(data))
+    y, log_p = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+    labelled = np.flatnonzero(y >= 0)
+    if not len(labelled):
+        raise Mistake("target all missing", got=repr(data), target=repr(run.schema.target))
+    evaluation = Evaluation.of(
+        run.schema.classes, y[labelled], log_P=log_p[labelled], class_counts=run.schema.counts, rows=labelled
+    )
+    screen.notes(list(unseen.values()))
+    if len(labelled) < len(y):
+        place = source.place(int((y < 0).argmax()))
+        left_out = Phrase("no labels", rows=len(y) - len(labelled), target=repr(run.schema.target), place=place)
+        screen.notes([left_out])
+    if as_json:
+        print(json.dumps(evaluation.metrics(), indent=1, ensure_ascii=False))
+    screen.scores(screen.say("evaluated", rows=len(labelled), name=Path(data).name), evaluation)

@@ -1,0 +1,74 @@
+"""Numbers and names of the command line, checked as the user typed them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from softxent.app.words import Mistake, Phrase
+
+
+def whole(option: str, text: str, least: int) -> int:
+    expected = "whole above 0" if least else "whole at least 0"
+    return int(_number(option, text, expected, lambda x: x >= least and x == int(x)))
+
+
+def positive(option: str, text: str) -> float:
+    return _number(option, text, "above 0", lambda x: x > 0)
+
+
+def not_negative(option: str, text: str) -> float:
+    return _number(option, text, "at least 0", lambda x: x >= 0)
+
+
+def share(option: str, text: str) -> float:
+    return _number(option, text, "a share", lambda x: 0 < x < 1)
+
+
+def _number(option: str, text: str, expected: str, holds: Callable[[float], bool]) -> float:
+    try:
+        x = float(text)
+    except ValueError:
+        x = math.nan
+    if not (math.isfinite(x) and holds(x)):
+        raise Mistake("option number", option=option, got=repr(text), expected=Phrase(expected))
+    return x
+
+
+def hidden(text: str) -> tuple[int, ...]:
+    """Units of layers; "0" for none.
+
+    >>> hidden("64,32"), hidden("0")
+    ((64, 32), ())
+    """
+    units = names(text)
+    if units == ["0"]:
+        return ()
+    if not units or not all(unit.isdecimal() and int(unit) > 0 for unit in units):
+        raise Mistake("hidden", got=repr(text))
+    return tuple(map(int, units))
+
+
+def names(text: str) -> list[str]:
+    """The parts between commas, Chinese ones too.
+
+    >>> names("a, b，c")
+    ['a', 'b', 'c']
+    """
+    return [name.strip() for name in text.replace("，", ",").split(",") if name.strip()]
+
+
+def class_weight(text: str | None, classes: Sequence[Any]) -> Any:
+    """None, "balanced", or a weight for each class that is named."""
+    if text is None or text == "balanced":
+        return text
+    known = {str(name): name for name in classes}
+    weights = {}
+    for pair in names(text):
+        name, _, weight = (part.strip() for part in pair.rpartition("="))
+        if name not in known:
+            example = ",".join(f"{each}=1" for each in list(known)[:3])
+            raise Mistake("class weight", got=repr(text), example=example)
+        weights[known[name]] = not_negative("--class-weight", weight)
+    return dict.fromkeys(known.values(), 1.0) | weights

@@ -1,0 +1,141 @@
+"""What `train` and `evaluate` show: tables to stdout, notes and the progress bar to stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from softxent.app.words import WIDTH, Phrase
+from softxent.explain.render import bar, cut
+
+if TYPE_CHECKING:
+    from softxent.app.report import Column as Treated
+    from softxent.app.report import Evaluation
+    from softxent.app.tables.columns import Column
+    from softxent.app.training import Task
+
+CLASSES_SHOWN = 12
+COLUMNS_SHOWN = 40
+NAME = 28  # columns of the terminal
+
+
+class Screen:
+    def __init__(self, lang: str, *, quiet: bool) -> None:
+        self.lang, self.quiet = lang, quiet
+        self.console = Console(width=WIDTH, highlight=False, emoji=False, markup=False)
+
+    def say(self, phrase: str, **values: object) -> str:
+        return Phrase(phrase, **values).say(self.lang)
+
+    def line(self, text: str = "", style: str = "") -> None:
+        if not self.quiet:
+            self.console.print(Text(text, style), soft_wrap=True)
+
+    def notes(self, notes: Sequence[Phrase]) -> None:
+        sys.stdout.flush()
+        for note in notes:
+            print(self.say("note", message=note), file=sys.stderr)
+
+    def table(self, head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> None:
+        if self.quiet:
+            return
+        table = Table.grid(padding=(0, 2))
+        for index in range(len(head)):
+            table.add_column(justify="right" if index in right else "left", overflow="fold")
+        table.add_row(*(Text("  " * (not index) + name, "dim") for index, name in enumerate(head)))
+        for row in rows:
+            table.add_row(*(Text("  " * (not index) + cell) for index, cell in enumerate(row)))
+        with self.console.capture() as capture:
+            self.console.print(table)
+        print("\n".join(line.rstrip() for line in capture.get().rstrip().split("\n")))
+
+    # Training
+
+    def data(self, task: Task, name: str) -> None:
+        rows, columns = len(task.examples), len(task.source.names) or task.columns[0].distinct
+        self.line(self.say("data", name=name, rows=rows, columns=columns, about=task.source.about), "bold")
+        self.line()
+
+    def columns(self, columns: Sequence[Column]) -> list[Treated]:
+        """Shows what each column is and becomes, and returns it for the report."""
+        from softxent.app.report import Column, merged
+
+        treated = [Column(column.name, *self.treatment(column)) for column in columns]
+        order = list(dict.fromkeys(column[1:] for column in treated))
+        treated.sort(key=lambda column: order.index(column[1:]))  # what is alike, together
+        missing = {column.name: column.missing for column in columns}
+        rows = [
+            (cut(name, NAME), kind, str(missing.get(name) or ""), treatment if count == 1 else f"{count} × {treatment}")
+            for name, count, kind, treatment in merged(treated)[:COLUMNS_SHOWN]
+        ]
+        self.table([self.say(word) for word in ("column", "kind", "missing", "treatment")], rows, right=[2])
+        self.line()
+        return treated
+
+    def treatment(self, column: Column) -> tuple[str, str]:
+        phrase = f"{column.kind} with missing becomes" if column.kind == "number" and column.missing else ""
+        kind = self.say(f"kind {column.kind}") + (f" ({column.format})" if column.format else "")
+        return kind, self.say(phrase or f"{column.kind} becomes", distinct=column.distinct)
+
+    def classes(self, task: Task, parts: Sequence[Any], model: str) -> None:
+        names, counts = np.unique(task.examples.y, return_counts=True)
+        share = counts / counts.sum()
+        shown = range(len(names)) if len(names) <= CLASSES_SHOWN else np.sort((-counts).argsort()[:CLASSES_SHOWN])
+        rows = [(cut(str(names[i]), NAME), str(counts[i]), f"{share[i]:.1%}", bar(share[i], 20)) for i in shown]
+        self.line(self.say("target line", target=task.target, classes=len(names)), "bold")
+        self.table([self.say("class"), self.say("class rows"), self.say("class share"), ""], rows, right=[1, 2])
+        if len(rows) < len(names):
+            self.line("  " + self.say("more classes", hidden=len(names) - len(rows)))
+        train, val, test = parts
+        seen, times = np.unique(train.y, return_counts=True)
+        majority = seen[times.argmax()]
+        self.line(self.say("majority", name=cut(str(majority), NAME), share=f"{(test.y == majority).mean():.1%}"))
+        self.line()
+        self.line(self.say("rows line", train=len(train), val=len(val), test=len(test)))
+        self.line(self.say("model line", model=model))
+
+    @contextmanager
+    def progress(self, epochs: int, *, linear: bool) -> Iterator[Callable[[Any], None]]:
+        """A bar on a terminal: gives the function that is told each epoch."""
+        console = Console(stderr=True, highlight=False, emoji=False)
+        columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), TextColumn("{task.fields[told]}"))
+        started = time.perf_counter()
+        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+            task = bars.add_task(self.say("training"), total=epochs, told="")
+
+            def on_epoch(epoch: Any) -> None:
+                told = [self.say("iteration" if linear else "epoch", number=epoch.number)]
+                told.append(self.say("loss so far", loss=epoch.loss))
+                if epoch.validation_score is not None:
+                    told.append(self.say("accuracy so far", accuracy=epoch.validation_score))
+                seconds = (time.perf_counter() - started) / epoch.number * (epochs - epoch.number)
+                told.append(self.say("time left", time=clock(seconds)))
+                bars.update(task, completed=epoch.number, told="  ".join(told))
+
+            yield on_epoch
+
+    def scores(self, title: str, evaluation: Evaluation) -> None:
+        self.line(title, "bold")
+        phrases = ("accuracy", "log-loss", "calibration error", "Brier score")
+        rows = [
+            (self.say(phrase), f"{ours:.4f}", f"{theirs:.4f}")
+            for phrase, ours, theirs in zip(phrases, evaluation.scores, evaluation.baseline, strict=True)
+        ]
+        self.table(["", self.say("model"), self.say("baseline")], rows, right=[1, 2])
+
+
+def clock(seconds: float) -> str:
+    """
+    >>> clock(75.2)
+    '1:15'
+    """
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

@@ -1,0 +1,167 @@
+"""The geometry of the report's figures, in the units of their SVG's viewBox; the templates draw it."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from softxent.app.report.evaluation import Bin, Evaluation
+from softxent.explain.render import cut, width
+
+SQUARE = 340  # of the reliability diagram
+MARGIN = (26, 48)  # below and to the left of the axes, for their labels
+CHARACTER = 7.4  # the mean width of a label's character at 12 units
+
+
+class Tick(NamedTuple):
+    at: float
+    label: str
+
+
+class Scale(NamedTuple):
+    """A linear map of low … high to start … stop."""
+
+    low: float
+    high: float
+    start: float
+    stop: float
+
+    def __call__(self, x: float) -> float:
+        return round(self.start + (x - self.low) / (self.high - self.low or 1) * (self.stop - self.start), 2)
+
+
+def number(x: float, digits: int = 4) -> str:
+    """So many significant digits, as a person writes it.
+
+    >>> number(0.11834), number(2.0), number(1.5e-9), number(-math.inf), number(math.nan), number(12345678.0)
+    ('0.1183', '2', '1.5 × 10⁻⁹', '−∞', '–', '12,345,678')
+    """
+    if not math.isfinite(x):
+        return "–" if math.isnan(x) else "∞" if x > 0 else "−∞"
+    if x == 0 or 1e-4 <= abs(x) < 1e9:
+        places = max(digits - 1 - math.floor(math.log10(abs(x))), 0) if x else 0
+        text = f"{x:,.{places}f}"
+        return (text.rstrip("0").rstrip(".") if "." in text else text).replace("-", "−")
+    mantissa, exponent = f"{x:.{digits - 1}e}".split("e")
+    superscript = str(int(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return f"{mantissa.rstrip('0').rstrip('.')} × 10{superscript}".replace("-", "−")
+
+
+def percent(x: float, places: int = 1) -> str:
+    """
+    >>> percent(0.9694), percent(math.nan)
+    ('96.9\xa0%', '–')
+    """
+    return f"{100 * x:.{places}f}\N{NO-BREAK SPACE}%" if math.isfinite(x) else number(x)
+
+
+# Confusion matrix ---------------------------------------------------------------------------------------------------
+
+
+class Cell(NamedTuple):
+    """`share` of the rows of the true class; `shade` is how dark it is drawn."""
+
+    true: int
+    predicted: int
+    rows: int
+    share: float
+    shade: float
+
+
+class Confusion(NamedTuple):
+    """cells that are not 0; every `every`-th class has its label; `slanted`: the columns' labels do not fit upright."""
+
+    cells: list[Cell]
+    labels: list[str]
+    every: int
+    size: float
+    left: float
+    top: float
+    right: float
+    slanted: bool
+    font: float
+
+
+def confusion(evaluation: Evaluation) -> Confusion:
+    """Each cell's shade grows with the square root of its share, so that a few errors among many rows are seen."""
+    matrix, classes = evaluation.confusion, len(evaluation.classes)
+    support = matrix.sum(axis=1)
+    cells = [
+        Cell(int(i), int(j), int(matrix[i, j]), share := float(matrix[i, j] / support[i]), 0.08 + 0.92 * share**0.5)
+        for i, j in np.argwhere(matrix)
+    ]
+    size = min(64.0, max(340.0, min(600.0, 24.0 * classes)) / classes)
+    labels = [cut(name, 14) for name in evaluation.classes]
+    longest = CHARACTER * max(map(width, labels))
+    every = math.ceil(13 / size)
+    slanted = longest > size * every - 4
+    return Confusion(
+        cells=cells,
+        labels=labels,
+        every=every,
+        size=round(size, 3),
+        left=longest + 10,
+        top=0.71 * longest + 18 if slanted else 22,
+        right=max(0.71 * longest - size / 2 + 8, 2) if slanted else 2,
+        slanted=slanted,
+        font=min(13.0, size / (0.68 * len(f"{matrix.max()}"))),
+    )
+
+
+def most_confused(evaluation: Evaluation, most: int = 8) -> list[Cell]:
+    wrong = [cell for cell in confusion(evaluation).cells if cell.true != cell.predicted]
+    return sorted(wrong, key=lambda cell: -cell.rows)[:most]
+
+
+# Reliability diagram ------------------------------------------------------------------------------------------------
+
+
+class Dot(NamedTuple):
+    x: float
+    y: float
+    radius: float
+    low: float
+    high: float
+    bin: Bin
+
+
+class Reliability(NamedTuple):
+    """`gap` is mean confidence − accuracy, and `chance` what it stays under in 95 % of calibrated classifiers."""
+
+    dots: list[Dot]
+    x: list[Tick]
+    y: list[Tick]
+    gap: float
+    chance: float
+
+
+def reliability(evaluation: Evaluation) -> Reliability:
+    below, left = MARGIN
+    x, y = Scale(0, 1, left, SQUARE - 20), Scale(0, 1, SQUARE - below, 20)
+    bins = [b for b in evaluation.bins if b.rows]
+    n = evaluation.rows
+    dots = []
+    for b in bins:
+        low, high = wilson(b.accuracy, b.rows)
+        dots.append(Dot(x(b.confidence), y(b.accuracy), round(3 + 7 * (b.rows / n) ** 0.5, 2), y(low), y(high), b))
+    return Reliability(
+        dots=dots,
+        x=[Tick(x(v), percent(v, 0)) for v in (0, 0.25, 0.5, 0.75, 1)],
+        y=[Tick(y(v), percent(v, 0)) for v in (0, 0.25, 0.5, 0.75, 1)],
+        gap=sum(b.rows * (b.confidence - b.accuracy) for b in bins) / n,
+        chance=1.96 * sum(b.rows * b.confidence * (1 - b.confidence) for b in bins) ** 0.5 / n,
+    )
+
+
+def wilson(share: float, rows: int, z: float = 1.96) -> tuple[float, float]:
+    """The 95 % interval of a share (Wilson 1927, "Probable inference").
+
+    >>> low, high = wilson(1.0, 10)
+    >>> round(low, 3), round(high, 3)
+    (0.722, 1.0)
+    """
+    middle = (share + z * z / (2 * rows)) / (1 + z * z / rows)
+    half = z * (share * (1 - share) / rows + z * z / (4 * rows * rows)) ** 0.5 / (1 + z * z / rows)
+    return middle - half, middle + half

@@ -1,0 +1,238 @@
+"""A run: the folder that `softxent train` saves, with the model, its schema, its metrics and the report.
+
+model.skops     the fitted pipeline; skops holds no code, and a type that is not listed here is refused
+schema.json     the target, its classes, and what each column of the data is
+metrics.json    how good the model is on the test rows
+report.html     the same to look at
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+from zipfile import ZIP_DEFLATED
+
+import numpy as np
+from numpy.typing import NDArray
+
+from softxent.app.tables.columns import Column
+from softxent.app.tables.rows import Rows, Source, listed
+from softxent.app.words import Mistake, Phrase
+
+FORMAT = 1  # of the folder; a higher one was made by a newer softxent
+MODEL, SCHEMA, METRICS, REPORT = FILES = ("model.skops", "schema.json", "metrics.json", "report.html")
+
+# Beyond the types of NumPy, SciPy and scikit-learn that skops trusts by itself
+TRUSTED = frozenset(
+    {"numpy.dtype", "softxent.sklearn.classifier.SoftmaxClassifier"}
+    | {
+        f"skrub.{name}"
+        for name in (
+            "_apply_to_each_col.ApplyToEachCol",
+            "_check_input.CheckInputDataFrame",
+            "_clean_categories.CleanCategories",
+            "_clean_null_strings.CleanNullStrings",
+            "_dataframe._common.is_any_date",
+            "_dataframe._common.is_categorical",
+            "_dataframe._common.is_numeric",
+            "_datetime_encoder.DatetimeEncoder",
+            "_drop_uninformative.DropUninformative",
+            "_duration_to_float.DurationToFloat",
+            "_string_encoder.StringEncoder",
+            "_table_vectorizer.PassThrough",
+            "_table_vectorizer.ShortReprDict",
+            "_table_vectorizer.TableVectorizer",
+            "_table_vectorizer._created_by_predicate",
+            "_to_datetime.ToDatetime",
+            "_to_float.ToFloat",
+            "_to_str.ToStr",
+            "selectors._base.All",
+            "selectors._base.And",
+            "selectors._base.Cols",
+            "selectors._base.Filter",
+            "selectors._base.Sub",
+            "selectors._selectors._cardinality_below",
+        )
+    }
+)
+
+
+@dataclass(frozen=True)
+class Examples:
+    """The rows that have a label: X, a DataFrame or CSR; y, a label a row; rows, their numbers in the file."""
+
+    X: Any
+    y: NDArray[Any]
+    rows: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def __getitem__(self, index: Any) -> Examples:
+        X = self.X.iloc[index] if hasattr(self.X, "iloc") else self.X[index]
+        return Examples(X, self.y[index], self.rows[index])
+
+
+@dataclass
+class Schema:
+    """What the model was trained on; `classes` are the names of the model's classes_, in their order."""
+
+    data: str
+    target: str
+    classes: list[str]
+    columns: list[Column]
+    counts: list[int] = field(default_factory=list)  # training rows of each class
+    softxent: str = version("softxent")
+    format: int = FORMAT
+
+    @classmethod
+    def read(cls, path: Path) -> Schema:
+        content = json.loads(path.read_text("utf-8"))
+        if content["format"] > FORMAT:
+            made_by, ours = content["softxent"], version("softxent")
+            raise Mistake("newer run", got=repr(str(path.parent)), version=made_by, ours=ours)
+        return cls(**content | {"columns": [Column(**column) for column in content["columns"]]})
+
+    def check(self, source: Source) -> list[str]:
+        """Each column that the model needs is there; returns the names of the others."""
+        needed = [column.name for column in self.columns if column.used and column.kind != "sparse"]
+        for name in needed:
+            source.require(name, "column missing")
+        known = {column.name for column in self.columns} | {self.target}
+        return [name for name in source.names if name not in known]
+
+    def examples(self, source: Source, classes: Any) -> Examples:
+        """All rows of a file that have a label; `classes` are the labels as the model has them."""
+        self.check(source)
+        source.require(self.target) if source.names else None
+        rows = source.read()
+        index = self.class_indices(rows)
+        examples = Examples(rows.features(self.columns), classes[index], np.arange(len(index)))
+        return examples[np.flatnonzero(index >= 0)]
+
+    def class_indices(self, rows: Rows) -> NDArray[np.int64]:
+        """The class of each row, −1 where it has no label."""
+        y, missing = rows.labels(self.target)
+        known = {name: index for index, name in enumerate(self.classes)}
+        index = np.array([known.get(str(label), -1) for label in y], np.int64)
+        unknown = np.flatnonzero((index < 0) & ~missing)
+        if len(unknown):
+            raise Mistake(
+                "unknown label",
+                target=repr(self.target),
+                name=repr(str(y[unknown[0]])),
+                place=rows.place(int(unknown[0])),
+                got=repr(rows.source.path),
+                classes=listed(self.classes),
+            )
+        return np.where(missing, -1, index)
+
+
+@dataclass
+class Run:
+    model: Any  # a Pipeline: features, then classifier
+    schema: Schema
+
+    @classmethod
+    def load(cls, folder: str) -> Run:
+        path = Path(folder)
+        if not (path / SCHEMA).is_file() or not (path / MODEL).is_file():
+            raise Mistake("no run", got=repr(folder))
+        try:
+            schema = Schema.read(path / SCHEMA)
+            return cls(_load_model(path / MODEL), schema)
+        except Mistake:
+            raise
+        except Exception as error:  # JSON, zipfile, skops and what they call each have their own for a damaged file
+            what = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            raise Mistake("damaged run", got=repr(folder), why=what) from None
+
+    def log_proba(self, rows: Rows, unseen: dict[str, Phrase]) -> NDArray[Any]:
+        """log p, rows × classes; `unseen` gets a note for each column with a value that training did not have."""
+        X = rows.features(self.schema.columns)
+        for column in self.schema.columns:
+            if column.kind == "category" and column.name not in unseen:
+                strange = X[column.name].dropna()
+                strange = strange[~strange.isin(column.values)]
+                if len(strange):
+                    unseen[column.name] = Phrase("unseen value", column=repr(column.name), got=repr(strange.iloc[0]))
+        return log_proba(self.model, X)
+
+    def save(self, folder: str, metrics: dict[str, Any], write_report: Callable[[Path], None]) -> None:
+        """Writes all files under another name before the first takes its own: a full disk leaves what was there."""
+        with _saving(folder) as new:
+            _dump_model(self.model, new / MODEL)
+            for name, content in ((SCHEMA, asdict(self.schema)), (METRICS, metrics)):
+                (new / name).write_text(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False), "utf-8")
+            write_report(new / REPORT)
+
+
+def log_proba(model: Any, X: Any) -> NDArray[Any]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # scikit-learn's, of values that training did not have
+        return model.predict_log_proba(X)
+
+
+def prepare(folder: str) -> None:
+    """Makes the folder, before there is anything to lose; one with other things in it is not ours to write to."""
+    path = Path(folder)
+    if path.exists() and not path.is_dir():
+        raise Mistake("not a folder", got=repr(folder))
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        if any(path.iterdir()) and not (path / SCHEMA).is_file():
+            raise Mistake("not a run", got=repr(folder))
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise Mistake("cannot write", got=repr(folder), why=error.strerror) from None
+
+
+@contextmanager
+def _saving(folder: str) -> Iterator[Path]:
+    new = None
+    try:
+        new = Path(tempfile.mkdtemp(prefix=".saving-", dir=folder))
+        yield new
+        for name in FILES:
+            _flush_to_disk(new / name)
+        for name in FILES:
+            os.replace(new / name, Path(folder) / name)
+    except OSError as error:
+        raise Mistake("not saved", got=repr(folder), why=error.strerror or error) from None
+    finally:
+        if new is not None:
+            shutil.rmtree(new, ignore_errors=True)
+
+
+def _flush_to_disk(path: Path) -> None:
+    with open(path, "rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _dump_model(model: Any, path: Path) -> None:
+    import skops.io
+
+    skops.io.dump(model, path, compression=ZIP_DEFLATED)
+
+
+def _load_model(path: Path) -> Any:
+    import skops.io
+
+    refused = untrusted(skops.io.get_untrusted_types(file=path))
+    if refused:
+        raise Mistake("untrusted run", got=repr(str(path)), types=", ".join(refused))
+    return skops.io.load(path, trusted=sorted(TRUSTED))
+
+
+def untrusted(types: Sequence[str]) -> list[str]:
+    return sorted(set(types) - TRUSTED)

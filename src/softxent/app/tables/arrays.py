@@ -1,0 +1,120 @@
+"""NumPy's .npz, svmlight, and scikit-learn's digits."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from softxent.app.tables.columns import Column
+from softxent.app.tables.rows import BATCH, Rows, Source
+from softxent.app.words import Mistake
+
+
+class _Arrays(Source):
+    """Arrays with a row an example: one of N × … has a column for each of its entries, X[0], X[1], …"""
+
+    def __init__(self, path: Path | str, arrays: dict[str, NDArray[Any]]) -> None:
+        super().__init__(path)
+        rows = {len(array) if array.ndim else 0 for array in arrays.values()}
+        if len(rows) != 1:
+            shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
+            raise Mistake("array lengths", got=repr(self.path), shapes=shapes)
+        columns: dict[str, NDArray[Any]] = {}
+        for name, array in arrays.items():
+            flat = array.reshape(len(array), -1).T
+            columns |= {name: flat[0]} if len(flat) == 1 else {f"{name}[{i}]": entry for i, entry in enumerate(flat)}
+        self.table = pa.table({name: _arrow(values) for name, values in columns.items()})
+        self.names = list(columns)
+
+    def batches(self) -> Iterator[Rows]:
+        for start in range(0, self.table.num_rows, BATCH):
+            yield Rows(self, self.table.slice(start, BATCH), start)
+
+
+def _arrow(values: NDArray[Any]) -> pa.Array:
+    if values.dtype == np.float16:
+        values = values.astype(np.float32)
+    return pa.array(values.tolist() if values.dtype.kind in "US" else np.ascontiguousarray(values))
+
+
+class NumPy(_Arrays):
+    def __init__(self, path: Path) -> None:
+        try:
+            with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+        except Exception as error:  # zipfile, zlib, struct and NumPy each have their own for a damaged file
+            raise Mistake("unreadable file", got=repr(str(path)), why=" ".join(str(error).split())) from None
+        super().__init__(path, arrays)
+        self.about = "NumPy"
+
+
+class Digits(_Arrays):
+    def __init__(self, name: str) -> None:
+        from sklearn.datasets import load_digits
+
+        data = load_digits()
+        super().__init__(name, dict(zip(data.feature_names, data.data.T, strict=True)) | {"digit": data.target})
+        self.about = "scikit-learn"
+
+
+class Svmlight(Source):
+    """`label index:value …` a line; the label is the target, so there are no names."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.about = "svmlight"
+
+    def read(self) -> Rows:
+        with open(self.path, "rb") as stream:
+            return self._rows(stream, 0)
+
+    def batches(self) -> Iterator[Rows]:
+        with open(self.path, "rb") as stream:
+            start = 0
+            while lines := list(islice(stream, BATCH)):
+                rows = self._rows(io.BytesIO(b"".join(lines)), start)
+                yield rows
+                start += len(rows)
+
+    def _rows(self, stream: Any, start: int) -> SparseRows:
+        from sklearn.datasets import load_svmlight_file
+
+        try:
+            X, y = load_svmlight_file(stream, zero_based=True)  # or a batch without feature 0 would be shifted
+        except ValueError as error:
+            raise Mistake("unreadable file", got=repr(self.path), why=" ".join(str(error).split())) from None
+        return SparseRows(self, X, y, start)
+
+
+class SparseRows(Rows):
+    """X in CSR, y its labels; all of X is one column."""
+
+    def __init__(self, source: Source, X: Any, y: NDArray[Any], start: int = 0) -> None:
+        self.source, self.X, self.y, self.start = source, X, y, start
+
+    def __len__(self) -> int:
+        return int(self.X.shape[0])
+
+    def row(self, index: int) -> SparseRows:
+        return SparseRows(self.source, self.X[index : index + 1], self.y[index : index + 1], self.start + index)
+
+    def infer(self, target: str, dropped: Sequence[str]) -> list[Column]:
+        return [Column("x", "sparse", distinct=int(self.X.shape[1]))]
+
+    def labels(self, target: str) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        y = self.y.astype(np.int64) if (self.y == np.floor(self.y)).all() else self.y.astype(np.str_)
+        return y, np.zeros(len(y), bool)
+
+    def features(self, columns: Sequence[Column]) -> Any:
+        X, width = self.X, columns[0].distinct
+        if X.shape[1] > width:
+            raise Mistake("sparse width", got=repr(self.source.path), index=X.shape[1], features=width)
+        X.resize(X.shape[0], width)
+        return X

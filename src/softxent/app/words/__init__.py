@@ -1,0 +1,8 @@
+"""Every word that the command says, in English and in Chinese, side by side: one file a subject."""
+
+from softxent.app.words import command, files, training
+from softxent.words import LANGUAGES, PHRASES, WIDTH, Mistake, Phrase, language, say, say_from
+
+__all__ = ["LANGUAGES", "PHRASES", "WIDTH", "Mistake", "Phrase", "language", "say", "say_from"]
+
+PHRASES.update(command.PHRASES | training.PHRASES | files.PHRASES)

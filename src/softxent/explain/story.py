@@ -1,0 +1,268 @@
+"""A trace told in words, in English or Chinese: each step with its formula, its numbers and what they say."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from decimal import ROUND_DOWN, Decimal, localcontext
+from typing import Any
+
+import numpy as np
+
+from softxent.definition import Array
+from softxent.explain.render import Cell, Step, cut
+from softxent.explain.trace import DRAWS, SEED, H, LayerGradients, Trace
+from softxent.words import language, say
+
+CLASSES_SHOWN = 10
+JACOBIAN_SHOWN = 5  # five columns of "[1.23e-300]" beside a name fill 80
+LAYER_SHOWN = 4
+VECTOR_SHOWN = 5
+NAME_SHOWN = 10
+
+
+def story(trace: Trace, lang: str | None = None, *, article: bool = False) -> list[Step]:
+    """The steps of a trace; `article` truncates numbers to three digits."""
+    return _Story(trace, lang or language(), article).steps()
+
+
+# Numbers ------------------------------------------------------------------------------------------------------------
+
+
+def number(value: float, *, article: bool = False, tiny: int = 2) -> str:
+    """Six decimals, rounded, or in article style three, truncated; powers of ten for what those cannot show.
+
+    >>> number(0.86681333), number(-2.0611536e-9), number(-math.inf)
+    ('0.866813', '−2.06e-09', '−∞')
+    >>> number(0.86681333, article=True), number(-0.1331866, article=True), number(1.9999e-9, article=True)
+    ('0.866', '−0.133', '1.99e-09')
+    """
+    if not math.isfinite(value):
+        text = str(value).replace("inf", "∞")
+    elif article and (value == 0 or 1e-3 <= abs(value) < 1e6):
+        text = str(_truncated(value, 3) + 0)
+    elif article:
+        text = f"{float(_truncated(value, 2 - math.floor(math.log10(abs(value))))):.2e}"
+    elif value == 0 or 1e-4 <= abs(value) < 1e6:
+        text = f"{value + 0.0:.6f}"  # −0 + 0 = 0
+    else:
+        text = f"{value:.{tiny}e}"
+    return text.replace("-", "−", 1) if text.startswith("-") else text
+
+
+def _truncated(value: float, decimals: int) -> Decimal:
+    with localcontext(prec=400):  # digits of the largest float64
+        return Decimal(repr(float(value))).quantize(Decimal(1).scaleb(-decimals), ROUND_DOWN)
+
+
+def brief(value: float) -> str:
+    """Scores as they were typed.
+
+    >>> brief(5.0), brief(-0.25), brief(-math.inf)
+    ('5', '−0.25', '−∞')
+    """
+    text = f"{value + 0.0:.6g}".replace("inf", "∞")
+    return "−" + text[1:] if text.startswith("-") else text
+
+
+# The story ----------------------------------------------------------------------------------------------------------
+
+
+class _Story:
+    def __init__(self, trace: Trace, lang: str, article: bool) -> None:
+        self.trace, self.lang, self.article = trace, lang, article
+        self.tempered = trace.temperature != 1
+        self.s = "s" if self.tempered else "z"  # without a temperature the scores are z
+        self.shown = _most_probable(trace, CLASSES_SHOWN)
+
+    def steps(self) -> list[Step]:
+        layer = self.trace.layer
+        first = [self.opening(), *([self.layer(layer)] if layer else []), self.softmax()]
+        if not self.trace.defined:
+            return first
+        then = [self.sampling(), self.loss(), self.jacobian(), self.chain_rule(), self.check(), self.step()]
+        return [*first, *then, *([self.layer_gradients(layer)] if layer else [])]
+
+    def opening(self) -> Step:
+        t = self.trace
+        name, classes = t.labels[t.target], len(t.p)
+        notes = [self.say("truncated")] if self.article else []
+        if len(self.shown) < classes:
+            notes.append(self.say("classes hidden", hidden=classes - len(self.shown), classes=classes))
+        if not t.target_given:
+            notes.append(self.say("target assumed"))
+        phrase = "story" if name == str(t.target) else "story of names"
+        return Step(self.say(phrase, classes=classes, target=cut(name, 40)), notes=notes)
+
+    def layer(self, layer: LayerGradients) -> Step:
+        classes, features = layer.W.shape
+        notes = [f"x = {_vector(layer.x, brief)}", f"b = {_vector(layer.b, brief)}"]
+        notes.append(self.say("layer shape", classes=classes, features=features))
+        return Step(self.say("layer"), f"{self.s} = W x + b", notes=notes)
+
+    def softmax(self) -> Step:
+        t = self.trace
+        formula = "p_j = exp(z_j − m) / Σ_k exp(z_k − m)"
+        columns = [
+            (self.say("score", s=self.s), t.scores, "score"),
+            ("z − m", t.shifted, "score"),
+            ("exp(z − m)", t.exp, ""),
+            ("p", t.p, "strong"),
+            ("", t.p, "bar"),
+        ]
+        if self.tempered:
+            formula = f"T = {brief(t.temperature)},  z = s / T,  {formula}"
+            columns.insert(1, ("z = s / T", t.scaled, "score"))
+        head, rows = self.table(*columns)
+        if not t.defined:
+            return Step(self.say("softmax"), formula, head, rows, [self.say("undefined")])
+        blank = [""] * (len(columns) - 3)
+        rows.append([Cell(text, "total") for text in ("  Σ", *blank, self.number(t.sum), self.number(1.0), "")])
+        notes = [self.say("shift", m=brief(t.max))]
+        notes += [self.say("masked")] if np.isneginf(t.scaled).any() else []
+        notes += [f"p = {_vector(t.p, self.number)}"] if len(t.p) <= VECTOR_SHOWN else []
+        return Step(self.say("softmax"), formula, head, rows, notes)
+
+    def sampling(self) -> Step:
+        t = self.trace
+        drawn = np.array(t.draws)
+        head, rows = self.table(
+            (self.say("hard max"), [str(int(i == t.hard_max)) for i in range(len(t.p))], ""),
+            (self.say("soft max"), t.p, "strong"),
+            (self.say("draws"), list(map(str, t.draws)), ""),
+            ("", drawn / DRAWS, "bar"),
+        )
+        notes = self.say("sampling note", draws=DRAWS, seed=SEED).split("\n")
+        return Step(self.say("sampling"), "", head, rows, notes)
+
+    def loss(self) -> Step:
+        t = self.trace
+        formula = f"−ln p_y = −ln {self.number(t.p[t.target])} = {self.number(t.loss, 6)} {self.say('nats')}"
+        return Step(self.say("loss"), formula, notes=[self.say("loss masked")] if t.loss == math.inf else [])
+
+    def jacobian(self) -> Step:
+        t, y = self.trace, self.trace.target
+        shown = _most_probable(t, JACOBIAN_SHOWN)
+        names = {i: cut(t.labels[i], 6) for i in shown}
+
+        def entry(j: int, i: int) -> Cell:
+            value = self.number(t.jacobian[j, i])
+            return Cell(f"[{value}]", "diagonal") if i == j else Cell(f"{value} ")
+
+        head = ("∂p_j/∂z_i", *(f"i = {names[i]}" for i in shown))
+        rows = [[self.mark(j, f"j = {names[j]}"), *(entry(j, i) for i in shown)] for j in shown]
+        p_y = self.number(t.p[y])
+        notes = [f"i = j   {p_y} × (1 − {p_y}) = {self.number(t.jacobian[y, y])}"]
+        for i in [i for i in shown if i != y][:1]:
+            notes.append(f"i ≠ j   −{p_y} × {self.number(t.p[i])} = {self.number(t.jacobian[y, i])}")
+        notes.append(self.say("jacobian marks"))
+        if len(shown) < len(t.p):
+            notes.append(self.say("jacobian hidden", shown=len(shown), classes=len(t.p)))
+        return Step(self.say("jacobian"), self.say("jacobian formula"), head, rows, notes)
+
+    def chain_rule(self) -> Step:
+        t, y = self.trace, self.trace.target
+        by = " · 1/T" if self.tempered else ""
+        formula = f"∂loss/∂{self.s}_i = ∂loss/∂p_y · ∂p_y/∂z_i{by} = −1/p_y · ∂p_y/∂z_i{by}"
+        columns = [
+            ("∂p_y/∂z_i", t.jacobian[y], ""),
+            ("× (−1/p_y)", t.chain_rule, ""),
+            ("p_i − y_i", [f"{self.number(p)} − {int(i == y)}" for i, p in enumerate(t.p)], "strong"),
+        ]
+        if self.tempered:
+            columns.append(("(p_i − y_i) / T", t.gradient, "strong"))
+        head, rows = self.table(*columns)
+        p_y = float(t.p[y])
+        notes = [self.say("chain note", factor=self.number(-1 / p_y)) if p_y else self.say("chain by zero")]
+        notes += [f"{self.say('gradient')} = {self.gradient()}"] if len(t.p) <= VECTOR_SHOWN else []
+        return Step(self.say("chain rule"), formula, head, rows, notes)
+
+    def gradient(self) -> str:
+        """In the article's way p_y − 1 is left as it is written: [0.015, 0.866 − 1, 0.117]."""
+        t = self.trace
+        if not self.article or self.tempered:
+            return _vector(t.gradient, self.number)
+        return "[" + ", ".join(self.number(p) + " − 1" * (i == t.target) for i, p in enumerate(t.p)) + "]"
+
+    def check(self) -> Step:
+        t, s = self.trace, self.s
+        apart = np.abs(t.finite_difference - t.gradient)
+        head, rows = self.table(
+            (f"∂loss/∂{s}_i", t.gradient, "strong"),
+            (self.say("finite difference"), t.finite_difference, ""),
+            (self.say("difference"), [number(value, tiny=1) for value in apart], ""),
+        )
+        h, known = brief(H * t.temperature), apart[np.isfinite(apart)]
+        worst = number(max(known, default=0.0), tiny=1)
+        notes = [self.say("largest difference", h=h, worst=worst) if len(known) else self.say("no check")]
+        notes += [self.say("unmoved", h=h)] if 0 < len(known) < len(apart) else []
+        return Step(self.say("check"), f"(loss({s}_i + h) − loss({s}_i − h)) / 2h", head, rows, notes)
+
+    def step(self) -> Step:
+        t, s = self.trace, self.s
+        head, rows = self.table(
+            (self.say("score", s=s), t.scores, "score"),
+            (self.say("score after", s=s), t.scores_after, ""),
+            (self.say("before"), t.p, ""),
+            (self.say("after"), t.p_after, "strong"),
+            ("", t.p_after, "bar"),
+        )
+        phrase = "loss fell" if t.loss_after < t.loss < math.inf else "loss stayed"
+        told = {"before": self.number(t.loss, 6), "after": self.number(t.loss_after, 6)}
+        note = self.say(phrase, **told, fall=self.number(t.loss - t.loss_after))
+        rate = f"η = T² = {brief(t.learning_rate)}" if self.tempered else "η = 1"
+        return Step(self.say("step"), f"{s} ← {s} − η · ∂loss/∂{s},  {rate}", head, rows, [note])
+
+    def layer_gradients(self, layer: LayerGradients) -> Step:
+        classes, features = layer.W.shape
+        columns = min(features, LAYER_SHOWN)
+        _, rows = self.table(*(("", layer.grad_W[:, d], "") for d in range(columns)), ("", layer.grad_b, "strong"))
+        last = ("∂loss/∂x", *(self.number(value) for value in layer.grad_x[:columns]), "")
+        rows.append([Cell(text, "total") for text in last])
+        head = ("∂loss/∂W", *(f"x_{d}" for d in range(columns)), "∂loss/∂b")
+        size = {"rows": len(self.shown), "columns": columns, "classes": classes, "features": features}
+        notes = [self.say("layer hidden", **size)] if (len(self.shown), columns) < (classes, features) else []
+        formula = f"g = ∂loss/∂{self.s}:  ∂loss/∂W = g xᵀ,  ∂loss/∂b = g,  ∂loss/∂x = Wᵀ g"
+        return Step(self.say("layer gradients"), formula, head, rows, notes)
+
+    # What the steps are made of
+
+    def say(self, phrase: str, **values: object) -> str:
+        return say(self.lang, phrase, **values)
+
+    def number(self, value: float, tiny: int = 2) -> str:
+        return number(value, article=self.article, tiny=tiny)
+
+    def mark(self, i: int, name: str) -> Cell:
+        return Cell("▸ " + name, "target") if i == self.trace.target else Cell("  " + name)
+
+    def table(self, *columns: tuple[str, Any, str]) -> tuple[tuple[str, ...], list[Sequence[Cell]]]:
+        """Head and rows of a table with a row a class; a column is its head, a value a class, and their role."""
+        head = (self.say("class"), *(title for title, _, _ in columns))
+        rows: list[Sequence[Cell]] = [
+            [
+                self.mark(i, cut(self.trace.labels[i], NAME_SHOWN)),
+                *(self.cell(values[i], role) for _, values, role in columns),
+            ]
+            for i in self.shown
+        ]
+        return head, rows
+
+    def cell(self, value: Any, role: str) -> Cell:
+        if role == "bar":
+            return Cell("", role, float(value))
+        if isinstance(value, str):
+            return Cell(value, role)
+        return Cell(brief(value) if role == "score" else self.number(value), role)
+
+
+def _most_probable(trace: Trace, most: int) -> list[int]:
+    """The target, the hard max and the most probable classes, `most` in all, in their own order."""
+    rank = np.nan_to_num(-trace.p)
+    rank[trace.hard_max] = -2
+    rank[trace.target] = -3
+    return sorted(rank.argsort(kind="stable")[:most].tolist())
+
+
+def _vector(values: Array, told: Callable[[float], str]) -> str:
+    return "[" + ", ".join(map(told, values[:VECTOR_SHOWN])) + (", …]" if len(values) > VECTOR_SHOWN else "]")

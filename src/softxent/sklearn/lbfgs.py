@@ -1,0 +1,146 @@
+"""No hidden layer: multinomial logistic regression, solved to tolerance by SciPy's L-BFGS-B.
+
+    f(W, b) = 1/n·Σ_i s_i·loss_i(x_i·W + b) + α/2·‖W‖²
+
+X is read from memory once an evaluation: of a block of its rows the logits, p − y in their place, and its product with
+the same block, before the next block is touched. Rows × classes is never held.
+
+L-BFGS sees U = D·W and c = b + μ·W, as if the columns of X had been standardised to (x − μ) / D: the same f and the
+same optimum, reached in fewer steps. D_j² = σ_j² + V·α is, but for a factor, f's curvature where all p = 1/V.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.optimize import OptimizeResult, minimize
+
+from softxent.sklearn.examples import Examples
+from softxent.sklearn.loss import Loss
+from softxent.sklearn.network import Parameters, product
+from softxent.sklearn.threads import Map, team
+
+Array = NDArray[Any]
+
+BLOCK = 2**21  # bytes of X and logits in a block: what stays in a core's caches
+SPARSE_BLOCK = 2**25  # bytes of logits, where X is sparse: each block costs a pass over features × classes
+SAMPLE = 4096  # rows that μ and σ are taken from: they only have to be about right
+HISTORY = 10  # pairs of steps and gradients that L-BFGS keeps
+
+
+class Share:
+    """What one thread does of an evaluation: its blocks of rows, its logits, its sums."""
+
+    def __init__(self, blocks: list[Examples], loss: Loss, W: Array, b: Array) -> None:
+        self.blocks, self.loss, self.W, self.b = blocks, loss, W, b
+        rows = max(map(len, blocks))
+        self.logits, self.ones = np.empty((rows, len(b)), W.dtype), np.ones(rows, W.dtype)
+        self.grad_W, self.grad_b = np.empty_like(W), np.empty_like(b)
+
+    def __call__(self) -> float:
+        """Σ_i s_i·loss_i of its rows; grad_W and grad_b become its gradient."""
+        total = 0.0
+        self.grad_W.fill(0)
+        self.grad_b.fill(0)
+        for block in self.blocks:
+            delta = self.logits[: len(block)]
+            product(block.X, self.W, out=delta)
+            delta += self.b
+            total += self.loss.and_delta(delta, block)  # logits no more: p − y
+            self.grad_W += (delta.T @ block.X).T  # xᵀ·δ, as BLAS does it faster
+            self.grad_b += self.ones[: len(block)] @ delta
+        return total
+
+
+class Objective:
+    """f and its gradient, share by share with `map`, which may be a team's."""
+
+    map: Map = staticmethod(map)
+
+    def __init__(self, examples: Examples, loss: Loss, alpha: float, parameters: Parameters, threads: int = 1) -> None:
+        self.alpha, self.n = alpha, len(examples)
+        (self.W,), (self.b,) = parameters.weights, parameters.biases
+        classes = len(self.b)
+        self.mean, self.scale = standardization(examples, classes * alpha)
+        blocks = [examples[start:stop] for start, stop in pairwise(edges(examples.X, classes, threads))]
+        firsts = np.linspace(0, len(blocks), min(threads, len(blocks)) + 1).astype(int)
+        self.shares = [Share(blocks[first:last], loss, self.W, self.b) for first, last in pairwise(firsts)]
+
+    def __call__(self, u: Array) -> tuple[float, Array]:
+        """f and ∂f/∂u."""
+        self.write(u)
+        total = sum(self.map(Share.__call__, self.shares))
+        grad = np.zeros_like(u)
+        grad_W, grad_b = self.split(grad)
+        for share in self.shares:
+            grad_W += share.grad_W
+            grad_b += share.grad_b
+        grad /= self.n
+        grad_W -= np.outer(self.mean, grad_b)  # b = c − μ·W
+        grad_W += self.alpha * self.W
+        grad_W /= self.scale[:, None]
+        return total / self.n + self.alpha / 2 * float(np.vdot(self.W, self.W)), grad
+
+    def split(self, u: Array) -> tuple[Array, Array]:
+        return u[: self.W.size].reshape(self.W.shape), u[self.W.size :]
+
+    def write(self, u: Array) -> None:
+        """W = U / D and b = c − μ·W to the parameters."""
+        U, c = self.split(u)
+        np.divide(U, self.scale[:, None], out=self.W, casting="same_kind")
+        self.b[...] = c - self.mean @ self.W
+
+    @np.errstate(invalid="ignore")
+    def read(self) -> Array:
+        """u of the parameters."""
+        W = self.W.astype(np.float64)
+        return np.concatenate([(W * self.scale[:, None]).ravel(), self.b + self.mean @ W])
+
+
+def edges(X: Any, classes: int, threads: int) -> list[int]:
+    """Where blocks of rows begin and end."""
+    n, features = X.shape
+    size = SPARSE_BLOCK // classes if sparse.issparse(X) else BLOCK // (features + classes)
+    rows = max(1, min(size // X.dtype.itemsize, -(-n // threads) if sparse.issparse(X) else n))
+    return [*range(0, n, rows), n]
+
+
+@np.errstate(over="ignore", invalid="ignore")  # an objective that is not finite is reported as such
+def standardization(examples: Examples, floor: float) -> tuple[Array, Array]:
+    """μ and D, √(σ² + floor), of the columns of X in a sample of its rows."""
+    sample = examples[:: -(-len(examples) // SAMPLE)]
+    s = np.ones(len(sample)) if sample.weight is None else sample.weight.astype(np.float64)
+    s /= s.sum() or 1
+    if sparse.issparse(sample.X):
+        mean = np.asarray(s @ sample.X, np.float64)
+        variance = np.maximum(np.asarray(s @ sample.X.power(2), np.float64) - mean**2, 0)
+    else:
+        x = sample.X.astype(np.float64)
+        mean = s @ x
+        x -= mean
+        variance = s @ np.square(x, out=x)
+    scale = np.sqrt(variance + floor)
+    scale[scale == 0] = 1
+    return mean, scale
+
+
+def solve(objective: Objective, tol: float, max_iter: int, after_step: Callable[[float], bool]) -> OptimizeResult:
+    """Minimizes f from the parameters on, and writes the optimum to them. `after_step` gets f, True from it stops."""
+
+    def callback(intermediate_result: OptimizeResult) -> None:
+        objective.write(intermediate_result.x)
+        if after_step(float(intermediate_result.fun)):
+            raise StopIteration
+
+    eps = np.finfo(objective.W.dtype).eps
+    options = {"maxiter": max_iter, "maxfun": 10**9, "gtol": tol, "ftol": eps * 1e-2, "maxls": 50, "maxcor": HISTORY}
+    with team(len(objective.shares)) as objective.map:
+        u = objective.read()
+        result = minimize(objective, u, jac=True, method="L-BFGS-B", callback=callback, options=options)
+    objective.write(result.x)
+    return result

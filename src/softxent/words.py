@@ -1,0 +1,58 @@
+"""How words are said in English and in Chinese; what is said lies in explain/words.py and app/words/, side by side."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+LANGUAGES = ("en", "zh")
+WIDTH = 80  # columns of a terminal that everything fits in
+PHRASES: dict[str, tuple[str, str]] = {}  # filled by the rooms, each with its own
+
+
+def language(environment: Mapping[str, str] = os.environ) -> str:
+    """`zh` or `en`: the first of LC_ALL, LC_MESSAGES and LANG that is set decides, as in POSIX.
+
+    >>> language({"LC_ALL": "", "LANG": "zh_CN.UTF-8"}), language({"LC_ALL": "C", "LANG": "zh_CN.UTF-8"})
+    ('zh', 'en')
+    """
+    names = [environment.get(name, "") for name in ("LC_ALL", "LC_MESSAGES", "LANG")]
+    return "zh" if next(filter(None, names), "").startswith("zh") else "en"
+
+
+def say(lang: str, phrase: str, **values: object) -> str:
+    """The phrase in that language."""
+    return say_from(PHRASES, lang, phrase, **values)
+
+
+def say_from(phrases: Mapping[str, tuple[str, str]], lang: str, phrase: str, /, **values: object) -> str:
+    """The same from a table of its own, as the report has.
+
+    >>> say_from({"rows": ("{count} rows", "{count} 行")}, "zh", "rows", count=40)
+    '40 行'
+    """
+    return phrases[phrase][LANGUAGES.index(lang)].format(**values)
+
+
+class Phrase:
+    """A phrase with its values, said when the language is known; a value may be a Phrase itself."""
+
+    def __init__(self, phrase: str, **values: object) -> None:
+        self.phrase, self.values = phrase, values
+
+    def say(self, lang: str) -> str:
+        values = {name: value.say(lang) if isinstance(value, Phrase) else value for name, value in self.values.items()}
+        return say(lang, self.phrase, **values)
+
+
+class Mistake(Phrase, ValueError):
+    """A mistake of the user's: in English where Python shows it, in the user's language where the command does.
+
+    >>> import softxent.explain.words  # has the phrase
+    >>> Mistake("target range", got=7, classes=3, last=2)
+    Mistake('target is 7, but scores has 3 classes (0 … 2)')
+    """
+
+    def __init__(self, phrase: str, **values: object) -> None:
+        Phrase.__init__(self, phrase, **values)
+        ValueError.__init__(self, self.say("en"))
