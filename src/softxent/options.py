@@ -14,7 +14,7 @@ REDUCTIONS = ("none", "sum", "mean")  # in the kernel's numbering
 
 
 def option(default: Any, meaning: str, code: str = "", packed: Callable[[Any], Any] = lambda value: value or 0) -> Any:
-    """A field of LossOptions; `code`: of what the kernel is handed for it, `packed` of its value, as struct writes it."""
+    """A field of LossOptions. The kernel is handed packed(value), written as struct writes `code`."""
     return field(default=default, metadata={"meaning": meaning, "code": code, "packed": packed})
 
 
@@ -39,8 +39,8 @@ class LossOptions:
     z_loss: float = option(0.0, "λ ≥ 0: λ·lse² is added to the loss", "d")
     reduction: Literal["none", "sum", "mean"] = option(
         "mean",
-        "a loss for each row, their sum, or the sum divided by Σ w_{y_i} over the counted rows (for probability targets "
-        "by the number of rows; 0 if nothing is counted)",
+        "a loss for each row, their sum, or the sum divided by Σ w_{y_i} over the counted rows "
+        "(for probability targets by the number of rows; 0 if nothing is counted)",
         "q",
         REDUCTIONS.index,
     )
