@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import operator
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -14,33 +15,85 @@ import numpy as np
 from numpy.typing import NDArray
 
 LOGITS = "float16, bfloat16, float32, float64 or integers"
+LEAST_DIVISOR = (
+    sys.float_info.min
+)  # the least number whose digits are all there; the inverse of much smaller ones is inf
 
 
-def number(name: str, value: Any, expected: str, holds: Callable[[float], bool]) -> None:
-    """A finite real number, or a 0-d array of one."""
+# Options: each is returned as a plain Python number ------------------------------------------------------------------
+
+
+def number(name: str, value: Any, expected: str, holds: Callable[[float], bool]) -> float:
+    """A finite real number, or a 0-d array of one, as a float."""
+    if getattr(value, "requires_grad", False):
+        raise ValueError(f"{name} requires grad, but softxent has no derivative for it; pass {name}.detach()")
     try:
         single = isinstance(value, (int, float)) or (
             not isinstance(value, (str, bytes)) and getattr(value, "ndim", 0) == 0
         )
         x = float(value) if single else math.nan
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         x = math.nan
     if not (-math.inf < x < math.inf and holds(x)):  # torch.compile traces this, but not isfinite, nor np.ndim above
         raise ValueError(f"{name} is {shown(value)}, but must be a finite number {expected}")
+    return x
 
 
-def positive(name: str, value: Any) -> None:
-    number(name, value, "above 0", lambda x: x > 0)
+def positive(name: str, value: Any) -> float:
+    return number(name, value, "above 0", lambda x: x > 0)
+
+
+def not_negative(name: str, value: Any) -> float:
+    return number(name, value, "0 or more", lambda x: x >= 0)
+
+
+def share(name: str, value: Any) -> float:
+    return number(name, value, "between 0 and 1", lambda x: 0 <= x <= 1)
+
+
+def divisor(name: str, value: Any) -> float:
+    """Above 0, and not so small that 1 / x overflows."""
+    x = positive(name, value)
+    if x < LEAST_DIVISOR:
+        raise ValueError(f"{name} is {shown(value)}, but must be at least {LEAST_DIVISOR}")
+    return x
 
 
 def integer(name: str, value: Any) -> int:
+    """An integer, or a 0-d array of one, as an int; no bool, as in PyTorch."""
     try:
+        if isinstance(value, bool):
+            raise TypeError
         return operator.index(value)
     except TypeError:
         raise TypeError(f"{name} is {shown(value)}, but must be an integer") from None
 
 
+def int64(name: str, value: Any) -> int:
+    k = integer(name, value)
+    if not -(2**63) <= k < 2**63:
+        raise ValueError(f"{name} is {shown(value)}, but must be an int64")
+    return k
+
+
+def unknown_option(name: str, options: list[str]) -> TypeError:
+    return TypeError(f"{name} is not an option; the options are {', '.join(options)}")
+
+
+def one_of(allowed: tuple[str, ...]) -> Callable[[str, Any], str]:
+    """A check that the value is one of these words."""
+
+    def check(name: str, value: Any) -> str:
+        if not isinstance(value, str) or value not in allowed:
+            raise ValueError(f"{name} is {shown(value)}, but must be one of {', '.join(map(repr, allowed))}")
+        return value
+
+    return check
+
+
 def shown(value: Any) -> str:
+    if isinstance(value, int) and value.bit_length() > 128:  # repr refuses 4300 digits
+        return f"an integer of {value.bit_length()} bits"
     return f"of shape {value.shape}" if isinstance(value, np.ndarray) and value.ndim else f"{value!r}"
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from softxent import checks
 from softxent.kernels import _cpu
 from softxent.numpy import adapter as numpy_adapter
-from softxent.options import LossOptions, Options
+from softxent.options import LossOptions, Options, takes_options
 from softxent.results import Statistics
 
 
@@ -41,7 +41,7 @@ def softmax(logits: Any, axis: int | tuple[int, ...] | None = -1, temperature: f
 
     Bridle 1990, "Probabilistic Interpretation of Feedforward Classification Network Outputs", eq. 4.
     """
-    checks.positive("temperature", temperature)
+    temperature = checks.divisor("temperature", temperature)
     return adapter(logits).normalize("softmax", logits, axis, temperature)
 
 
@@ -51,7 +51,7 @@ def log_softmax(logits: Any, axis: int | tuple[int, ...] | None = -1, temperatur
     >>> log_softmax([0.0, 20.0])
     array([-2.00000000e+01, -2.06115362e-09])
     """
-    checks.positive("temperature", temperature)
+    temperature = checks.divisor("temperature", temperature)
     return adapter(logits).normalize("log_softmax", logits, axis, temperature)
 
 
@@ -66,14 +66,14 @@ def logsumexp(logits: Any, axis: int | tuple[int, ...] | None = -1) -> Any:
     return adapter(logits).normalize("logsumexp", logits, axis)
 
 
+@takes_options
 def cross_entropy(logits: Any, target: Any, *, axis: int = -1, **options: Unpack[Options]) -> Any:
     """loss = Σ_j a_j·(lse − z_j) + λ·lse²; with no option −log p_y, the mean over the rows, in nats.
 
-    logits   any shape, rows × classes if `axis` is the last; dtypes as softmax's
-    target   class indices: integers of logits' shape without `axis`; or probabilities: floats of logits' shape
-    axis     of the classes
-    options  class_weight, ignore_index, label_smoothing, temperature, softcap, z_loss, reduction, normalizer:
-             see softxent.options.LossOptions
+    logits           any shape, rows × classes if `axis` is the last; dtypes as softmax's
+    target           class indices: integers of logits' shape without `axis`; or probabilities: floats of logits' shape
+    axis             of the classes
+    {options}
 
     Returns a float32, or a float64 for float64 logits; an array of them, one a row, with reduction="none".
     A target whose own logit is −inf has loss +inf. Raises ValueError or TypeError, naming the argument, for a target
@@ -87,13 +87,17 @@ def cross_entropy(logits: Any, target: Any, *, axis: int = -1, **options: Unpack
     return adapter(logits).cross_entropy(logits, target, axis, LossOptions.of(options))
 
 
+@takes_options
 def cross_entropy_and_grad(
     logits: Any, target: Any, *, axis: int = -1, out: Any = None, **options: Unpack[Options]
 ) -> tuple[Any, Any]:
     """(loss, ∂loss/∂logits) in one pass over memory; with no option the gradient is (p − y) / rows.
 
-    Arguments as cross_entropy's. The gradient has logits' shape and dtype; it is written to `out` if that is given,
-    and out=logits computes it in place. Ignored rows and −inf logits have gradient 0.
+    logits, target   as cross_entropy's, and axis
+    out              an array for the gradient, or logits itself, whose memory it then overwrites
+    {options}
+
+    The gradient has logits' shape and dtype. Ignored rows and −inf logits have gradient 0.
 
     >>> loss, grad = cross_entropy_and_grad([1, 5, 3], 1)
     >>> grad.round(6)
@@ -108,8 +112,8 @@ def log_prob(logits: Any, target: Any, *, axis: int = -1, temperature: float = 1
     >>> log_prob([[1.0, 5.0, 3.0], [0.0, 20.0, 0.0]], [1, 1])
     array([-1.42931628e-01, -4.12230724e-09])
     """
-    checks.positive("temperature", temperature)
-    return adapter(logits).log_prob(logits, target, axis, temperature, checks.integer("ignore_index", ignore_index))
+    temperature, ignore_index = checks.divisor("temperature", temperature), checks.int64("ignore_index", ignore_index)
+    return adapter(logits).log_prob(logits, target, axis, temperature, ignore_index)
 
 
 def statistics(
@@ -121,8 +125,7 @@ def statistics(
     >>> s.log_prob.round(4), s.entropy.round(4), s.argmax, s.rank
     (array([ -0.1429, -20.    ]), array([0.4411, 0.    ]), array([1, 1]), array([0, 1]))
     """
-    checks.positive("temperature", temperature)
-    ignore_index = checks.integer("ignore_index", ignore_index)
+    temperature, ignore_index = checks.divisor("temperature", temperature), checks.int64("ignore_index", ignore_index)
     return adapter(logits).statistics(logits, target, axis, temperature, ignore_index)
 
 
@@ -140,7 +143,7 @@ def sample(
     >>> sample([[1.0, 5.0, 3.0]] * 4, rng=0)
     array([1, 1, 1, 1])
     """
-    checks.positive("temperature", temperature)
+    temperature = checks.divisor("temperature", temperature)
     return adapter(logits).sample(logits, axis, temperature, rng, return_log_prob)
 
 
