@@ -24,17 +24,16 @@ LEAST_DIVISOR = (
 
 
 def number(name: str, value: Any, expected: str, holds: Callable[[float], bool]) -> float:
-    """A finite real number, or a 0-d array of one, as a float."""
-    if getattr(value, "requires_grad", False):
+    """A finite real number, or a 0-d array of one, as a float. torch.compile traces this: no isfinite, no np.ndim."""
+    plain = isinstance(value, (int, float))
+    if not plain and getattr(value, "requires_grad", False):
         raise ValueError(f"{name} requires grad, but softxent has no derivative for it; pass {name}.detach()")
     try:
-        single = isinstance(value, (int, float)) or (
-            not isinstance(value, (str, bytes)) and getattr(value, "ndim", 0) == 0
-        )
+        single = plain or (not isinstance(value, (str, bytes)) and getattr(value, "ndim", 0) == 0)
         x = float(value) if single else math.nan
     except (TypeError, ValueError, OverflowError):
         x = math.nan
-    if not (-math.inf < x < math.inf and holds(x)):  # torch.compile traces this, but not isfinite, nor np.ndim above
+    if not (-math.inf < x < math.inf and holds(x)):
         raise ValueError(f"{name} is {shown(value)}, but must be a finite number {expected}")
     return x
 
