@@ -15,9 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 LOGITS = "float16, bfloat16, float32, float64 or integers"
-LEAST_DIVISOR = (
-    sys.float_info.min
-)  # the least number whose digits are all there; the inverse of much smaller ones is inf
+LEAST_DIVISOR = sys.float_info.min  # the inverse of a number much smaller overflows
 
 
 # Options: each is returned as a plain Python number ------------------------------------------------------------------

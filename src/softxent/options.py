@@ -115,7 +115,7 @@ class LossOptions:
     @cached_property
     def packed(self) -> bytes:
         """What the kernel is handed: the numbers, in the order of the fields; LossOptions in kernel.hpp."""
-        return PACKED.pack(*[packed(getattr(self, name)) for name, packed in NUMBERS])
+        return PACKED.pack(*[packed(getattr(self, name)) for name, packed in PACKING])
 
     @classmethod
     def of(cls, options: Options) -> LossOptions:
@@ -142,8 +142,9 @@ class Options(TypedDict, total=False):
 
 FIELDS = {field.name: field for field in fields(LossOptions)}
 CHECKED = [(f.name, f.default, f.metadata["check"]) for f in FIELDS.values() if f.metadata["check"]]
-NUMBERS = [(f.name, f.metadata["packed"]) for f in FIELDS.values() if f.metadata["code"]]
-PACKED = Struct("".join(f.metadata["code"] for f in FIELDS.values()))
+NUMBERS = [f for f in FIELDS.values() if f.metadata["code"]]
+PACKING = [(f.name, f.metadata["packed"]) for f in NUMBERS]
+PACKED = Struct("".join(f.metadata["code"] for f in NUMBERS))
 DEFAULT = LossOptions()
 
 # What is made from the fields -----------------------------------------------------------------------------------------
