@@ -104,8 +104,8 @@ inline double conversion(const Range<R, R>& from, const Range<R, R>& to, double 
     return exp(r) * (1 + lost);
 }
 
-// log(1 + rest / top), top > 0, rest ≥ 0 ------------------------------------------------------------------------------
-// 1 + rest / top = 2^k·(1 + f), 1 + f near 1; log(1 + f) = 2·atanh(s), s = f / (2 + f), where
+// log(1 + others / largest), largest > 0, others ≥ 0 ------------------------------------------------------------------------------
+// 1 + others / largest = 2^k·(1 + f), 1 + f near 1; log(1 + f) = 2·atanh(s), s = f / (2 + f), where
 // s·R(s²) = 2·atanh(s) − 2s.
 
 template <class D>
@@ -119,19 +119,19 @@ inline D atanh_series(D w) {  // R, w = s²
 }
 
 template <class R, class D>
-inline D log_of_sum(D top, D rest) {
+inline D log_denominator(D largest, D others) {
     using I = bits_of<D>;
     using C = Exp<double>;
     auto number = [](I k) { return std::bit_cast<D>(k + 0x4330000000000000) - 0x1p52; };
-    if constexpr (sizeof(R) == 4) {  // one division: of all / 2^k − top by all / 2^k + top
-        const D all = top + rest;
-        const I ratio = (std::bit_cast<I>(all) >> 1) - (std::bit_cast<I>(top) >> 1);
+    if constexpr (sizeof(R) == 4) {  // one division: of all / 2^k − largest by all / 2^k + largest
+        const D all = largest + others;
+        const I ratio = (std::bit_cast<I>(all) >> 1) - (std::bit_cast<I>(largest) >> 1);
         const I k = ((ratio + 0x0004000000000000) >> 51) & 0x3ff;  // of NaN any, without overflow
         const D scaled = std::bit_cast<D>(std::bit_cast<I>(all) - (k << 52));
-        const D s = (k == 0 ? rest : scaled - top) / (scaled + top), undefined = rest - rest;  // 0, or the row's NaN
+        const D s = (k == 0 ? others : scaled - largest) / (scaled + largest), undefined = others - others;  // 0, or the row's NaN
         return (number(k) * (C::LN2_HI + C::LN2_LO) + undefined) + (s * atanh_series(s * s) + 2 * s);
     } else {  // added in the order in which it rounds least, f − (f²/2 − s·(f²/2 + R)), with 1 + f in [√½, √2)
-        const D y = rest / top, u = 1 + y;
+        const D y = others / largest, u = 1 + y;
         const I bits = std::bit_cast<I>(u), k = (bits - 0x3fe6a09e667f3bcd) >> 52;
         const D f = k == 0 ? y : std::bit_cast<D>(bits - (k << 52)) - 1;
         const D lost = k == 0 ? D{} : (y < 1 ? y - (u - 1) : 1 - (u - y)) / u;

@@ -1,13 +1,9 @@
-// Vectors of one register, in GCC's and Clang's own vector types: plain arithmetic, no intrinsics but for float16.
+// Vectors of one register, in GCC's and Clang's own vector types: plain arithmetic, no intrinsics.
 // Everything here is compiled once for each instruction set, in a namespace of its own.
 #pragma once
 #include <bit>
 #include <cstring>
 #include <utility>
-
-#if defined(__F16C__)
-#include <immintrin.h>
-#endif
 
 #include "kernel.hpp"
 
@@ -23,8 +19,8 @@ constexpr int WIDTH = 16;
 
 typedef float f32v __attribute__((vector_size(WIDTH)));
 typedef double f64v __attribute__((vector_size(WIDTH)));
-typedef std::int32_t i32v __attribute__((vector_size(WIDTH)));
-typedef std::int64_t i64v __attribute__((vector_size(WIDTH)));
+using i32v = decltype(f32v{} < f32v{});  // of the integers that a comparison gives: GCC's are long, Clang's long long
+using i64v = decltype(f64v{} < f64v{});
 typedef float f32half __attribute__((vector_size(WIDTH / 2)));  // as many floats as f64v has doubles
 
 // R: the type a row is computed in, float (for float16 and bfloat16 too) or double
@@ -169,98 +165,6 @@ inline D lost(D a, D b, D product) {
     D error = ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low;
     return error == error ? error : D{};  // the split overflows near the largest numbers
 #endif
-}
-
-// 16-bit floats, by their bits -------------------------------------------------------------------------------------
-
-inline float from_bf16(std::uint16_t h) { return std::bit_cast<float>(std::uint32_t(h) << 16); }
-
-inline std::uint16_t to_bf16(float x) {  // to nearest, ties to even
-    std::uint32_t b = std::bit_cast<std::uint32_t>(x);
-    std::uint32_t rounded = (b + 0x7fff + ((b >> 16) & 1)) >> 16;
-    return static_cast<std::uint16_t>(x != x ? 0x7fc0 : rounded);
-}
-
-inline float from_f16(std::uint16_t h) {
-    std::uint32_t magnitude = std::uint32_t(h & 0x7fff) << 13, sign = std::uint32_t(h & 0x8000) << 16;
-    float x = std::bit_cast<float>(magnitude) * 0x1p112f;  // exponent bias 15 → 127, subnormals included
-    std::uint32_t bits = std::bit_cast<std::uint32_t>(x);
-    return std::bit_cast<float>((x >= 65536.0f ? bits | 0x7f800000 : bits) | sign);
-}
-
-inline std::uint16_t to_f16(float x) {  // to nearest, ties to even
-    std::uint32_t b = std::bit_cast<std::uint32_t>(x), sign = (b >> 16) & 0x8000, a = b & 0x7fffffff;
-    std::uint32_t normal = (a - (112u << 23) + 0xfff + ((a >> 13) & 1)) >> 13;
-    std::uint32_t tiny = std::bit_cast<std::uint32_t>(std::bit_cast<float>(a) + 0.5f) - 0x3f000000;  // multiples of 2⁻²⁴
-    std::uint32_t h = a < (113u << 23) ? tiny : normal;
-    h = a >= 0x477ff000 ? 0x7c00 : h;  // 65520 and above round to infinity
-    h = a > 0x7f800000 ? 0x7e00 : h;
-    return static_cast<std::uint16_t>(h | sign);
-}
-
-// Of whole vectors, by the processor's own instructions where it has them: 1.5 × as fast as by the bits.
-// Both return how many were converted.
-inline int from_f16s([[maybe_unused]] const std::uint16_t* from, [[maybe_unused]] int n, [[maybe_unused]] float* to) {
-    int k = 0;
-#if defined(__AVX512F__)
-    for (; k + 16 <= n; k += 16) _mm512_storeu_ps(to + k, _mm512_cvtph_ps(read<__m256i>(from + k)));
-#elif defined(__F16C__)
-    for (; k + 8 <= n; k += 8) _mm256_storeu_ps(to + k, _mm256_cvtph_ps(read<__m128i>(from + k)));
-#endif
-    return k;
-}
-inline int to_f16s([[maybe_unused]] const float* from, [[maybe_unused]] float scale, [[maybe_unused]] int n,
-                   [[maybe_unused]] std::uint16_t* to) {
-    int k = 0;
-#if defined(__AVX512F__)
-    for (; k + 16 <= n; k += 16) write(to + k, _mm512_cvtps_ph(_mm512_loadu_ps(from + k) * scale, 0));  // to nearest
-#elif defined(__F16C__)
-    for (; k + 8 <= n; k += 8) write(to + k, _mm256_cvtps_ph(_mm256_loadu_ps(from + k) * scale, 0));
-#endif
-    return k;
-}
-
-// n elements of an array, `stride` apart, as R
-template <class R>
-inline void convert_from(const Array& a, i64 offset, i64 stride, int n, R* to) {
-    auto each = [&](auto* data, auto read_one, int begin = 0) {
-        if (stride == 1)
-            for (int k = begin; k < n; ++k) to[k] = static_cast<R>(read_one(data[offset + k]));
-        else
-            for (int k = begin; k < n; ++k) to[k] = static_cast<R>(read_one(data[offset + k * stride]));
-    };
-    auto same = [](auto x) { return x; };
-    auto* halves = reinterpret_cast<const std::uint16_t*>(a.data);
-    int done = 0;
-    if constexpr (sizeof(R) == 4)
-        if (a.dtype == DType::f16 && stride == 1) done = from_f16s(halves + offset, n, to);
-    switch (a.dtype) {
-        case DType::f32: return each(reinterpret_cast<const float*>(a.data), same);
-        case DType::f64: return each(reinterpret_cast<const double*>(a.data), same);
-        case DType::f16: return each(halves, from_f16, done);
-        case DType::bf16: return each(halves, from_bf16);
-    }
-}
-
-// … and back, times `scale`
-template <class R>
-inline void convert_to(const Array& a, i64 offset, i64 stride, int n, const R* from, R scale = 1) {
-    auto each = [&](auto* data, auto write_one, int begin = 0) {
-        if (stride == 1)
-            for (int k = begin; k < n; ++k) data[offset + k] = write_one(from[k] * scale);
-        else
-            for (int k = begin; k < n; ++k) data[offset + k * stride] = write_one(from[k] * scale);
-    };
-    auto* halves = reinterpret_cast<std::uint16_t*>(a.data);
-    int done = 0;
-    if constexpr (sizeof(R) == 4)
-        if (a.dtype == DType::f16 && stride == 1) done = to_f16s(from, scale, n, halves + offset);
-    switch (a.dtype) {
-        case DType::f32: return each(reinterpret_cast<float*>(a.data), [](R x) { return static_cast<float>(x); });
-        case DType::f64: return each(reinterpret_cast<double*>(a.data), [](R x) { return static_cast<double>(x); });
-        case DType::f16: return each(halves, [](R x) { return to_f16(float(x)); }, done);
-        case DType::bf16: return each(halves, [](R x) { return to_bf16(float(x)); });
-    }
 }
 
 template <class R>

@@ -1,25 +1,35 @@
 // What is known of a row once it has been summed up, and the loss and the gradient's factors that follow from it.
 // D: a double, for one row, or a vector of doubles, for as many rows.
 #pragma once
+#include "math/convert.hpp"
 #include "math/exp.hpp"
 
 namespace softxent::SOFTXENT_ISA {
 
-// Of a row, or of a segment of it, in its range: m, E(m), Σ E over all the others, and A for a given distribution
-template <class R>
-struct Mass {
-    Range<R, R> range;
-    R max;
-    double top, rest, weight;
-    double below;      // for statistics: Σ E_j·(m − z_j),
-    i64 first, above;  // the first class with z = m, and how many z exceed the target's
+// A row once it has been summed up: m, the denominator Σ_j exp(z_j − m) as E(m) beside the sum of the other E, and its
+// logarithm. NaN is in `others` where the row has no softmax.
+template <class D>
+struct Sums {
+    D max, largest, others, log_denominator;
+};
+
+// The target of a row, if it is a class index: z_y, E(z_y) and its class weight
+template <class D>
+struct HardTarget {
+    D z, e, weight;
+};
+
+// What a soft target adds: Σ_j a_j·(m − z_j), but for a hard target's own (1 − ε)·w_y, and for a distribution A = Σ_j a_j
+template <class D>
+struct SoftTarget {
+    D gap, weight;
 };
 
 // ε / V, the share of label smoothing that every class gets
 inline double smoothing(const CrossEntropy& pass) { return pass.options.label_smoothing / double(pass.classes); }
 
-// do the a_j differ from 0 for other classes than the target's?
-inline bool spread(const CrossEntropy& pass) { return pass.probabilities || pass.options.label_smoothing; }
+// Whether the a_j differ from 0 for other classes than the target's
+inline bool is_soft(const CrossEntropy& pass) { return pass.probabilities || pass.options.label_smoothing; }
 
 inline double number_of(const Column& column, i64 i) {
     const char* data = column.data + i * column.stride * bytes_of(column.dtype);
@@ -64,34 +74,35 @@ struct Finished {
     D loss, factor, target_grad;  // the gradient is factor·E_j − a_j / divisor, and target_grad at the target
 };
 
-// top: E(m); rest: Σ of the other E; log_s: log Σ exp(z_j − m); e_y: E(z_y)
-// divisor: the row's gradient_divisor; gap: Σ_j a_j·(m − z_j), without the target's own (1 − ε)·w_y if that is an index; weight: A, if it is a distribution
+// divisor: the row's gradient_divisor
 template <class R, class D>
-inline Finished<D> finish(const CrossEntropy& pass, D divisor, D max, D top, D rest, D log_s, D z_y, D e_y, D w_y, D gap, D weight) {
+inline Finished<D> finish(const CrossEntropy& pass, D divisor, const Sums<D>& row, const HardTarget<D>& hard,
+                          const SoftTarget<D>& soft) {
     const double each = smoothing(pass), z_loss = pass.options.z_loss;
-    const D hard = w_y * (1 - pass.options.label_smoothing);
-    D loss = rest - rest, lse_grad{};  // 0, or the row's NaN
-    SumOf<D> total{pass.probabilities ? weight : hard};  // A + 2λ·lse
+    const D weight = hard.weight * (1 - pass.options.label_smoothing);
+    const D zero_or_nan = row.others - row.others;
+    D loss = zero_or_nan, lse_grad{};
+    SumOf<D> total{pass.probabilities ? soft.weight : weight};  // A + 2λ·lse
     if (each > 0 && !pass.probabilities) total.add(D{} + each * pass.weight_sum);
     if (z_loss > 0) {
-        SumOf<D> lse{max};
-        lse.add(log_s);
+        SumOf<D> lse{row.max};
+        lse.add(row.log_denominator);
         loss += z_loss * (lse.hi * lse.hi), lse_grad = 2 * z_loss * lse.hi;
         total.add(lse_grad);
         total.lo += lost(D{} + 2 * z_loss, lse.hi, lse_grad) + 2 * z_loss * lse.lo;
     }
-    const D factor = quotient<R>(total, divisor, top, rest);
-    if (pass.probabilities) return {loss + gap + weight * log_s, factor, D{}};
+    const D factor = quotient<R>(total, divisor, row.largest, row.others);
+    if (pass.probabilities) return {loss + soft.gap + soft.weight * row.log_denominator, factor, D{}};
 
-    if (each > 0) loss += gap + each * pass.weight_sum * log_s;
-    loss += hard > 0 ? hard * ((max - z_y) + log_s) : D{};
+    if (each > 0) loss += soft.gap + each * pass.weight_sum * row.log_denominator;
+    loss += weight != 0 ? weight * ((row.max - hard.z) + row.log_denominator) : D{};
 
     // A' p_y − a_y = B·p_y − a_y·(1 − p_y), where 1 − p_y comes from the other classes
-    const D others = z_y >= max ? rest : (top + rest) - e_y;
-    const D a_y = hard + w_y * each, b = each * (pass.weight_sum - w_y) + lse_grad;
-    const D target_grad = quotient<R>(SumOf<D>{b * e_y - a_y * others}, divisor, top, rest);
+    const D others = hard.z >= row.max ? row.others : (row.largest + row.others) - hard.e;
+    const D a_y = weight + hard.weight * each, b = each * (pass.weight_sum - hard.weight) + lse_grad;
+    const D target_grad = quotient<R>(SumOf<D>{b * hard.e - a_y * others}, divisor, row.largest, row.others);
     constexpr double lowest = -std::numeric_limits<double>::max();
-    return {loss, factor, z_y < lowest ? rest - rest : target_grad};  // a mask: 0, or the row's NaN
+    return {loss, factor, hard.z < lowest ? zero_or_nan : target_grad};  // of a mask 0
 }
 
 // z = c·tanh(x / c) / T, in place, and with a softcap ∂z/∂x
@@ -114,11 +125,11 @@ inline void scale_logits(const Pass& pass, R* z, double* slope, i64 n) {
 
 // a_j = w_j·((1 − ε)·t_j + ε / V), of one row or a vector of rows; t is not looked at if the target is an index
 template <class R>
-struct Weigh {
+struct TargetWeights {
     const double keep, each;
     const R* weight;
 
-    explicit Weigh(const CrossEntropy& pass)
+    explicit TargetWeights(const CrossEntropy& pass)
         : keep(pass.probabilities ? 1 - pass.options.label_smoothing : 0), each(smoothing(pass)),
           weight(static_cast<const R*>(pass.weight)) {}
 

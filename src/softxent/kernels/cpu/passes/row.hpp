@@ -31,6 +31,16 @@ inline const Array* probabilities_of(const P& pass) {
         return nullptr;
 }
 
+// Of a row, or of a segment of it, in its range: m, E(m), Σ E over all the others, and A for a given distribution
+template <class R>
+struct Partial {
+    Range<R, R> range;
+    R max;
+    double top, rest, weight;
+    double below;      // for statistics: Σ E_j·(m − z_j),
+    i64 first, above;  // the first class with z = m, and how many z exceed the target's
+};
+
 // A row, and where its E go: into `out` where that holds R and nothing else is needed of the logits.
 template <class R, class P>
 struct Row {
@@ -43,7 +53,7 @@ struct Row {
 
     static bool e_in_out(const P& pass) {
         if constexpr (is_cross_entropy<P>)
-            if (pass.softcap || spread(pass)) return false;
+            if (pass.softcap || is_soft(pass)) return false;
         return pass.out.dtype == native<R> && pass.out.class_stride == 1;
     }
     // does the result need the E, or only their sum?
@@ -60,7 +70,7 @@ template <class R>
 inline void load_weights(const Row<R, CrossEntropy>& row, i64 j, int n, Strip<R>& strip) {
     const Array& t = row.pass.probabilities;
     if (t) convert_from(t, row.probabilities + j * t.class_stride, t.class_stride, n, strip.a);
-    const Weigh<R> weigh(row.pass);
+    const TargetWeights<R> weigh(row.pass);
     for (int k = 0; k < n; ++k) strip.a[k] = weigh(strip.a[k], j + k);
 }
 
@@ -83,7 +93,7 @@ inline double gap_of(const R* z, const double* a, int n, double max) {
 
 // A sum of E into another range: in two steps where those are far apart, for the E may be large and the factor underflow
 template <class R>
-inline void bring(Sum& sum, const Range<R, R>& from, const Range<R, R>& to) {
+inline void rescale(Sum& sum, const Range<R, R>& from, const Range<R, R>& to) {
     if (sum.value() == 0) return;
     const bool far = to.at - from.at > 350;
     if (far) sum.scale(0x1p-480);
@@ -92,7 +102,7 @@ inline void bring(Sum& sum, const Range<R, R>& from, const Range<R, R>& to) {
 
 // The first visit, to classes begin … end of a row; `sums`: Σ E of each strip, for sampling
 template <class R, class P>
-Mass<R> visit(const Row<R, P>& row, i64 begin, i64 end, Strip<R>& strip, double* sums = nullptr) {
+Partial<R> visit(const Row<R, P>& row, i64 begin, i64 end, Strip<R>& strip, double* sums = nullptr) {
     const P& pass = row.pass;
     constexpr R none = -std::numeric_limits<R>::infinity();
     const Array* out = out_of(pass);
@@ -109,7 +119,7 @@ Mass<R> visit(const Row<R, P>& row, i64 begin, i64 end, Strip<R>& strip, double*
         const R top = largest(z, n), before = max;
         if (top > limit) {  // E would overflow: take a new range, and bring the sum into it
             auto next = Range<R, R>::around(top);
-            bring(sum, range, next), bring(below, range, next);
+            rescale(sum, range, next), rescale(below, range, next);
             if (max > none) sum.add(exp_wide(next, max));
             max = none;
             range = next, limit = top + Exp<R>::HEADROOM;
@@ -154,11 +164,11 @@ Mass<R> visit(const Row<R, P>& row, i64 begin, i64 end, Strip<R>& strip, double*
 
 // The segments of a row, in order, in the range of the one with the largest
 template <class R>
-inline Mass<R> merge(const Mass<R>* mass, i64 segments) {
+inline Partial<R> merge(const Partial<R>* mass, i64 segments) {
     i64 first = 0;
     for (i64 k = 1; k < segments; ++k)
         if (mass[k].max > mass[first].max) first = k;
-    Mass<R> row = mass[first];
+    Partial<R> row = mass[first];
     if (segments > 1) {
         Sum rest, weight, below;
         row.above = 0;
@@ -170,7 +180,7 @@ inline Mass<R> merge(const Mass<R>* mass, i64 segments) {
             if (k != first) part.add(mass[k].top);
             Sum depth{mass[k].below};
             if (part.value() > 0) depth.add((double(row.max) - mass[k].max) * part.value());
-            bring(part, mass[k].range, row.range), bring(depth, mass[k].range, row.range);
+            rescale(part, mass[k].range, row.range), rescale(depth, mass[k].range, row.range);
             rest.add(part), below.add(depth);
         }
         row.rest = rest.value(), row.weight = weight.value(), row.below = below.value();
@@ -185,7 +195,7 @@ template <class R>
 struct Factor {
     R first = 1, f;
 
-    Factor(R at, const Mass<R>& mass, double factor) {
+    Factor(R at, const Partial<R>& mass, double factor) {
         if (at > mass.max) at = mass.range.at;  // a strip of masks, E = 0
         auto range = Range<R, R>::around(at);
         double both = factor * conversion(range, mass.range);
@@ -200,15 +210,15 @@ struct Factor {
 
 // The second visit: writes the result, returns Σ_j a_j·(m − z_j)
 template <class R, class P>
-double revisit(const Row<R, P>& row, i64 begin, i64 end, const Mass<R>& mass, double factor, Strip<R>& strip) {
+double revisit(const Row<R, P>& row, i64 begin, i64 end, const Partial<R>& mass, double factor, Strip<R>& strip) {
     const P& pass = row.pass;
     const Array& to = pass.out;
     constexpr R none = -std::numeric_limits<R>::infinity();
     constexpr bool logarithm = std::is_same_v<P, LogSoftmax>;
     bool spreads = false;
-    if constexpr (is_cross_entropy<P>) spreads = spread(pass);
+    if constexpr (is_cross_entropy<P>) spreads = is_soft(pass);
     bool direct = to && to.dtype == native<R> && to.class_stride == 1;
-    const R max = mass.max, log_s = logarithm ? R(log_of_sum<R>(mass.top, mass.rest)) : R(0);
+    const R max = mass.max, log_s = logarithm ? R(log_denominator<R>(mass.top, mass.rest)) : R(0);
     const double scale = 1 / row.divisor;
     R last = mass.range.at;
     Factor<R> f(last, mass, factor);

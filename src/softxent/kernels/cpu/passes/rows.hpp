@@ -30,7 +30,7 @@ template <class R>
 i64 first_nan(const Pass& pass, i64 i) {
     const i64 begin = offset(pass.logits, pass, i);
     for (i64 j = 0; j < pass.classes; ++j) {
-        R x;
+        R x{};
         convert_from(pass.logits, begin + j * pass.logits.class_stride, 1, 1, &x);
         if (x != x) return j;
     }
@@ -45,7 +45,7 @@ double undefined_lse(const Pass& pass, i64 i, double max) {
 
 // entropy = lse − Σ p_j·z_j = log Σ exp(z_j − m) + Σ p_j·(m − z_j), a sum of terms ≥ 0
 template <class R>
-void set_statistics(const Statistics& pass, i64 i, const Mass<R>& mass, double log_s, double z_y) {
+void set_statistics(const Statistics& pass, i64 i, const Partial<R>& mass, double log_s, double z_y) {
     const bool ignored = pass.target[i] == pass.ignore_index, defined = mass.rest == mass.rest;
     const i64 nan = defined ? -1 : first_nan<R>(pass, i);
     set_number(pass.log_prob, i, ignored ? 0 : (z_y - mass.max) - log_s);
@@ -64,7 +64,7 @@ struct RowPass {
     Row<R, P> row;
     i64 y = 0;  // the target, if that is a class index
     double slope_y = 1;
-    Mass<R>* masses;
+    Partial<R>* partials;
     double *gaps, *sums = nullptr;
 
     RowPass(const P& pass, i64 i, bool split)
@@ -72,9 +72,9 @@ struct RowPass {
           wake(pass.rows > 1 || V > 4 * SEGMENT || !quick(pass)),  // less is done before anyone has woken
           row{pass, offset(pass.logits, pass, i), 0, 0, 1} {
         const i64 strips = (V + STRIP - 1) / STRIP;
-        char* memory = static_cast<char*>(scratch(strips_slot, segments * (sizeof(Mass<R>) + sizeof(double)) + strips * 16));
-        masses = reinterpret_cast<Mass<R>*>(memory);
-        gaps = reinterpret_cast<double*>(masses + segments);
+        char* memory = static_cast<char*>(scratch(strips_slot, segments * (sizeof(Partial<R>) + sizeof(double)) + strips * 16));
+        partials = reinterpret_cast<Partial<R>*>(memory);
+        gaps = reinterpret_cast<double*>(partials + segments);
         if constexpr (std::is_same_v<P, Sample>) sums = gaps + segments;
         row.at = reinterpret_cast<R*>(gaps + segments + (sums ? strips : 0));
         if (const Array* out = out_of(pass)) row.out = offset(*out, pass, i);
@@ -100,7 +100,7 @@ struct RowPass {
 
     static bool quick(const P& pass) {
         if constexpr (is_cross_entropy<P>)
-            if (spread(pass)) return false;
+            if (is_soft(pass)) return false;
         return sizeof(R) == 4 && !pass.softcap;
     }
 
@@ -114,11 +114,11 @@ struct RowPass {
         split ? share_out(segments, one, wake) : in_order(segments, one);
     }
 
-    Mass<R> sum_up() const {
-        for_segments([&](i64 k, i64 begin, i64 end, Strip<R>& strip) { masses[k] = visit(row, begin, end, strip, sums); });
-        return merge(masses, segments);
+    Partial<R> sum_up() const {
+        for_segments([&](i64 k, i64 begin, i64 end, Strip<R>& strip) { partials[k] = visit(row, begin, end, strip, sums); });
+        return merge(partials, segments);
     }
-    void write_out(const Mass<R>& mass, double factor) const {
+    void write_out(const Partial<R>& mass, double factor) const {
         for_segments([&](i64 k, i64 begin, i64 end, Strip<R>& strip) {
             gaps[k] = revisit(row, begin, end, mass, factor, strip);
         });
@@ -129,17 +129,17 @@ struct RowPass {
         return sum.value();
     }
 
-    void finish_row(const Mass<R>& mass, double log_s, Sum& total) const {
+    void finish_row(const Partial<R>& mass, double log_s, Sum& total) const {
         const bool by_index = !pass.probabilities;
         const double e_y = by_index ? exp_wide(mass.range, row.z_y) : 0;
         const double w_y = pass.weight && by_index ? double(static_cast<const R*>(pass.weight)[y]) : 1;
         auto finished = [&](double gap) {
-            return finish<R, double>(pass, row.divisor, mass.max, mass.top, mass.rest, log_s, row.z_y, e_y, w_y, gap,
-                                     mass.weight);
+            return finish<R, double>(pass, row.divisor, {mass.max, mass.top, mass.rest, log_s}, {row.z_y, e_y, w_y},
+                                     {gap, mass.weight});
         };
         Finished<double> done = finished(0);
-        if (pass.out || spread(pass)) write_out(mass, done.factor);
-        if (spread(pass)) done = finished(gap());
+        if (pass.out || is_soft(pass)) write_out(mass, done.factor);
+        if (is_soft(pass)) done = finished(gap());
         if (pass.out && by_index) {
             R grad = R(done.target_grad * slope_y);
             convert_to(pass.out, row.out + y * pass.out.class_stride, 1, 1, &grad);
@@ -149,8 +149,8 @@ struct RowPass {
     }
 
     void run(Sum& total) {
-        const Mass<R> mass = sum_up();
-        const double log_s = log_of_sum<R>(mass.top, mass.rest);
+        const Partial<R> mass = sum_up();
+        const double log_s = log_denominator<R>(mass.top, mass.rest);
         if constexpr (std::is_same_v<P, Sample>)
             draw(row, i, mass, sums, *static_cast<Strip<R>*>(scratch(tile_slot, sizeof(Strip<R>))));
         else if constexpr (std::is_same_v<P, LogSumExp>)

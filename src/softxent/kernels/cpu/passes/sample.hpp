@@ -6,7 +6,7 @@ namespace softxent::SOFTXENT_ISA {
 
 // `sums` of the strips come from the first visit; only the strip that u·Σ E falls into is looked into, class by class.
 template <class R>
-void draw(const Row<R, Sample>& row, i64 i, const Mass<R>& mass, const double* sums, Strip<R>& strip) {
+void draw(const Row<R, Sample>& row, i64 i, const Partial<R>& mass, const double* sums, Strip<R>& strip) {
     const Sample& pass = row.pass;
     pass.index[i] = -1;
     if (mass.rest != mass.rest) return;
@@ -46,7 +46,7 @@ void draw(const Row<R, Sample>& row, i64 i, const Mass<R>& mass, const double* s
             if ((below += double(strip.out[j]) * scale) > wanted) break;
         }
     pass.index[i] = begin + drawn;
-    if (pass.log_prob) set_number(pass.log_prob, i, (double(z[drawn]) - mass.max) - log_of_sum<R>(mass.top, mass.rest));
+    if (pass.log_prob) set_number(pass.log_prob, i, (double(z[drawn]) - mass.max) - log_denominator<R>(mass.top, mass.rest));
 }
 
 }  // namespace softxent::SOFTXENT_ISA

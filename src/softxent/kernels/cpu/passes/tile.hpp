@@ -29,7 +29,7 @@ struct Tile : TileMemory<R, P> {
         bool spreads = false;
         double one_divisor = 1;
         if constexpr (is_cross_entropy<P>) {
-            spreads = spread(pass);
+            spreads = is_soft(pass);
             if (!pass.upstream) one_divisor = gradient_divisor(pass, 0);
         }
         const i64 wide = pass.softcap || spreads ? size : 0;
@@ -98,7 +98,7 @@ struct Tile : TileMemory<R, P> {
             f64v s = read<f64v>(rest + r), m = read<f64v>(max + r);
             s = m - m == 0 ? s : f64v{} + std::numeric_limits<double>::quiet_NaN();  // +inf, or nothing but masks
             write(rest + r, s);
-            write(log_s + r, log_of_sum<R>(read<f64v>(top + r), s));
+            write(log_s + r, log_denominator<R>(read<f64v>(top + r), s));
         }
     }
 
@@ -166,15 +166,15 @@ struct Tile : TileMemory<R, P> {
 
     void cross_entropy(i64 first, bool any_ignored, SumOf<f64v>& total) {
         const i64 V = pass.classes;
-        const bool by_index = !pass.probabilities, spreads = spread(pass);
+        const bool by_index = !pass.probabilities, spreads = is_soft(pass);
         if (spreads) spread_out(first);
         if (pass.upstream)
             for (int r = 0; r < rows; ++r) divisor[r] = gradient_divisor(pass, first + r);
         for (int r = 0; r < padded; r += lanes<double>) {
             auto of = [&](double* x) { return read<f64v>(x + r); };
             const f64v z_y = widen(z_target + r), e_y = widen(e_target + r);
-            Finished<f64v> done = finish<R, f64v>(pass, of(divisor), of(max), of(top), of(rest), of(log_s), z_y, e_y, of(w_y),
-                                               of(gap), of(weight));
+            const Finished<f64v> done = finish<R, f64v>(pass, of(divisor), {of(max), of(top), of(rest), of(log_s)},
+                                                        {z_y, e_y, of(w_y)}, {of(gap), of(weight)});
             write(loss + r, done.loss);
             write(factor + r, done.factor), narrow(f + r, done.factor);
             write(target_grad + r, done.target_grad), narrow(at_target + r, done.target_grad);
@@ -216,7 +216,7 @@ struct Tile : TileMemory<R, P> {
     // a_j, Σ a_j and Σ a_j·(m − z_j) of every row
     void spread_out(i64 first) {
         if (pass.probabilities) this->load(pass.probabilities, first, a);
-        const Weigh<R> weigh(pass);
+        const TargetWeights<R> weigh(pass);
         for (int r = 0; r < padded; r += lanes<double>) {
             SumOf<f64v> gaps, weights;
             const f64v m = read<f64v>(max + r);
