@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from softxent.app.cli import run as command
-from softxent.app.run import FORMAT, TRUSTED, Run, prepare
+from softxent.app.run import FILES, FORMAT, TRUSTED, Run, prepare
 from softxent.app.tables import open_file
 from softxent.app.words import Mistake
 
@@ -140,10 +140,29 @@ def test_nothing_changes_if_saving_fails(folder, error):
     assert {name: Path(folder, name).read_bytes() for name in os.listdir(folder)} == before
 
 
-def test_folder_is_made(tmp_path):
-    prepare(str(tmp_path / "a" / "b"))
-    prepare(str(tmp_path / "a" / "b"))
-    assert os.listdir(tmp_path / "a" / "b") == []
+@pytest.mark.parametrize("exists", [False, True])
+def test_folder_is_not_made_before_there_is_a_run(folder, exists):
+    if exists:
+        os.makedirs("a/b")
+    prepare("a/b")
+    assert os.path.exists("a/b") == exists
+    Run.load(folder).save("a/b", {}, lambda path: path.write_text("report"))
+    assert sorted(os.listdir("a/b")) == sorted(FILES)
+    assert os.listdir("a") == ["b"]
+    assert os.stat("a").st_mode == os.stat("a/b").st_mode
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_folder_in_the_place_of_a_file(folder, name):
+    Path(folder, name).unlink()
+    os.mkdir(f"{folder}/{name}")
+    with pytest.raises(Mistake, match=r"^'run' is a folder with other things in it: "):
+        prepare(folder)
+
+
+def test_folder_that_a_crash_left(tmp_path):
+    (tmp_path / ".saving-1").mkdir()
+    prepare(str(tmp_path))
 
 
 def test_folder_that_cannot_be_made(tmp_path):

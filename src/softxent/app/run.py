@@ -10,20 +10,20 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from zipfile import ZIP_DEFLATED
 
 import numpy as np
 from numpy.typing import NDArray
 
+from softxent.app.outputs import open_saved, settle, whole_folder
 from softxent.app.tables.columns import Column
 from softxent.app.tables.rows import Rows, Source, listed
 from softxent.app.words import Mistake, Phrase
@@ -95,11 +95,11 @@ class Schema:
     format: int = FORMAT
 
     @classmethod
-    def read(cls, path: Path) -> Schema:
-        content = json.loads(path.read_text("utf-8"))
+    def read(cls, stream: BinaryIO, folder: str) -> Schema:
+        content = json.load(stream)
         if content["format"] > FORMAT:
             made_by, ours = content["softxent"], version("softxent")
-            raise Mistake("newer run", got=repr(str(path.parent)), version=made_by, ours=ours)
+            raise Mistake("newer run", got=repr(folder), version=made_by, ours=ours)
         return cls(**content | {"columns": [Column(**column) for column in content["columns"]]})
 
     def check(self, source: Source) -> list[str]:
@@ -144,12 +144,17 @@ class Run:
 
     @classmethod
     def load(cls, folder: str) -> Run:
-        path = Path(folder)
-        if not (path / SCHEMA).is_file() or not (path / MODEL).is_file():
-            raise Mistake("no run", got=repr(folder))
+        with ExitStack() as files:
+            try:
+                schema, model = (files.enter_context(open_saved(Path(folder), name)) for name in (SCHEMA, MODEL))
+            except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+                raise Mistake("no run", got=repr(folder)) from None
+            return cls._read(folder, schema, model)
+
+    @classmethod
+    def _read(cls, folder: str, schema: BinaryIO, model: BinaryIO) -> Run:
         try:
-            schema = Schema.read(path / SCHEMA)
-            return cls(_load_model(path / MODEL), schema)
+            return cls(schema=Schema.read(schema, folder), model=_load_model(model, Path(folder) / MODEL))
         except Mistake:
             raise
         except Exception as error:  # JSON, zipfile, skops and what they call each have their own for a damaged file
@@ -168,12 +173,20 @@ class Run:
         return log_proba(self.model, X)
 
     def save(self, folder: str, metrics: dict[str, Any], write_report: Callable[[Path], None]) -> None:
-        """Writes all files under another name before the first takes its own: a full disk leaves what was there."""
-        with _saving(folder) as new:
-            _dump_model(self.model, new / MODEL)
-            for name, content in ((SCHEMA, asdict(self.schema)), (METRICS, metrics)):
-                (new / name).write_text(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False), "utf-8")
-            write_report(new / REPORT)
+        """Writes all files, whole: what was there before is as it was if one cannot be written."""
+        path = Path(os.path.realpath(folder))
+        try:
+            with whole_folder(path) as new:
+                _dump_model(self.model, new / MODEL)
+                for name, content in ((SCHEMA, asdict(self.schema)), (METRICS, metrics)):
+                    (new / name).write_text(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False), "utf-8")
+                write_report(new / REPORT)
+        except OSError as error:
+            raise Mistake("not saved", got=repr(folder), why=error.strerror or error) from None
+        try:
+            settle(path)
+        except OSError as error:  # it is saved all the same
+            raise Mistake("cannot write", got=repr(error.filename), why=error.strerror) from None
 
 
 def log_proba(model: Any, X: Any) -> NDArray[Any]:
@@ -183,40 +196,23 @@ def log_proba(model: Any, X: Any) -> NDArray[Any]:
 
 
 def prepare(folder: str) -> None:
-    """Makes the folder, before there is anything to lose; one with other things in it is not ours to write to."""
-    path = Path(folder)
+    """Checks that a run can be saved there, before there is one to lose; a folder of other things is not ours."""
+    path = Path(os.path.realpath(folder))
     if path.exists() and not path.is_dir():
         raise Mistake("not a folder", got=repr(folder))
     try:
+        fresh = not path.exists()
         path.mkdir(parents=True, exist_ok=True)
-        if any(path.iterdir()) and not (path / SCHEMA).is_file():
+        settle(path)
+        names = [each.name for each in path.iterdir() if not each.name.startswith(".saving-")]  # of a crash
+        if (names and not (path / SCHEMA).is_file()) or any((path / name).is_dir() for name in FILES):
             raise Mistake("not a run", got=repr(folder))
         with tempfile.TemporaryFile(dir=path):
             pass
+        if fresh:
+            path.rmdir()  # to appear with all its files
     except OSError as error:
         raise Mistake("cannot write", got=repr(folder), why=error.strerror) from None
-
-
-@contextmanager
-def _saving(folder: str) -> Iterator[Path]:
-    new = None
-    try:
-        new = Path(tempfile.mkdtemp(prefix=".saving-", dir=folder))
-        yield new
-        for name in FILES:
-            _flush_to_disk(new / name)
-        for name in FILES:
-            os.replace(new / name, Path(folder) / name)
-    except OSError as error:
-        raise Mistake("not saved", got=repr(folder), why=error.strerror or error) from None
-    finally:
-        if new is not None:
-            shutil.rmtree(new, ignore_errors=True)
-
-
-def _flush_to_disk(path: Path) -> None:
-    with open(path, "rb+") as file:
-        os.fsync(file.fileno())
 
 
 def _dump_model(model: Any, path: Path) -> None:
@@ -225,13 +221,13 @@ def _dump_model(model: Any, path: Path) -> None:
     skops.io.dump(model, path, compression=ZIP_DEFLATED)
 
 
-def _load_model(path: Path) -> Any:
+def _load_model(stream: BinaryIO, path: Path) -> Any:
     import skops.io
 
-    refused = untrusted(skops.io.get_untrusted_types(file=path))
+    refused = untrusted(skops.io.get_untrusted_types(file=stream))
     if refused:
         raise Mistake("untrusted run", got=repr(str(path)), types=", ".join(refused))
-    return skops.io.load(path, trusted=sorted(TRUSTED))
+    return skops.io.load(stream, trusted=sorted(TRUSTED))
 
 
 def untrusted(types: Sequence[str]) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import Annotated, TextIO
 
 import typer
 
+from softxent.app.outputs import refuse_inputs, whole_file
 from softxent.app.words import Mistake, Phrase
 
 
@@ -25,9 +25,11 @@ def predict(
     import numpy as np
 
     from softxent.app.cli.screen import Screen
-    from softxent.app.run import Run
+    from softxent.app.run import FILES, Run
     from softxent.app.tables import open_file
 
+    if out is not None:
+        refuse_inputs("--out", [Path(out)], [Path(data), *(Path(folder, name) for name in FILES)])
     run, source = Run.load(folder), open_file(data)
     screen = Screen(context.obj, quiet=True)
     screen.notes(ignored(run.schema.check(source), data))
@@ -55,16 +57,11 @@ def ignored(names: list[str], data: str) -> list[Phrase]:
 
 @contextmanager
 def _writing(out: str | None) -> Iterator[TextIO]:
-    """stdout, or a file that has its name only when it is complete."""
     if out is None:
         yield sys.stdout
         return
-    new = Path(f"{out}.part")
     try:
-        with open(new, "w", encoding="utf-8", newline="") as stream:
+        with whole_file(out) as stream:
             yield stream
-        os.replace(new, out)
     except OSError as error:
         raise Mistake("cannot write", got=repr(out), why=error.strerror) from None
-    finally:
-        new.unlink(missing_ok=True)

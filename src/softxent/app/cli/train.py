@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from softxent.app.cli import options
+from softxent.app.outputs import refuse_inputs
 from softxent.app.words import Mistake, Phrase
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def train(
         source.require(name)
     target = chosen_target(source, target or (None if data else "digit"), screen)
     folder = out or f"runs/{Path(source.path).stem}"
+    refuse_inputs("--out", (Path(folder, name) for name in run.FILES), [Path(file) for file in (data, val) if file])
     run.prepare(folder)
     task = Task.of(source, target, dropped)
     settings = replace(settings, class_weight=options.class_weight(class_weight, task.classes.tolist()))

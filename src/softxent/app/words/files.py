@@ -69,6 +69,10 @@ PHRASES = {
         "{got} 里有别的东西：请换一个新目录，或 softxent train 以前保存的目录",
     ),
     "not a folder": ("{got} is a file, but must be a folder", "{got} 是文件，应为目录"),
+    "output is input": (
+        "{option} is {got}, but must not be a file that is read ({input})",
+        "{option} 是 {got}，不能与要读取的文件（{input}）相同",
+    ),
     "cannot write": ("{got} cannot be written: {why}", "{got} 无法写入：{why}"),
     "not saved": (
         "the run could not be saved in {got}: {why}. A model that was there before is as it was.",
