@@ -6,16 +6,16 @@ import re
 import shlex
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+
+from pages import command_lines
 
 pytest.importorskip("typer")
 
 from softxent.explain import Layer, explain
 
-DOCS = Path(__file__).parents[1] / "docs"
 WORKED = ("explain", "1", "5", "3", "--target", "1")
 
 
@@ -106,10 +106,7 @@ def test_layer(softxent, layer_file):
     assert "Back through the linear layer" in softxent("explain", "--layer", file, "--target", "1")[1]
 
 
-COMMANDS = re.findall(r"```console\n\$ softxent (.*)\n([^`]*)```", (DOCS / "explain.md").read_text("utf-8"))
-
-
-@pytest.mark.parametrize(("line", "shown"), COMMANDS)
+@pytest.mark.parametrize(("line", "shown"), command_lines("docs/explain.md"))
 def test_docs_show_what_it_prints(softxent, line, shown):
     code, out, err = softxent(*shlex.split(line))
     assert (code, err) == (0, "")

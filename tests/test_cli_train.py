@@ -18,9 +18,9 @@ import palmerpenguins
 import pytest
 from sklearn import datasets
 
+from pages import command_lines
 from softxent.app.cli import run
 
-ROOT = Path(__file__).parents[1]
 PENGUINS = Path(palmerpenguins.__file__).parent / "data"
 
 
@@ -236,17 +236,11 @@ def test_class_weight_moves_the_predictions(softxent):
     assert recall("--class-weight", "rare=50") > 0.9
 
 
-def shown(page):
-    """The command lines of a page, each with what it prints."""
-    text = (ROOT / page).read_text("utf-8")
-    return [(page, *block) for block in re.findall(r"```console\n\$ softxent (.*)\n([^`]*)```", text)]
-
-
 @pytest.mark.parametrize(
-    ("page", "line", "output"),
-    [block for page in ("README.md", "README.zh.md", "docs/train.md") for block in shown(page)],
+    ("line", "output"),
+    [block for page in ("README.md", "README.zh.md", "docs/train.md") for block in command_lines(page)],
 )
-def test_pages_show_what_it_prints(softxent, penguins, page, line, output):
+def test_pages_show_what_it_prints(softxent, penguins, line, output):
     """But for digits and bars, which depend on the processor."""
     lines = (PENGUINS / "penguins.csv").read_text("utf-8").splitlines()
     write("penguins.csv", *lines)

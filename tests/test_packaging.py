@@ -24,11 +24,29 @@ def test_one_version() -> None:
     assert importlib.metadata.version("softxent") == PYPROJECT["project"]["version"]
 
 
-def test_import_costs_numpy_only() -> None:
-    command = "import numpy, sys; before = set(sys.modules); import softxent; print(*sorted(set(sys.modules) - before))"
-    done = subprocess.run([sys.executable, "-c", command], capture_output=True, check=True, encoding="utf-8")
-    imported = {module.partition(".")[0] for module in done.stdout.split()}
-    assert not imported - {"numpy", "softxent"} - set(sys.stdlib_module_names)
+def packages_after(code: str) -> set[str]:
+    """The packages beside the standard library that Python has imported after running the code."""
+    command = [sys.executable, "-c", f"{code}\nimport sys; print('\\n', *sys.modules)"]
+    done = subprocess.run(command, capture_output=True, check=True, encoding="utf-8")
+    names = {module.partition(".")[0] for module in done.stdout.splitlines()[-1].split()}
+    return {name for name in names - set(sys.stdlib_module_names) if "cython" not in name}  # numpy.random's
+
+
+NOTHING = packages_after("")  # what an environment's own start imports
+
+
+@pytest.mark.parametrize(
+    ("code", "packages"),
+    [
+        ("import softxent", {"softxent"}),
+        ("import softxent; softxent.softmax([1.0, 2.0])", {"softxent", "numpy"}),
+        ("import softxent; softxent.keep_memory(False)", {"softxent", "numpy"}),
+        ("import softxent; print(softxent.explain([1, 2]))", {"softxent", "numpy"}),
+        ("from softxent.app.cli import main", {"softxent"}),
+    ],
+)
+def test_import_costs_what_is_used(code: str, packages: set[str]) -> None:
+    assert packages_after(code) - NOTHING == packages
 
 
 @pytest.mark.parametrize("extra", ["cli", "sklearn", "bench", "test", "dev"])
