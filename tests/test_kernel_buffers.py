@@ -1,4 +1,4 @@
-"""Arrays described by address, format, shape and strides, for who has no Python buffers; one upstream gradient."""
+"""What the kernel is handed: buffers, and descriptions by address, format, shape and strides. One upstream gradient."""
 
 import numpy as np
 import pytest
@@ -41,6 +41,52 @@ def test_no_number_is_read_of_an_empty_array():
     assert loss == 0
     _cpu.cross_entropy(described(x), described(t), 1, None, None, described(loss), None, OPTIONS, True)
     assert np.isnan(loss)
+
+
+X, T = np.zeros((4, 5), FLOAT32), np.zeros(4, np.int64)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        ({"logits": (0, "f", (4, 5), (5, 1))}, "logits has no memory"),
+        (
+            {"logits": described(np.zeros((1,) * 64))[:2] + ((1,) * 70,) * 2},
+            "logits has 70 dimensions, but must have 64 at most",
+        ),
+        ({"logits": X.astype(">f4")}, "logits has not a dtype of the kernel"),
+        ({"logits": X.astype(np.int32)}, "logits has not a dtype of the kernel"),
+        ({"logits": T, "axis": 0}, "logits is of integers, but must be of floats"),
+        ({"axis": 2}, "logits has not the axis that is asked for"),
+        ({"axis": -1}, "logits has not the axis that is asked for"),
+        ({"target": (0, "q", (4,), (1,))}, "target has no memory"),
+        ({"target": T[:3]}, "target has not the size that the logits' shape asks for"),
+        ({"target": np.zeros(8, np.int64)[::2]}, "target does not lie side by side in memory"),
+        ({"target": X[:, :4]}, "target is not of the logits' shape"),
+        ({"target": X.T}, "target is not of the logits' shape"),
+        ({"class_weight": X[0, :4].copy()}, "class_weight has not the size that the logits' shape asks for"),
+        ({"class_weight": np.ones(5)}, "class_weight has not the dtype that the logits' asks for"),
+        ({"out": X[:3].copy()}, "out is not of the logits' shape"),
+        ({"loss": np.empty(2)}, "loss has not the size that the logits' shape asks for"),
+        ({"upstream": np.ones(3)}, "upstream has not the size that the logits' shape asks for"),
+        ({"upstream": np.ones((2, 3))[:, :2]}, "upstream does not lie evenly in memory"),
+    ],
+)
+def test_nothing_outside_the_arrays_is_read_or_written(wrong, text):
+    """Whatever an adapter hands over."""
+    results = {"out": X.copy(), "loss": np.empty(())}
+    arguments = {"logits": X, "target": T, "axis": 1, "class_weight": None, "upstream": None, **results}
+    with pytest.raises(ValueError) as raised:  # noqa: PT011
+        _cpu.cross_entropy(**(arguments | wrong), options=OPTIONS, nan_if_empty=False)
+    assert str(raised.value) == text
+
+
+def test_an_instruction_set_that_is_not_there():
+    used, known = _cpu.instruction_set(), ", ".join(map(repr, _cpu.instruction_sets()))
+    with pytest.raises(ValueError) as raised:  # noqa: PT011
+        _cpu.use("avx9")
+    assert str(raised.value) == f"name is 'avx9', but must be one of {known}"
+    assert _cpu.instruction_set() == used
 
 
 @pytest.mark.parametrize("dtype", WIDE, ids=str)

@@ -276,6 +276,39 @@ def test_other_python_threads_go_on_meanwhile() -> None:
     assert after > before
 
 
+# The end of Python ------------------------------------------------------------------------------------------------
+
+# Daemon threads that are inside softxent when Python ends, with the GIL or without it
+ENDING = """
+import sys, threading, time
+import numpy as np
+import softxent as sx
+
+logits, target = np.zeros((int(sys.argv[2]), 1000), np.float32), np.zeros(int(sys.argv[2]), int)
+functions = {
+    "softmax": lambda: sx.softmax(logits),
+    "cross_entropy": lambda: sx.cross_entropy_and_grad(logits, target),
+    "sample": lambda: sx.sample(logits),
+}
+
+def compute():
+    while True:
+        functions[sys.argv[1]]()
+
+for _ in range(3):
+    threading.Thread(target=compute, daemon=True).start()
+time.sleep(0.2)
+"""
+
+
+@pytest.mark.parametrize("function", ["softmax", "cross_entropy", "sample"])
+@pytest.mark.parametrize("rows", [1, 20, 2000])
+def test_daemon_threads_end_quietly_with_python(function: str, rows: int) -> None:
+    command = [sys.executable, "-c", ENDING, function, str(rows)]
+    done = subprocess.run(command, capture_output=True, timeout=PATIENCE, encoding="utf-8")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 # fork() -----------------------------------------------------------------------------------------------------------
 
 

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 MAX_THREADS: int
 
 Described = tuple[int, str, tuple[int, ...], tuple[int, ...]]  # address, format, shape, strides in elements
-Buffer = NDArray[Any] | Described
+Buffer = NDArray[Any] | Described | Any  # Any: of a type that read_tensors knows
 
 class BadTarget(IndexError):
     """args[0] is the first row whose target is no class."""
@@ -44,6 +44,9 @@ def statistics(
     argmax: Buffer,
     rank: Buffer,
 ) -> None: ...
+def read_tensors(type: type) -> bool:
+    """Whether objects of this very type are read by its __dlpack_c_exchange_api__ from now on; False if it has none."""
+
 def get_num_threads() -> int: ...
 def set_num_threads(count: int) -> None: ...
 def instruction_sets() -> list[str]: ...

@@ -1,98 +1,129 @@
-// Python's buffers, and descriptions of memory, as a kernel's arrays.
+// Arrays as Python hands them over: objects with a buffer, tensors, and descriptions of memory.
 #pragma once
 #include <nanobind/nanobind.h>
 
-#include <memory>
+#include <string>
+#include <string_view>
 
+#include "bind/tensor.hpp"
 #include "kernel.hpp"
 
 namespace nb = nanobind;
 
 namespace softxent {
 
-// An object with a buffer, such as NumPy's arrays, or a description of one: (address, format, shape, strides in elements)
+// An object with a buffer, such as NumPy's arrays; a tensor, of a type that `read_tensors` was told of; or a description
+// of memory: (address, format, shape, strides in elements). None has no data. The array must outlive this.
 class Buffer {
 public:
-    Buffer(nb::handle object, bool writable) {
-        int flags = PyBUF_STRIDES | PyBUF_FORMAT | (writable ? PyBUF_WRITABLE : 0);
-        if (nb::isinstance<nb::tuple>(object))
-            describe(nb::borrow<nb::tuple>(object));
-        else if (PyObject_GetBuffer(object.ptr(), &view, flags)) throw nb::python_error();
+    const char* name;  // of the argument, in errors
+    char* data = nullptr;
+    char format = 0;  // as in Python's struct; 'H' is bfloat16, by its bits
+    int ndim = 0;
+    i64 shape[MAX_DIMS], stride[MAX_DIMS];  // in elements; not initialised: a kilobyte that a small call would feel
+
+    Buffer(nb::handle object, const char* name, bool writable = false) : name(name) {
+        if (object.is_none()) return;
+        if (const FromTensor from = tensors.reader_of(object))
+            read_tensor(object, from);
+        else if (nb::isinstance<nb::tuple>(object))
+            read_description(nb::borrow<nb::tuple>(object));
+        else
+            read_buffer(object, writable);
+        require(std::string_view("fdeHq").find(format) != std::string_view::npos, "has not a dtype of the kernel");
+        bool empty = false;
+        for (int d = 0; d < ndim; ++d) empty |= shape[d] == 0;
+        require(data || empty, "has no memory");
     }
     Buffer(const Buffer&) = delete;
-    ~Buffer() { PyBuffer_Release(&view); }
-
-    template <class T>
-    T* data() const {
-        return static_cast<T*>(view.buf);
+    ~Buffer() {
+        if (held.obj) PyBuffer_Release(&held);
     }
 
-    bool integers() const { return view.format[0] == 'q' || view.format[0] == 'l'; }
+    explicit operator bool() const { return format != 0; }  // not None
+
+    bool integers() const { return format == 'q'; }
 
     DType dtype() const {
-        switch (view.format[0]) {
-            case 'f': return DType::f32;
-            case 'd': return DType::f64;
-            case 'e': return DType::f16;
-            case 'H': return DType::bf16;  // by its bits
-            default: throw nb::type_error("not a dtype of the kernel");
-        }
+        require(!integers(), "is of integers, but must be of floats");
+        return format == 'f' ? DType::f32 : format == 'd' ? DType::f64 : format == 'e' ? DType::f16 : DType::bf16;
     }
 
-    // one number a row, side by side, or one for all
-    Column column() const { return {data<char>(), dtype(), view.ndim > 0}; }
+    // The array as a single axis of `size`: how far apart its elements lie. 0 for a single number.
+    i64 evenly(i64 size) const {
+        i64 apart = 0, count = 1;
+        for (int d = ndim; d-- > 0;) {
+            if (shape[d] != 1) {
+                if (count == 1) apart = stride[d];
+                require(stride[d] == apart * count || size == 0, "does not lie evenly in memory");
+            }
+            count *= shape[d];
+        }
+        require(count == size || ndim == 0, "has not the size that the logits' shape asks for");
+        return apart;
+    }
 
-    Py_buffer view{};
+    // side by side
+    template <class T>
+    T* elements(i64 size, char of) const {
+        require(format == of, "has not the dtype that the logits' asks for");
+        require(size <= 1 || (ndim > 0 && evenly(size) == 1), "does not lie side by side in memory");
+        evenly(size);
+        return reinterpret_cast<T*>(data);
+    }
+
+    // one number a row, or one for all
+    Column column(i64 rows) const {
+        if (!*this) return {};
+        return {data, dtype(), evenly(rows)};
+    }
+
+    void require(bool holds, const char* what) const {
+        if (!holds) throw nb::value_error((std::string(name) + " " + what).c_str());
+    }
 
 private:
-    Py_ssize_t shape[MAX_DIMS], strides[MAX_DIMS];
+    Py_buffer held{};
 
-    void describe(nb::tuple object) {
-        view.buf = reinterpret_cast<void*>(nb::cast<std::uintptr_t>(object[0]));
-        view.format = const_cast<char*>(nb::borrow<nb::str>(object[1]).c_str());  // lives as long as the tuple
-        const char code = view.format[0];
-        view.itemsize = code == 'd' || code == 'q' ? 8 : code == 'f' ? 4 : 2;
-        nb::tuple lengths = nb::borrow<nb::tuple>(object[2]), steps = nb::borrow<nb::tuple>(object[3]);
-        view.ndim = static_cast<int>(lengths.size()), view.shape = shape, view.strides = strides;
-        for (int d = 0; d < view.ndim; ++d) {
-            shape[d] = nb::cast<Py_ssize_t>(lengths[d]);
-            strides[d] = nb::cast<Py_ssize_t>(steps[d]) * view.itemsize;
+    void set_dims(i64 count) {
+        require(count <= MAX_DIMS, ("has " + std::to_string(count) + " dimensions, but must have 64 at most").c_str());
+        ndim = static_cast<int>(count);
+    }
+
+    void read_buffer(nb::handle object, bool writable) {
+        const int flags = PyBUF_STRIDES | PyBUF_FORMAT | (writable ? PyBUF_WRITABLE : 0);
+        if (PyObject_GetBuffer(object.ptr(), &held, flags)) throw nb::python_error();
+        if (held.format[1] == 0) format = held.format[0] == 'l' && held.itemsize == 8 ? 'q' : held.format[0];
+        data = static_cast<char*>(held.buf);
+        set_dims(held.ndim);
+        for (int d = 0; d < ndim; ++d) shape[d] = held.shape[d], stride[d] = held.strides[d] / held.itemsize;
+    }
+
+    void read_description(nb::tuple object) {
+        require(object.size() == 4, "is a tuple, but not (address, format, shape, strides)");
+        data = reinterpret_cast<char*>(nb::cast<std::uintptr_t>(object[0]));
+        const auto code = nb::cast<std::string_view>(object[1]);
+        if (code.size() == 1) format = code[0];
+        nb::tuple lengths = nb::cast<nb::tuple>(object[2]), steps = nb::cast<nb::tuple>(object[3]);
+        set_dims(lengths.size());
+        require(steps.size() == lengths.size(), "has not as many strides as dimensions");
+        for (int d = 0; d < ndim; ++d) shape[d] = nb::cast<i64>(lengths[d]), stride[d] = nb::cast<i64>(steps[d]);
+    }
+
+    void read_tensor(nb::handle object, FromTensor from) {
+        DLTensor tensor;
+        if (from(object.ptr(), &tensor)) throw nb::python_error();
+        require(tensor.device.type == DLDevice::CPU, "is not on the CPU");
+        format = tensor.format();
+        data = static_cast<char*>(tensor.data);
+        if (data) data += tensor.byte_offset;
+        set_dims(tensor.ndim);
+        i64 apart = 1;
+        for (int d = ndim; d-- > 0; apart *= shape[d]) {
+            shape[d] = tensor.shape[d];
+            stride[d] = tensor.strides ? tensor.strides[d] : apart;  // none: side by side
         }
     }
 };
-
-// An optional array: None has no buffer
-inline std::unique_ptr<Buffer> optional(nb::handle object, bool writable) {
-    return object.is_none() ? nullptr : std::make_unique<Buffer>(object, writable);
-}
-
-inline Column column_of(const std::unique_ptr<Buffer>& buffer) { return buffer ? buffer->column() : Column{}; }
-
-// The rows' dimensions of a pass: all but `axis`, neighbours merged where every array lies evenly over both
-inline void lay_out(Pass& pass, int axis, std::initializer_list<std::pair<Array*, const Buffer*>> arrays) {
-    const Py_buffer& shape = arrays.begin()->second->view;
-    pass.classes = shape.shape[axis], pass.rows = 1, pass.dims = 0;
-    for (auto [array, buffer] : arrays) {
-        if (!buffer) continue;
-        array->data = buffer->data<char>();
-        array->dtype = buffer->dtype();
-        array->class_stride = buffer->view.strides[axis] / buffer->view.itemsize;
-    }
-    for (int d = 0; d < shape.ndim; ++d) {
-        const i64 size = shape.shape[d];
-        if (d == axis) continue;
-        pass.rows *= size;
-        if (size == 1) continue;
-        auto stride = [&](const Buffer* b) -> i64 { return b->view.strides[d] / b->view.itemsize; };
-        bool merge = pass.dims > 0;
-        for (auto [array, buffer] : arrays)
-            if (buffer && merge) merge = array->stride[pass.dims - 1] == stride(buffer) * size;
-        if (!merge) pass.shape[pass.dims++] = 1;
-        pass.shape[pass.dims - 1] *= size;
-        for (auto [array, buffer] : arrays)
-            if (buffer) array->stride[pass.dims - 1] = stride(buffer);
-    }
-    if (pass.dims == 0) pass.shape[pass.dims++] = 1;
-}
 
 }  // namespace softxent

@@ -1,0 +1,32 @@
+// The GIL, given back while a pass runs.
+#pragma once
+#include <nanobind/nanobind.h>
+#include <unistd.h>
+
+#include "kernel.hpp"
+
+namespace softxent {
+
+// Given back, unless that would take longer than the pass. Between the two nothing of Python's may be called: under the
+// stable ABI even a cast of a number asks whether an error is set.
+class WithoutGil {
+public:
+    explicit WithoutGil(const Pass& pass) : state(pass.rows * pass.classes > 4096 ? PyEval_SaveThread() : nullptr) {}
+    WithoutGil(const WithoutGil&) = delete;
+
+    // Python, once it is ending, has this thread exit here, by unwinding it. The frames of nanobind let nothing unwind
+    // them (they are noexcept: the process would abort), so the thread waits here for the end of the process instead,
+    // as Python itself has it do from 3.14 on.
+    ~WithoutGil() {
+        if (state) try {
+                PyEval_RestoreThread(state);
+            } catch (...) {
+                for (;;) pause();
+            }
+    }
+
+private:
+    PyThreadState* state;
+};
+
+}  // namespace softxent
