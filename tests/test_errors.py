@@ -4,6 +4,8 @@ import re
 
 import numpy as np
 import pytest
+import torch
+from numpy.lib.stride_tricks import as_strided, sliding_window_view
 
 import softxent as sx
 from tests.cases import INF, NAN
@@ -130,7 +132,7 @@ LOGITS = [
     (np.zeros((2, 3), np.longdouble), TypeError, f"logits is {np.dtype(np.longdouble)}, {KINDS}"),
     (np.zeros((3, 0), np.float32), ValueError, "logits has shape (3, 0), but must have at least 1 class"),
     ([], ValueError, "logits has shape (0,), but must have at least 1 class"),
-    (2.0, ValueError, "logits is a single number, but must have an axis of classes"),
+    (np.ma.ones((2, 3)), TypeError, "logits is a masked array, but must be one without a mask; pass logits.filled(…)"),
 ]
 
 READ_ONLY = np.empty((3, 4), np.float32)
@@ -206,6 +208,41 @@ def test_the_first_of_many_bad_targets_is_named():
         sx.cross_entropy(np.zeros((500, 400, 3), np.float32), target)
 
 
+@pytest.mark.parametrize("f", [*LOSSES, sx.log_prob, sx.statistics, lambda x, _: sx.sample(x)])
+def test_a_single_number_has_no_classes(f):
+    with raises(ValueError, "logits is a single number, but must have an axis of classes"):
+        f(2.0, 0)
+
+
+@pytest.mark.parametrize("f", [sx.softmax, sx.log_softmax, sx.logsumexp])
+@pytest.mark.parametrize("axis", [1, -2, (0, 1)])
+def test_axis_of_a_single_number(f, axis):
+    k = axis if isinstance(axis, int) else 1
+    with raises(ValueError, f"axis is {k}, but logits is a single number (-1 … 0)"):
+        f(2.0, axis)
+
+
+@pytest.mark.parametrize("mask", [False, True])
+def test_masked_arrays(mask):
+    """Whose masks the kernel would not see."""
+    text = "{0} is a masked array, but must be one without a mask; pass {0}.filled(…)"
+    target, weight = np.ma.array(T, mask=mask), np.ma.array(np.ones(4), mask=mask)
+    for f in (*LOSSES, sx.log_prob, sx.statistics):
+        with raises(TypeError, text.format("target")):
+            f(X, target)
+    for f in LOSSES:
+        with raises(TypeError, text.format("class_weight")):
+            f(X, T, class_weight=weight)
+    with raises(TypeError, "out is a masked array, but must be one without a mask; pass out.data"):
+        sx.cross_entropy_and_grad(X, T, out=np.ma.array(X.copy(), mask=mask))
+
+
+def test_a_target_that_numpy_cannot_read():
+    text = "target is not an array of numbers: Can't call numpy() on Tensor that requires grad. Use tensor.detach()"
+    with pytest.raises(ValueError, match=f"^{re.escape(text)}"):
+        sx.cross_entropy(X, torch.tensor(P, requires_grad=True))
+
+
 def test_a_single_row():
     with raises(ValueError, "target is 3, but logits has 3 classes (0 … 2)"):
         sx.cross_entropy([1, 5, 3], 3)
@@ -228,6 +265,72 @@ def test_out_overlaps_target():
     with raises(ValueError, "out overlaps target, but must be another array"):
         sx.cross_entropy_and_grad(X, t, out=t)
     np.testing.assert_array_equal(t, P)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])  # float64 is copied, before it would be overwritten
+def test_out_overlaps_class_weight(dtype):
+    memory = np.ones(12, np.float32)
+    w = memory[4:8] if dtype == np.float32 else memory[4:12].view(np.float64)
+    with raises(ValueError, "out overlaps class_weight, but must be another array"):
+        sx.cross_entropy_and_grad(X, T, class_weight=w, out=memory.reshape(3, 4))
+    assert (memory == 1).all()
+
+
+OVERLAPPING = [
+    sliding_window_view(np.arange(6, dtype=np.float32), 4, writeable=True),
+    as_strided(np.arange(4, dtype=np.float32), (3, 4), (0, 4)),
+    as_strided(np.arange(4, dtype=np.float32), (3, 4), (4, 0)),
+    as_strided(np.arange(20, dtype=np.float32), (3, 4), (12, 8)),  # 2·12 = 3·8
+    as_strided(np.arange(40, dtype=np.float32), (3, 4), (2, 24)),  # halves of numbers
+]
+
+
+@pytest.mark.parametrize("x", OVERLAPPING)
+def test_out_overlaps_itself(x):
+    text = "out overlaps itself, but must hold each number in memory of its own"
+    before = x.copy()
+    for logits in (x, X):
+        with raises(ValueError, text):
+            sx.cross_entropy_and_grad(logits, T, out=x)
+    np.testing.assert_array_equal(x, before)
+    assert (sx.softmax(x) == sx.softmax(before)).all()  # reading them is fine
+
+
+MEMORY_OF_OUT = np.zeros(400, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("shape", "strides"),
+    [
+        ((3, 4), (16, 4)),
+        ((3, 4), (4, 12)),
+        ((3, 4), (64, 8)),
+        ((3, 4), (-16, -4)),
+        ((3, 4), (8, 12)),  # 0 12 24 36, 8 20 32 44, 16 28 40 52: between each other
+        ((3, 4), (8, 28)),
+        ((3, 1), (16, 0)),
+        ((1, 4), (0, 4)),
+        ((3, 1), (4, 1)),
+        ((0, 4), (0, 0)),
+    ],
+)
+def test_out_that_holds_each_number_in_memory_of_its_own(shape, strides):
+    x = as_strided(MEMORY_OF_OUT[200:], shape, strides)
+    x[...] = np.random.default_rng(0).normal(size=shape)
+    expected = sx.cross_entropy_and_grad(x.copy(), [0] * len(x))
+    loss, grad = sx.cross_entropy_and_grad(x, [0] * len(x), out=x)
+    assert grad is x
+    np.testing.assert_array_equal(loss, expected[0])
+    np.testing.assert_allclose(grad, expected[1], rtol=1e-6)
+
+
+def test_an_axis_of_length_1_takes_no_step():
+    """The same memory twice, with another stride where there is nothing to step to."""
+    memory = np.float32([1, 2, 3])
+    x, out = memory[None], as_strided(memory, (1, 3), (400, 4))
+    expected = sx.cross_entropy_and_grad(x.copy(), [1])[1]
+    sx.cross_entropy_and_grad(x, [1], out=out)
+    np.testing.assert_array_equal(memory, expected[0])
 
 
 def test_out_between_the_logits():
@@ -274,9 +377,21 @@ def test_no_probabilities_to_draw_from(row):
         sx.sample([[0.0, 1.0, 2.0], row])
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("layout", [np.ascontiguousarray, np.asfortranarray])
+def test_logits_that_overflow_only_when_they_are_divided(sign, layout):
+    text = "logits[1] has no probabilities to draw from: divided by temperature 1e-30 it overflows"
+    logits = sign * np.float32([[0, 0], [1e20, 1e20], [np.inf, 1]])
+    with raises(ValueError, text):
+        sx.sample(layout(logits), temperature=1e-30)
+    with raises(ValueError, text):
+        sx.sample(layout(logits.T), axis=0, temperature=1e-30)
+
+
 @pytest.mark.parametrize(
     ("count", "kind", "text"),
     [
+        (True, TypeError, "count is True, but must be an integer"),
         (0, ValueError, "count is 0, but must be between 1 and 1024"),
         (1.5, TypeError, "count is 1.5, but must be an integer"),
     ],

@@ -225,12 +225,25 @@ def test_empty(ours: Any, scipys: Any) -> None:
         ours(np.zeros((3, 0)))  # another convention: SciPy's logsumexp of nothing is −inf
 
 
-def test_a_single_number() -> None:
-    assert scipy.special.softmax(1000) == 1
-    for function, expected in ((sx.softmax, 1), (sx.log_softmax, 0), (sx.logsumexp, 1000)):
-        assert function(1000, axis=None) == expected
-        with pytest.raises(ValueError, match="logits is a single number, but must have an axis of classes"):
-            function(1000)
+@BOTH
+@pytest.mark.parametrize("number", [3, 3.0, np.float32(3), np.array(3.0), np.array(3, np.float16), -INF, INF, NAN])
+@pytest.mark.parametrize("axis", [None, 0, -1])
+def test_a_single_number_is_a_row_of_one_class(ours: Any, scipys: Any, number: Any, axis: int | None) -> None:
+    result = ours(number, axis=axis)
+    assert type(result) is (np.float64 if isinstance(number, (int, float)) else number.dtype.type)
+    with np.errstate(invalid="ignore"):
+        expected = scipys(number, axis=axis)
+    if number != INF or ours is sx.logsumexp:  # undefined beside +inf
+        np.testing.assert_array_equal(result, expected)
+    assert np.ndim(result) == np.ndim(expected) == 0
+
+
+def test_a_single_number_along_several_axes() -> None:
+    # SciPy has no (0,) for a single number, but for logsumexp
+    for axis in ((), (0,), (-1,)):
+        assert isinstance(sx.softmax(3.0, axis=axis), np.float64)
+        assert sx.softmax(3.0, axis=axis) == 1
+        assert sx.logsumexp(3.0, axis=axis) == 3
 
 
 @BOTH

@@ -1,6 +1,7 @@
 """Every error that a user can cause, in one voice: the argument, what came, what was expected.
 
-All are raised before anything is written.
+All are raised before anything is written. Those about logits, axis, target and weights take plain shapes and words, so
+that each array library's room says the same; which words, and of which class its errors are, stands in its Names.
 """
 
 from __future__ import annotations
@@ -9,11 +10,24 @@ import math
 import operator
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+
+class Names(NamedTuple):
+    """How arguments are called in errors, and the classes of the errors, which are PyTorch's in softxent.torch."""
+
+    logits: str = "logits"
+    axis: str = "axis"
+    weight: str = "class_weight"
+    of_value: type[Exception] = ValueError
+    of_type: type[Exception] = TypeError
+    of_index: type[Exception] = ValueError
+
+
+NAMES = Names()
 LOGITS = "float16, bfloat16, float32, float64 or integers"
 LEAST_DIVISOR = sys.float_info.min  # the inverse of a number much smaller overflows
 
@@ -94,8 +108,11 @@ def shown(value: Any) -> str:
     return f"of shape {value.shape}" if isinstance(value, np.ndarray) and value.ndim else f"{value!r}"
 
 
-def logits_dtype(x: NDArray[Any]) -> TypeError:
-    return TypeError(f"logits is {x.dtype}, but must be {LOGITS}")
+# Logits and their axis of classes -----------------------------------------------------------------------------------
+
+
+def logits_dtype(dtype: str, expected: str = LOGITS, names: Names = NAMES) -> Exception:
+    return names.of_type(f"{names.logits} is {dtype}, but must be {expected}")
 
 
 def foreign(array: Any) -> TypeError:
@@ -103,19 +120,25 @@ def foreign(array: Any) -> TypeError:
     return TypeError(f"logits is a {kind}, but must be a NumPy array or a list of numbers; pass numpy.asarray(logits)")
 
 
-def ragged(name: str, reason: Exception) -> ValueError:
-    return ValueError(f"{name} is not an array of numbers: {reason}")
+def no_array(name: str, reason: Exception) -> Exception:
+    """What NumPy says to a ragged list, or another library of an array that it cannot hand over."""
+    kind = TypeError if isinstance(reason, TypeError) else ValueError
+    return kind(f"{name} is not an array of numbers: {reason}")
 
 
-def axis(value: Any, ndim: int) -> int:
+def masked(name: str) -> TypeError:
+    return TypeError(f"{name} is a masked array, but must be one without a mask; pass {name}.filled(…)")
+
+
+def axis(value: Any, ndim: int, names: Names = NAMES) -> int:
     """The axis, counted from the first."""
     if type(value) is int and -ndim <= value < ndim:
         return value % ndim
-    k = integer("axis", value)
+    k = integer(names.axis, value)
+    if ndim == 0:
+        raise names.of_value(f"{names.logits} is a single number, but must have an axis of classes")
     if not -ndim <= k < ndim:
-        if ndim == 0:
-            raise ValueError("logits is a single number, but must have an axis of classes")
-        raise ValueError(f"axis is {k}, but logits has {ndim} axes ({-ndim} … {ndim - 1})")
+        raise names.of_index(f"{names.axis} is {k}, but {names.logits} has {ndim} axes ({-ndim} … {ndim - 1})")
     return k % ndim
 
 
@@ -126,30 +149,59 @@ def axes(value: tuple[Any, ...], ndim: int) -> tuple[int, ...]:
     return result
 
 
-def classes(x: NDArray[Any], count: int) -> None:
+def only_axis(value: Any, names: Names = NAMES) -> None:
+    """An axis of a single number that counts as a row of one class."""
+    for k in value if isinstance(value, (tuple, list)) else [value]:
+        if integer(names.axis, k) not in (-1, 0):
+            raise names.of_index(f"{names.axis} is {k}, but {names.logits} is a single number (-1 … 0)")
+
+
+def classes(shape: tuple[int, ...], count: int, names: Names = NAMES) -> None:
     if count == 0:
-        raise ValueError(f"logits has shape {x.shape}, but must have at least 1 class")
+        raise names.of_value(f"{names.logits} has shape {shape}, but must have at least 1 class")
 
 
-def target_dtype(t: NDArray[Any]) -> TypeError:
-    return TypeError(f"target is {t.dtype}, but must be integers (class indices) or, in logits' shape, probabilities")
+# Target and class weights -------------------------------------------------------------------------------------------
 
 
-def target_shape(t: NDArray[Any], x: NDArray[Any], rows: tuple[int, ...]) -> ValueError:
-    return ValueError(
-        f"target has shape {t.shape}, but logits has shape {x.shape}: "
-        f"class indices must have shape {rows}, probabilities {x.shape}"
+def target_dtype(dtype: str, names: Names = NAMES) -> Exception:
+    return names.of_type(
+        f"target is {dtype}, but must be integers (class indices) or, in {of(names.logits)} shape, probabilities"
     )
 
 
-def not_indices(t: Any) -> ValueError:
-    return ValueError(f"target has shape {tuple(t.shape)}, but must be class indices, without the axis of classes")
-
-
-def target_value(t: NDArray[Any], row: int, count: int) -> ValueError:
-    return ValueError(
-        f"{element('target', t.shape, row)} is {t.flat[row]}, but logits has {count} classes (0 … {count - 1})"
+def target_shape(
+    target: tuple[int, ...], logits: tuple[int, ...], rows: tuple[int, ...], names: Names = NAMES
+) -> Exception:
+    return names.of_value(
+        f"target has shape {target}, but {names.logits} has shape {logits}: "
+        f"class indices must have shape {rows}, probabilities {logits}"
     )
+
+
+def not_indices(target: Any, names: Names = NAMES) -> Exception:
+    shape = tuple(target.shape)
+    return names.of_value(f"target has shape {shape}, but must be class indices, without the axis of classes")
+
+
+def target_value(value: Any, shape: tuple[int, ...], row: int, count: int, names: Names = NAMES) -> Exception:
+    return names.of_index(
+        f"{element('target', shape, row)} is {value}, but {names.logits} has {count} classes (0 … {count - 1})"
+    )
+
+
+def probability(value: Any, shape: tuple[int, ...], flat: int, names: Names = NAMES) -> Exception:
+    return names.of_value(
+        f"{element('target', shape, flat)} is {value}, but probabilities must be finite and at least 0"
+    )
+
+
+def weight_dtype(dtype: str, names: Names = NAMES) -> Exception:
+    return names.of_type(f"{names.weight} is {dtype}, but must be numbers")
+
+
+def weight_value(value: Any, index: int, names: Names = NAMES) -> Exception:
+    return names.of_value(f"{names.weight}[{index}] is {value}, but must be a finite number at least 0")
 
 
 def probabilities(t: NDArray[Any]) -> None:
@@ -157,43 +209,50 @@ def probabilities(t: NDArray[Any]) -> None:
     if not t.size or (t.min() >= 0 and t.max() < np.inf):
         return
     first = int(np.argmin((t >= 0) & (t < np.inf)))
-    raise ValueError(
-        f"{element('target', t.shape, first)} is {t.flat[first]}, but probabilities must be finite and at least 0"
-    )
+    raise probability(t.flat[first], t.shape, first)
 
 
 def class_weight(w: NDArray[Any], count: int, wide: np.dtype[Any]) -> NDArray[Any]:
     """The weights in the dtype of the computation."""
     if w.dtype.kind not in "iuf" and w.dtype.name != "bfloat16":
-        raise TypeError(f"class_weight is {w.dtype}, but must be numbers")
+        raise weight_dtype(str(w.dtype))
     if w.shape != (count,):
         raise ValueError(f"class_weight has shape {w.shape}, but logits has {count} classes: expected ({count},)")
     w = np.require(w, wide, ["C", "A"])
     valid = (w >= 0) & (w < np.inf)
     if not valid.all():
         first = int(np.argmin(valid))
-        raise ValueError(f"class_weight[{first}] is {w[first]}, but must be a finite number at least 0")
+        raise weight_value(w[first], first)
     return w
 
 
-def out(to: Any, x: NDArray[Any], given: Any, target: NDArray[Any]) -> None:
-    """`out` can hold the gradient of `x`, and is `given` itself or does not touch it."""
+# The gradient's memory ----------------------------------------------------------------------------------------------
+
+
+def out(to: Any, x: NDArray[Any], **others: NDArray[Any] | None) -> None:
+    """`out` can hold the gradient of `x`, and is `x` itself or does not touch it, nor any of the others."""
     if not isinstance(to, np.ndarray):
         raise TypeError(f"out is {type(to).__name__}, but must be a NumPy array")
+    if isinstance(to, np.ma.MaskedArray):
+        raise TypeError("out is a masked array, but must be one without a mask; pass out.data")
     if to.shape != x.shape:
         raise ValueError(f"out has shape {to.shape}, but logits has shape {x.shape}")
     if to.dtype != x.dtype:
         raise TypeError(f"out is {to.dtype}, but the gradient is {x.dtype}, as logits")
     if not to.flags.writeable:
         raise ValueError("out is read-only, but must be writable")
-    if to is not given and overlap(to, x) and not (isinstance(given, np.ndarray) and view(to) == view(given)):
+    if not view(to) == view(x) and overlap(to, x):
         raise ValueError("out overlaps logits, but must be logits itself or another array")
-    if overlap(to, target):
-        raise ValueError("out overlaps target, but must be another array")
+    for name, other in others.items():
+        if other is not None and overlap(to, other):
+            raise ValueError(f"out overlaps {name}, but must be another array")
+    if overlaps_itself(to):
+        raise ValueError("out overlaps itself, but must hold each number in memory of its own")
 
 
 def view(a: NDArray[Any]) -> tuple[Any, ...]:
-    return a.__array_interface__["data"], a.strides
+    """Where the numbers lie; an axis of length 1 takes no step, so its stride says nothing."""
+    return a.__array_interface__["data"][0], [step for step, size in zip(a.strides, a.shape, strict=True) if size > 1]
 
 
 def overlap(a: NDArray[Any], b: NDArray[Any]) -> bool:
@@ -205,6 +264,20 @@ def overlap(a: NDArray[Any], b: NDArray[Any]) -> bool:
         return True
 
 
+def overlaps_itself(a: NDArray[Any]) -> bool:
+    """Whether two elements share memory: sliding windows, or an axis of stride 0.
+
+    Of two such elements one may be moved to the first place along an axis on which they differ, and the other with it.
+    """
+    if a.flags.c_contiguous or a.flags.f_contiguous:
+        return False
+    along = (np.moveaxis(a, k, 0) for k in range(a.ndim))
+    return any(overlap(b[:1], b[1:]) for b in along)
+
+
+# Random draws -------------------------------------------------------------------------------------------------------
+
+
 def generator(rng: Any) -> np.random.Generator:
     try:
         return np.random.default_rng(rng)
@@ -213,13 +286,23 @@ def generator(rng: Any) -> np.random.Generator:
         raise error(f"rng is {shown(rng)}, but must be a numpy.random.Generator, a seed or None") from None
 
 
-def undrawable(row: int, rows: tuple[int, ...], name: str = "logits") -> ValueError:
-    return ValueError(
-        f"{element(name, rows, row)} has no probabilities to draw from: it is all −inf, or has +inf or NaN"
-    )
+def undrawable(row: int, rows: tuple[int, ...], name: str = "logits", temperature: float | None = None) -> ValueError:
+    """`temperature`, if the row's logits overflow only when they are divided by it."""
+    reason = "it is all −inf, or has +inf or NaN"
+    if temperature is not None:
+        reason = f"divided by temperature {temperature} it overflows"
+    return ValueError(f"{element(name, rows, row)} has no probabilities to draw from: {reason}")
+
+
+# Words --------------------------------------------------------------------------------------------------------------
 
 
 def element(name: str, shape: tuple[int, ...], flat: int) -> str:
     """target[17], target[1, 2], or target if it is a single number."""
     index = ", ".join(str(k) for k in np.unravel_index(flat, shape)) if shape else ""
     return f"{name}[{index}]" if index else name
+
+
+def of(name: str) -> str:
+    """input's, logits'."""
+    return f"{name}'" if name.endswith("s") else f"{name}'s"

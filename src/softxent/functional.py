@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Unpack
 
 import numpy as np
@@ -13,17 +14,33 @@ from softxent.options import LossOptions, Options, takes_options
 from softxent.results import Statistics
 
 
+def torch_room() -> Any:
+    from softxent.torch import adapter
+
+    return adapter
+
+
+# The library that an array's type comes from → its room, which is imported when the first such array comes: by an
+# import statement, since torch.compile cannot trace import_module
+ROOMS: dict[str, Callable[[], Any] | None] = {
+    "numpy": lambda: numpy_adapter,
+    "torch": torch_room,
+    "jax": None,  # has none yet
+    "jaxlib": None,
+}
+
+
 def adapter(logits: Any) -> Any:
-    """The room that knows this kind of array; its framework is there, since the user made the array with it."""
+    """The room that knows this kind of array; NumPy's for whatever NumPy makes an array of."""
     if type(logits) is np.ndarray:
         return numpy_adapter
-    libraries = {base.__module__.partition(".")[0] for base in type(logits).__mro__}
-    if "torch" in libraries:
-        from softxent.torch import adapter as torch_adapter
-
-        return torch_adapter
-    if libraries & {"jax", "jaxlib"}:
-        raise checks.foreign(logits)
+    for base in type(logits).__mro__:
+        library = base.__module__.partition(".")[0]
+        if library in ROOMS:
+            room = ROOMS[library]
+            if room is None:
+                raise checks.foreign(logits)
+            return room()
     return numpy_adapter
 
 

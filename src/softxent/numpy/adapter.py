@@ -23,10 +23,12 @@ COMPUTED_IN: dict[np.dtype[Any], np.dtype[Any]] = {np.dtype(np.float16): FLOAT32
 def as_array(name: str, value: Any) -> Array:
     if type(value) is np.ndarray:
         return value
+    if isinstance(value, np.ma.MaskedArray):
+        raise checks.masked(name)
     try:
         return np.asarray(value)
-    except ValueError as reason:
-        raise checks.ragged(name, reason) from None
+    except (ValueError, TypeError, RuntimeError) as reason:  # PyTorch's, of a tensor elsewhere or that requires grad
+        raise checks.no_array(name, reason) from None
 
 
 def is_bfloat16(dtype: np.dtype[Any]) -> bool:
@@ -44,7 +46,7 @@ def as_logits(logits: Any) -> Array:
         return x if x.flags.aligned else x.copy()
     if x.dtype.newbyteorder("=") in COMPUTED_IN:
         return x.astype(x.dtype.newbyteorder("="))
-    raise checks.logits_dtype(x)
+    raise checks.logits_dtype(str(x.dtype))
 
 
 def raw(x: Array) -> Array:
@@ -61,6 +63,9 @@ def computed_in(x: Array) -> np.dtype[Any]:
 
 def normalize(op: Normalize, logits: Any, axis: int | tuple[int, ...] | None, temperature: float = 1.0) -> Any:
     x = as_logits(logits)
+    if x.ndim == 0:
+        checks.only_axis(() if axis is None else axis)
+        return normalize_along(op, x.reshape(1), 0, temperature).reshape(())[()]
     if axis is None:
         axes = tuple(range(x.ndim))
     elif isinstance(axis, tuple):
@@ -77,7 +82,7 @@ def normalize(op: Normalize, logits: Any, axis: int | tuple[int, ...] | None, te
 
 
 def normalize_along(op: Normalize, x: Array, axis: int, temperature: float) -> Any:
-    checks.classes(x, x.shape[axis])
+    checks.classes(x.shape, x.shape[axis])
     if op == "logsumexp":
         lse = np.empty(x.shape[:axis] + x.shape[axis + 1 :], x.dtype)
         _cpu.logsumexp(raw(x), axis, raw(lse))
@@ -91,39 +96,40 @@ def normalize_along(op: Normalize, x: Array, axis: int, temperature: float) -> A
 
 
 def cross_entropy(logits: Any, target: Any, axis: int, options: LossOptions) -> Any:
-    x = as_logits(logits)
-    return loss_into(None, x, as_array("target", target), axis, options)
+    return loss_into(None, as_logits(logits), as_array("target", target), weight_of(options), axis, options)
 
 
 def cross_entropy_and_grad(logits: Any, target: Any, axis: int, options: LossOptions, out: Any) -> tuple[Any, Array]:
-    x, t = as_logits(logits), as_array("target", target)
+    x, t, w = as_logits(logits), as_array("target", target), weight_of(options)
     if out is not None:
-        checks.out(out, x, logits, t)
+        checks.out(out, x, target=t, class_weight=w)
     if out is not None and out.flags.aligned:
-        return loss_into(out, x, t, axis, options), out
+        return loss_into(out, x, t, w, axis, options), out
     grad = empty_like(x)
-    loss = loss_into(grad, x, t, axis, options)
+    loss = loss_into(grad, x, t, w, axis, options)
     if out is None:
         return loss, grad
     out[...] = grad  # the kernel writes whole numbers only
     return loss, out
 
 
-def loss_into(grad: Array | None, x: Array, t: Array, axis: int, options: LossOptions) -> Any:
+def weight_of(options: LossOptions) -> Array | None:
+    return None if options.class_weight is None else as_array("class_weight", options.class_weight)
+
+
+def loss_into(grad: Array | None, x: Array, t: Array, w: Array | None, axis: int, options: LossOptions) -> Any:
     """The loss; its gradient is written to `grad`."""
     shape, axis = x.shape, checks.axis(axis, x.ndim)
     rows, classes, wide = shape[:axis] + shape[axis + 1 :], shape[axis], computed_in(x)
-    checks.classes(x, classes)
+    checks.classes(shape, classes)
     t, _ = as_target(t, x, rows, wide)
-    weight = None
-    if options.class_weight is not None:
-        weight = checks.class_weight(as_array("class_weight", options.class_weight), classes, wide)
+    weight = None if w is None else checks.class_weight(w, classes, wide)
     loss = np.empty(rows if options.reduction == "none" else (), wide)
     to = None if grad is None else raw(grad)
     try:
         _cpu.cross_entropy(raw(x), t, axis, weight, to, loss, None, options.packed, False)
     except _cpu.BadTarget as bad:
-        raise checks.target_value(t, bad.args[0], classes) from None
+        raise bad_target(t, bad.args[0], classes) from None
     return loss[()]
 
 
@@ -136,16 +142,20 @@ def as_target(t: Array, x: Array, rows: tuple[int, ...], wide: np.dtype[Any]) ->
     if t.size == 0 and t.shape == rows:
         return np.empty(rows, np.int64), True
     if kind not in "iuf" or (kind == "f" and t.shape == rows) or (kind in "iu" and t.shape == x.shape):
-        raise checks.target_dtype(t)
+        raise checks.target_dtype(str(t.dtype))
     if kind in "iu" and t.shape == rows:
         if t.dtype.kind == "u" and t.dtype.itemsize == 8 and t.size and t.max() >= x.size:
-            raise checks.target_value(t, int(t.argmax()), x.size // max(t.size, 1))  # before it wraps round
+            raise bad_target(t, int(t.argmax()), x.size // t.size)  # before it wraps round
         return np.ascontiguousarray(t, np.int64), True
     if kind == "f" and t.shape == x.shape:
         checks.probabilities(t)
         t = t if t.flags.aligned else t.copy()
         return (t if t.dtype in COMPUTED_IN else raw(t) if is_bfloat16(t.dtype) else t.astype(wide)), False
-    raise checks.target_shape(t, x, rows)
+    raise checks.target_shape(t.shape, x.shape, rows)
+
+
+def bad_target(t: Array, row: int, classes: int) -> Exception:
+    return checks.target_value(t.flat[row], t.shape, row, classes)
 
 
 # log_prob, statistics ---------------------------------------------------------------------------------------------
@@ -157,14 +167,14 @@ def log_prob(logits: Any, target: Any, axis: int, temperature: float, ignore_ind
     if t.shape == x.shape:
         raise checks.not_indices(t)
     options = LossOptions(temperature=temperature, ignore_index=ignore_index, reduction="none")
-    return 0 - loss_into(None, x, t, axis, options)
+    return 0 - loss_into(None, x, t, None, axis, options)
 
 
 def statistics(logits: Any, target: Any, axis: int, temperature: float, ignore_index: int) -> Statistics:
     x, t = as_logits(logits), as_array("target", target)
     axis = checks.axis(axis, x.ndim)
     rows, classes, wide = x.shape[:axis] + x.shape[axis + 1 :], x.shape[axis], computed_in(x)
-    checks.classes(x, classes)
+    checks.classes(x.shape, classes)
     if t.shape == x.shape:
         raise checks.not_indices(t)
     index, _ = as_target(t, x, rows, wide)
@@ -172,7 +182,7 @@ def statistics(logits: Any, target: Any, axis: int, temperature: float, ignore_i
     try:
         _cpu.statistics(raw(x), index, axis, ignore_index, temperature, *floats, *integers)
     except _cpu.BadTarget as bad:
-        raise checks.target_value(t, bad.args[0], classes) from None
+        raise bad_target(t, bad.args[0], classes) from None
     return Statistics(*(a[()] for a in (*floats, *integers)))
 
 
@@ -183,11 +193,12 @@ def sample(logits: Any, axis: int, temperature: float, rng: Any, return_log_prob
     x = as_logits(logits)
     axis = checks.axis(axis, x.ndim)
     rows = x.shape[:axis] + x.shape[axis + 1 :]
-    checks.classes(x, x.shape[axis])
+    checks.classes(x.shape, x.shape[axis])
     uniform = checks.generator(rng).random(rows)
     index = np.empty(rows, np.int64)
     log_prob = np.empty(rows, computed_in(x)) if return_log_prob else None
     bad = _cpu.sample(raw(x), axis, temperature, np.asarray(uniform), index, log_prob)
     if bad >= 0:
-        raise checks.undrawable(bad, rows)
+        row = np.moveaxis(x, axis, -1)[np.unravel_index(bad, rows)]
+        raise checks.undrawable(bad, rows, temperature=temperature if np.isfinite(row.max()) else None)
     return index[()] if log_prob is None else (index[()], log_prob[()])
