@@ -62,12 +62,15 @@ def definition_divisor(target, options):
     return by_weight or INF  # nothing counted: gradient 0
 
 
+NEGATIVE = {"class_weight": [-1, 2, -0.5, 0, 1, -3]}  # PyTorch's functions take them: softxent.torch does too
+
+
 @pytest.mark.parametrize("by_index", [True, False], ids=["index", "probabilities"])
-@pytest.mark.parametrize("setting", SETTINGS, ids=str)
-def test_gradient_is_a_finite_difference(setting, by_index):
+@pytest.mark.parametrize("options", [*(setting.of(6) for setting in SETTINGS), NEGATIVE], ids=str)
+def test_gradient_is_a_finite_difference(options, by_index):
     x = np.random.default_rng(0).normal(0, 3, (3, 6))
     target = np.array([0, 3, 5]) if by_index else np.random.default_rng(1).dirichlet(np.ones(6), 3)
-    options = {"reduction": "sum", **setting.of(6)}
+    options = {"reduction": "sum", **options}
 
     def loss(x):
         return definition.cross_entropy_and_grad(x, target, **options)[0]
@@ -144,3 +147,27 @@ def test_nothing_counted_is_0(reduction):
     loss, grad = definition.cross_entropy_and_grad([[NAN, 1], [2, 3]], [-100, -100], reduction=reduction)
     assert loss == 0
     np.testing.assert_array_equal(grad, 0)
+
+
+@pytest.mark.parametrize("undefined", [NAN, INF])
+@pytest.mark.parametrize("by_index", [True, False], ids=["index", "probabilities"])
+def test_a_weight_of_0_hides_no_nan(undefined, by_index):
+    """A row that is undefined is NaN in that row alone, whatever its target weighs."""
+    target = np.array([1, 2]) if by_index else np.eye(3)[[1, 2]]
+    losses, grad = definition.cross_entropy_and_grad(
+        [[undefined, 1, 2], [0, 1, 2]], target, class_weight=[1, 0, 1], reduction="none"
+    )
+    assert list(np.isnan(losses)) == [True, False]
+    assert list(np.isnan(grad).all(-1)) == [True, False]
+    assert np.isfinite(grad[1]).all()
+
+
+@pytest.mark.parametrize("target", [[0, 2, 5], np.random.default_rng(1).normal(size=(3, 6))], ids=["index", "weights"])
+@pytest.mark.parametrize("options", [{}, NEGATIVE, {**NEGATIVE, "label_smoothing": 0.2}], ids=str)
+def test_negative_weights_and_targets(target, options):
+    x = np.random.default_rng(0).normal(0, 3, (3, 6))
+    losses, _ = definition.cross_entropy_and_grad(x, target, **options, reduction="none")
+    for i, t in enumerate(target):
+        exact = exact_row(x[i], t, **options)
+        terms = abs(definition.log_softmax(x[i])).max() * max(map(abs, options.get("class_weight", [1])))
+        close(losses[i], exact.loss, terms, definition_error(FLOAT64, 6))

@@ -151,7 +151,7 @@ def cross_entropy_and_grad(
         log_s = log_normalizer(z)[1]
         lse = m + log_s
         gap = log_s - d  # lse − z_j, a sum of two terms ≥ 0
-        losses = np.where(a > 0, a * gap, 0).sum(axis=-1, keepdims=True) + z_loss * lse * lse  # 0·(−inf) counts as 0
+        losses = np.where(a != 0, a * gap, 0).sum(axis=-1, keepdims=True) + z_loss * lse * lse  # 0·(−inf) counts as 0
 
         # (A + 2λ·lse)·p_j − a_j; at the target as B·p_y − a_y·(1 − p_y), B = A − a_y + 2λ·lse: with no option p_y − 1
         p = e / e.sum(axis=-1, keepdims=True)
