@@ -1,7 +1,8 @@
-"""What the kernel is handed: buffers, and descriptions by address, format, shape and strides. One upstream gradient."""
+"""What the kernel is handed: buffers, tensors, and descriptions of memory. One upstream gradient."""
 
 import numpy as np
 import pytest
+import torch
 
 from softxent.kernels import _cpu
 from softxent.options import LossOptions
@@ -20,19 +21,77 @@ def exported(array):
     return array.view(np.uint16) if array.dtype == BFLOAT16 else array
 
 
+def as_tensor(array):
+    """Which shares the array's memory; copied where it has negative strides, which tensors do not."""
+    array = array.copy() if array.base is not None else array
+    if array.dtype == BFLOAT16:
+        return torch.from_numpy(array.view(np.uint16)).view(torch.bfloat16)
+    return torch.from_numpy(array)
+
+
+class Other(torch.Tensor):
+    """May hold no numbers of its own: only the very types that were told of are read."""
+
+
+@pytest.fixture
+def tensors_are_read():
+    if not all(map(_cpu.read_tensors, (torch.Tensor, torch.nn.Parameter))):
+        pytest.skip("PyTorch has no C exchange API before 2.10")
+
+
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.usefixtures("tensors_are_read")
 def test_the_same_bits_as_from_a_buffer(dtype, axis):
     rng = np.random.default_rng(axis)
     x = rng.normal(0, 4, (12, 7, 20)).astype(dtype)[::-2, :, 1:9:2]
     t = rng.integers(x.shape[axis], size=np.delete(x.shape, axis))
     results = []
-    for as_buffer in (exported, described):
+    for as_buffer in (exported, described, as_tensor):
         grad, loss = np.zeros_like(x), np.zeros(())
         to = as_buffer(grad), as_buffer(loss), None
         _cpu.cross_entropy(as_buffer(x), as_buffer(t), axis, None, *to, OPTIONS, False)
         results.append((loss, grad.tobytes()))
-    assert results[0] == results[1]
+    assert results[0] == results[1] == results[2]
+
+
+@pytest.mark.usefixtures("tensors_are_read")
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        torch.randn(6, 8)[::2, 1::2],
+        torch.randn(4, 3).t(),
+        torch.randn(4).expand(3, 4),
+        torch.randn(3, 4, requires_grad=True),
+        torch.nn.Parameter(torch.randn(3, 4)),
+    ],
+    ids=["stepped", "transposed", "expanded", "requires_grad", "parameter"],
+)
+def test_tensors_are_read_as_they_lie(tensor):
+    out = torch.empty(3, 4)
+    _cpu.softmax(tensor, 1, 1.0, out)
+    torch.testing.assert_close(out, torch.softmax(tensor.detach(), 1))
+
+
+@pytest.mark.usefixtures("tensors_are_read")
+@pytest.mark.parametrize(
+    ("tensor", "error", "text"),
+    [
+        (torch.zeros(3, 4, dtype=torch.int32), ValueError, "logits has not a dtype of the kernel"),
+        (torch.zeros(3, 4, dtype=torch.complex64), ValueError, "logits has not a dtype of the kernel"),
+        (torch._efficientzerotensor(3, 4), ValueError, "logits has no memory"),
+        (torch.zeros(3, 4, device="meta"), RuntimeError, "Cannot pack tensors on meta"),
+        (torch.zeros(3, 4).to_sparse(), RuntimeError, "Cannot access data pointer of Tensor that doesn't have storage"),
+        (torch.zeros(3, 4).as_subclass(Other), TypeError, "a bytes-like object"),
+    ],
+)
+def test_tensors_without_numbers_of_their_own(tensor, error, text):
+    with pytest.raises(error, match=text):
+        _cpu.softmax(tensor, 1, 1.0, torch.empty(3, 4))
+
+
+def test_types_without_the_c_functions_are_not_read():
+    assert not _cpu.read_tensors(np.ndarray)
 
 
 def test_no_number_is_read_of_an_empty_array():

@@ -161,6 +161,30 @@ def test_runs_with_the_threads_that_there_are(room: str, hired: int) -> None:
     assert done.stdout.split() == [str(hired), "True"]
 
 
+# How many threads there are more after a call that may use argv[1] of the 4
+LIMITED = """
+import os, sys, threading
+import numpy as np
+import softxent as sx
+from softxent.kernels import _cpu
+
+logits, lse = np.random.default_rng(0).standard_normal((600, 300)), np.empty(600)
+threading.Thread(target=threading.Event().wait, daemon=True).start()  # a sanitizer starts its own with the first
+before = len(os.listdir("/proc/self/task"))
+sx.set_num_threads(4)
+_cpu.logsumexp(logits, 1, lse, threads=int(sys.argv[1]))
+print(len(os.listdir("/proc/self/task")) - before, (lse == sx.logsumexp(logits)).all(), sx.get_num_threads())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+@pytest.mark.parametrize(("threads", "hired"), [(0, 3), (1, 0), (2, 1), (9, 3), (-1, 3)])
+def test_a_call_may_be_bounded_alone(threads: int, hired: int) -> None:
+    command = [sys.executable, "-c", LIMITED, str(threads)]
+    done = subprocess.run(command, capture_output=True, check=True, encoding="utf-8")
+    assert done.stdout.split() == [str(hired), "True", "4"]
+
+
 # The processors that a worker may use, of those that the process or the calling thread is confined to: `when` says if
 # before the first call or after it. And whether the caller still may use all of its own.
 AWAY = """

@@ -7,6 +7,8 @@ MAX_THREADS: int
 Described = tuple[int, str, tuple[int, ...], tuple[int, ...]]  # address, format, shape, strides in elements
 Buffer = NDArray[Any] | Described | Any  # Any: of a type that read_tensors knows
 
+# `threads`: the most that the call may use; 0: as many as set_num_threads says
+
 class BadTarget(IndexError):
     """args[0] is the first row whose target is no class."""
 
@@ -20,10 +22,11 @@ def cross_entropy(
     upstream: Buffer | None,
     options: bytes,
     nan_if_empty: bool,
+    threads: int = 0,
 ) -> None: ...
-def softmax(logits: Buffer, axis: int, temperature: float, out: Buffer) -> None: ...
-def log_softmax(logits: Buffer, axis: int, temperature: float, out: Buffer) -> None: ...
-def logsumexp(logits: Buffer, axis: int, lse: Buffer) -> None: ...
+def softmax(logits: Buffer, axis: int, temperature: float, out: Buffer, threads: int = 0) -> None: ...
+def log_softmax(logits: Buffer, axis: int, temperature: float, out: Buffer, threads: int = 0) -> None: ...
+def logsumexp(logits: Buffer, axis: int, lse: Buffer, threads: int = 0) -> None: ...
 def sample(
     logits: Buffer,
     axis: int,
@@ -31,6 +34,7 @@ def sample(
     uniform: Buffer,
     index: Buffer,
     log_prob: Buffer | None,
+    threads: int = 0,
 ) -> int: ...
 def statistics(
     logits: Buffer,
@@ -43,6 +47,7 @@ def statistics(
     lse: Buffer,
     argmax: Buffer,
     rank: Buffer,
+    threads: int = 0,
 ) -> None: ...
 def read_tensors(type: type) -> bool:
     """Whether objects of this very type are read by its __dlpack_c_exchange_api__ from now on; False if it has none."""

@@ -152,6 +152,7 @@ struct Pool {
 // Never freed: workers outlive main. A forked child has no workers, so it starts with a pool of its own.
 Pool* pool = new Pool;
 std::atomic<int> threads{default_threads()};
+thread_local int limit = MAX_THREADS;
 [[maybe_unused]] const int at_fork = pthread_atfork(nullptr, nullptr, [] { pool = new Pool; });
 
 struct Scratch {
@@ -165,7 +166,7 @@ struct Scratch {
 }  // namespace
 
 void parallel_for(std::int64_t count, Task task, void* context, bool wake) {
-    const int wanted = int(std::min<std::int64_t>(threads, count));
+    const int wanted = int(std::min<std::int64_t>(num_threads(), count));
     if (wanted > 1) {
         if (std::unique_lock lock(pool->busy, std::try_to_lock); lock) {
             return pool->run(count, wanted, task, context, wake);
@@ -174,8 +175,13 @@ void parallel_for(std::int64_t count, Task task, void* context, bool wake) {
     for (std::int64_t i = 0; i < count; ++i) task(context, i);
 }
 
-int num_threads() { return threads; }
+int num_threads() { return std::min<int>(threads, limit); }
 void set_num_threads(int count) { threads = std::clamp(count, 1, MAX_THREADS); }
+
+ThreadLimit::ThreadLimit(int most) : before(limit) {
+    if (most > 0) limit = most;
+}
+ThreadLimit::~ThreadLimit() { limit = before; }
 
 void* scratch(Slot slot, std::size_t bytes) {
     static thread_local Scratch mine;

@@ -18,8 +18,19 @@ inline void share_out(std::int64_t count, F f, bool wake = true) {
 }
 
 constexpr int MAX_THREADS = 1024;
-int num_threads();
+int num_threads();  // of the calling thread's jobs
 void set_num_threads(int count);
+
+// While it lives, the calling thread's jobs have no more than `most` threads; 0: as many as set_num_threads says.
+class ThreadLimit {
+public:
+    explicit ThreadLimit(int most);
+    ThreadLimit(const ThreadLimit&) = delete;
+    ~ThreadLimit();
+
+private:
+    int before;
+};
 
 // Memory that the calling thread keeps for itself: contents undefined, 64-byte aligned, valid until its next use.
 enum Slot { row_slot, strips_slot, tile_slot, sums_slot, slots };

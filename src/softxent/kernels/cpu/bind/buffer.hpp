@@ -24,7 +24,7 @@ public:
 
     Buffer(nb::handle object, const char* name, bool writable = false) : name(name) {
         if (object.is_none()) return;
-        if (const FromTensor from = tensors.reader_of(object))
+        if (const FromTensor from = tensors.reader_of(Py_TYPE(object.ptr())))
             read_tensor(object, from);
         else if (nb::isinstance<nb::tuple>(object))
             read_description(nb::borrow<nb::tuple>(object));

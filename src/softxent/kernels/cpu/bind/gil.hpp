@@ -1,9 +1,10 @@
-// The GIL, given back while a pass runs.
+// How a pass runs: without the GIL, and with no more threads than the caller allows.
 #pragma once
 #include <nanobind/nanobind.h>
 #include <unistd.h>
 
 #include "kernel.hpp"
+#include "threads.hpp"
 
 namespace softxent {
 
@@ -27,6 +28,13 @@ public:
 
 private:
     PyThreadState* state;
+};
+
+struct Running {
+    ThreadLimit limit;
+    WithoutGil nogil;
+
+    Running(const Pass& pass, int threads) : limit(threads), nogil(pass) {}
 };
 
 }  // namespace softxent

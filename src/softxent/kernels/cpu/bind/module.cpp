@@ -18,19 +18,21 @@ NB_MODULE(_cpu, m) {
                 PyErr_SetObject(bad_target, nb::int_(e.row).ptr());
             }
         });
+    const auto threads = nb::arg("threads") = 0;
     m.def("cross_entropy", &cross_entropy, nb::arg("logits"), nb::arg("target"), nb::arg("axis"),
           nb::arg("class_weight").none(), nb::arg("out").none(), nb::arg("loss").none(), nb::arg("upstream").none(),
-          nb::arg("options"), nb::arg("nan_if_empty"));
-    m.def("softmax", &normalize<Softmax>, nb::arg("logits"), nb::arg("axis"), nb::arg("temperature"), nb::arg("out"));
+          nb::arg("options"), nb::arg("nan_if_empty"), threads);
+    m.def("softmax", &normalize<Softmax>, nb::arg("logits"), nb::arg("axis"), nb::arg("temperature"), nb::arg("out"),
+          threads);
     m.def("log_softmax", &normalize<LogSoftmax>, nb::arg("logits"), nb::arg("axis"), nb::arg("temperature"),
-          nb::arg("out"));
-    m.def("logsumexp", &logsumexp, nb::arg("logits"), nb::arg("axis"), nb::arg("lse"));
+          nb::arg("out"), threads);
+    m.def("logsumexp", &logsumexp, nb::arg("logits"), nb::arg("axis"), nb::arg("lse"), threads);
     m.def("sample", &sample, nb::arg("logits"), nb::arg("axis"), nb::arg("temperature"), nb::arg("uniform"),
-          nb::arg("index"), nb::arg("log_prob").none());
+          nb::arg("index"), nb::arg("log_prob").none(), threads);
     m.def("statistics", &statistics, nb::arg("logits"), nb::arg("target"), nb::arg("axis"), nb::arg("ignore_index"),
           nb::arg("temperature"), nb::arg("log_prob"), nb::arg("entropy"), nb::arg("lse"), nb::arg("argmax"),
-          nb::arg("rank"));
-    m.def("read_tensors", [](nb::handle type) { return tensors.add(type); }, nb::arg("type"));
+          nb::arg("rank"), threads);
+    m.def("read_tensors", [](nb::type_object type) { return tensors.add(type); }, nb::arg("type"));
     m.attr("MAX_THREADS") = MAX_THREADS;
     m.def("get_num_threads", &num_threads);
     m.def("set_num_threads", &set_num_threads, nb::arg("count"));

@@ -59,7 +59,8 @@ inline double sum_of(const void* weight, i64 classes, DType dtype) {
 }
 
 inline void cross_entropy(nb::handle logits, nb::handle target, int axis, nb::handle class_weight, nb::handle out,
-                          nb::handle loss, nb::handle upstream, nb::bytes options, bool nan_if_empty) {
+                          nb::handle loss, nb::handle upstream, nb::bytes options, bool nan_if_empty,
+                          int threads) {
     const Buffer x(logits, "logits"), t(target, "target"), w(class_weight, "class_weight"), gradient(out, "out", true),
         to(loss, "loss", true), factors(upstream, "upstream"), no_probabilities(nb::none(), "target");
     CrossEntropy pass;
@@ -76,7 +77,7 @@ inline void cross_entropy(nb::handle logits, nb::handle target, int axis, nb::ha
     pass.upstream = factors.column(pass.rows);
     pass.empty = nan_if_empty ? std::numeric_limits<double>::quiet_NaN() : 0;
 
-    WithoutGil nogil(pass);
+    const Running running(pass, threads);
     pass.weight_sum = pass.weight ? sum_of(pass.weight, pass.classes, dtype) : double(pass.classes);
     double counted = double(pass.rows);
     if (pass.target) {
@@ -90,27 +91,27 @@ inline void cross_entropy(nb::handle logits, nb::handle target, int axis, nb::ha
 
 // softmax or log_softmax, of logits' shape
 template <class P>
-void normalize(nb::handle logits, int axis, double temperature, nb::handle out) {
+void normalize(nb::handle logits, int axis, double temperature, nb::handle out, int threads) {
     const Buffer x(logits, "logits"), to(out, "out", true);
     P pass;
     lay_out(pass, axis, {{&pass.logits, &x}, {&pass.out, &to}});
     pass.temperature = temperature;
-    WithoutGil nogil(pass);
+    const Running running(pass, threads);
     compute(pass);
 }
 
-inline void logsumexp(nb::handle logits, int axis, nb::handle lse) {
+inline void logsumexp(nb::handle logits, int axis, nb::handle lse, int threads) {
     const Buffer x(logits, "logits"), to(lse, "lse", true);
     LogSumExp pass;
     lay_out(pass, axis, {{&pass.logits, &x}});
     pass.lse = to.column(pass.rows);
-    WithoutGil nogil(pass);
+    const Running running(pass, threads);
     compute(pass);
 }
 
 // Returns the first row that has no probabilities to draw from, or −1
 inline i64 sample(nb::handle logits, int axis, double temperature, nb::handle uniform, nb::handle index,
-                  nb::handle log_prob) {
+                  nb::handle log_prob, int threads) {
     const Buffer x(logits, "logits"), u(uniform, "uniform"), drawn(index, "index", true),
         logs(log_prob, "log_prob", true);
     Sample pass;
@@ -119,7 +120,7 @@ inline i64 sample(nb::handle logits, int axis, double temperature, nb::handle un
     pass.uniform = u.elements<const double>(pass.rows, 'd');
     pass.index = drawn.elements<i64>(pass.rows, 'q');
     pass.log_prob = logs.column(pass.rows);
-    WithoutGil nogil(pass);
+    const Running running(pass, threads);
     compute(pass);
     for (i64 i = 0; i < pass.rows; ++i)
         if (pass.index[i] < 0) return i;
@@ -128,7 +129,8 @@ inline i64 sample(nb::handle logits, int axis, double temperature, nb::handle un
 
 // For each row log p_y, the entropy, lse, the first largest class and the target's rank
 inline void statistics(nb::handle logits, nb::handle target, int axis, i64 ignore_index, double temperature,
-                       nb::handle log_prob, nb::handle entropy, nb::handle lse, nb::handle argmax, nb::handle rank) {
+                       nb::handle log_prob, nb::handle entropy, nb::handle lse, nb::handle argmax, nb::handle rank,
+                       int threads) {
     const Buffer x(logits, "logits"), t(target, "target"), log_p(log_prob, "log_prob", true),
         h(entropy, "entropy", true), sum(lse, "lse", true), largest(argmax, "argmax", true), place(rank, "rank", true);
     Statistics pass;
@@ -137,7 +139,7 @@ inline void statistics(nb::handle logits, nb::handle target, int axis, i64 ignor
     pass.ignore_index = ignore_index, pass.temperature = temperature;
     pass.log_prob = log_p.column(pass.rows), pass.entropy = h.column(pass.rows), pass.lse = sum.column(pass.rows);
     pass.argmax = largest.elements<i64>(pass.rows, 'q'), pass.rank = place.elements<i64>(pass.rows, 'q');
-    WithoutGil nogil(pass);
+    const Running running(pass, threads);
     count_targets<float>(pass, pass.target, nullptr, ignore_index);  // are they classes?
     compute(pass);
 }

@@ -50,20 +50,22 @@ struct Tensors {
     FromTensor readers[MOST] = {};
     int count = 0;
 
-    FromTensor reader_of(nb::handle object) const {
+    FromTensor reader_of(const PyTypeObject* type) const {
         for (int k = 0; k < count; ++k)
-            if (Py_TYPE(object.ptr()) == types[k]) return readers[k];
+            if (type == types[k]) return readers[k];
         return nullptr;
     }
 
     // Whether objects of this type are read from now on: not if it has no such functions
-    bool add(nb::handle type) {
-        const nb::object capsule = nb::getattr(type, "__dlpack_c_exchange_api__", nb::none());
+    bool add(nb::type_object object) {
+        auto* type = reinterpret_cast<PyTypeObject*>(object.ptr());
+        if (reader_of(type)) return true;
+        const nb::object capsule = nb::getattr(object, "__dlpack_c_exchange_api__", nb::none());
         if (!PyCapsule_IsValid(capsule.ptr(), "dlpack_exchange_api")) return false;
         auto* api = static_cast<DLPackExchangeAPI*>(PyCapsule_GetPointer(capsule.ptr(), "dlpack_exchange_api"));
         while (api && api->major != 1) api = api->older;
         if (!api || !api->from_object || count == MOST) return false;
-        types[count] = reinterpret_cast<PyTypeObject*>(type.inc_ref().ptr());
+        object.inc_ref(), types[count] = type;
         readers[count++] = api->from_object;
         return true;
     }
