@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from softxent.app.report import Column, Evaluation, write
+from softxent.app.report import Evaluation, TreatedColumn, write
 
 SCRIPT = "<script>document.title = 'hacked'</script>"
 CURVES: dict[str, Any] = {
@@ -88,7 +88,7 @@ def written(folder: Path, name: str) -> tuple[Path, Evaluation]:
         date="2026-01-31",
         evaluation=evaluation,
         examples=[dict(zip(case.features, case.X[e.row], strict=True)) | case.more for e in evaluation.worst],
-        columns=[Column(feature, "number", "scaled") for feature in case.features],
+        columns=[TreatedColumn(feature, "number", "scaled") for feature in case.features],
         facts={"model": f"{len(case.features)} → {len(case.classes)}"},
         command=f"softxent train {name}.csv --target target",
         lang=case.lang,

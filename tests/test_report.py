@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from softxent.app.report import Column, Evaluation, curves, merged, words, write
+from softxent.app.report import Evaluation, TreatedColumn, curves, merged, words, write
 from softxent.app.report.examples import class_rows
 from tests.report_cases import CASES, evaluated, written
 
@@ -135,7 +135,7 @@ def test_columns_that_are_alike_share_a_row():
         *[(f"x{k}", "number", "scaled") for k in range(7)],
         ("y", "category", "target"),
     ]
-    assert merged([Column(*column) for column in columns]) == [
+    assert merged([TreatedColumn(*column) for column in columns]) == [
         ("id", 1, "text", "left out"),
         ("x0 … x6", 7, "number", "scaled"),
         ("y", 1, "category", "target"),

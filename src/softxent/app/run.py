@@ -67,7 +67,7 @@ TRUSTED = frozenset(
 
 
 @dataclass(frozen=True)
-class Examples:
+class LabelledRows:
     """The rows that have a label: X, a DataFrame or CSR; y, a label a row; rows, their numbers in the file."""
 
     X: Any
@@ -77,9 +77,9 @@ class Examples:
     def __len__(self) -> int:
         return len(self.y)
 
-    def __getitem__(self, index: Any) -> Examples:
+    def __getitem__(self, index: Any) -> LabelledRows:
         X = self.X.iloc[index] if hasattr(self.X, "iloc") else self.X[index]
-        return Examples(X, self.y[index], self.rows[index])
+        return LabelledRows(X, self.y[index], self.rows[index])
 
 
 @dataclass
@@ -110,14 +110,14 @@ class Schema:
         known = {column.name for column in self.columns} | {self.target}
         return [name for name in source.names if name not in known]
 
-    def examples(self, source: Source, classes: Any) -> Examples:
+    def labelled_rows(self, source: Source, classes: Any) -> LabelledRows:
         """All rows of a file that have a label; `classes` are the labels as the model has them."""
         self.check(source)
         source.require(self.target) if source.names else None
         rows = source.read()
         index = self.class_indices(rows)
-        examples = Examples(rows.features(self.columns), classes[index], np.arange(len(index)))
-        return examples[np.flatnonzero(index >= 0)]
+        labelled = LabelledRows(rows.features(self.columns), classes[index], np.arange(len(index)))
+        return labelled[np.flatnonzero(index >= 0)]
 
     def class_indices(self, rows: Rows) -> NDArray[np.int64]:
         """The class of each row, −1 where it has no label."""

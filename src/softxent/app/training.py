@@ -1,19 +1,24 @@
-"""From a table to a fitted pipeline: which rows train, what the columns become, and the classifier."""
+"""From a table to a model and its scores: Task.of, split, fit and evaluate, each of which returns a record."""
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from softxent.app.run import Examples
+from softxent.app.run import LabelledRows, Schema, log_proba
 from softxent.app.tables.columns import Column
 from softxent.app.tables.rows import Source
 from softxent.app.words import Mistake, Phrase
+
+if TYPE_CHECKING:
+    from softxent.app.report import Evaluation
 
 VALIDATION = 0.1  # of the rows that are not tested
 FEW = 20  # with more classes than this, a target must have two rows a class
@@ -56,12 +61,12 @@ class Settings:
 
 @dataclass(frozen=True)
 class Task:
-    """What is to be learnt: the classes of the examples from the columns. The notes are for the user."""
+    """What is to be learnt: the classes of the rows from their columns. The notes are for the user."""
 
     source: Source
     target: str
     columns: list[Column]
-    examples: Examples
+    rows: LabelledRows
     classes: Array
     notes: list[Phrase]
 
@@ -80,8 +85,13 @@ class Task:
             notes.append(Phrase("no labels", rows=int(missing.sum()), target=repr(target), place=place))
         notes += [Phrase("single example", name=repr(str(name))) for name in classes[counts == 1]]
         notes += [Phrase("identifier", name=column.name) for column in columns if column.identifier]
-        examples = Examples(rows.features(columns), y, np.arange(len(y)))
-        return cls(source, target, columns, examples[np.flatnonzero(~missing)], classes, notes)
+        labelled = LabelledRows(rows.features(columns), y, np.arange(len(y)))[np.flatnonzero(~missing)]
+        return cls(source, target, columns, labelled, classes, notes)
+
+    @property
+    def name(self) -> str:
+        """The name of the data: its file's, without the folder."""
+        return Path(self.source.path).name
 
 
 def check_classes(source: Source, target: str, classes: Array, counts: Array) -> None:
@@ -96,13 +106,38 @@ def check_classes(source: Source, target: str, classes: Array, counts: Array) ->
         raise Mistake("few rows", got=repr(source.path), rows=rows, least=len(classes) + 2)
 
 
-def split(y: Array, test_size: float, val_size: float, seed: int) -> tuple[Array, Array, Array]:
-    """The rows that train, validate and test, in the order of the file: of each class its share to each.
+@dataclass(frozen=True)
+class Split:
+    """The rows that train, validate and test; the pipeline that makes features of them, fitted; the model's schema."""
+
+    train: LabelledRows
+    val: LabelledRows  # empty: there is no validation
+    test: LabelledRows
+    features: Any
+    schema: Schema
+    units: tuple[int, ...]  # of each layer of the network, from the features to the classes
+
+
+def split(task: Task, settings: Settings, val: Source | None = None) -> Split:
+    """Shares out the rows of the task; those that validate come from `val`, a file of their own, if there is one."""
+    parts = split_rows(task.rows.y, settings.test_size, 0 if val else VALIDATION, settings.seed)
+    train, validation, test = (task.rows[part] for part in parts)
+    schema = Schema(task.name, task.target, list(map(str, task.classes)), task.columns)
+    schema.counts = np.unique(train.y, return_counts=True)[1].tolist()
+    if val is not None:
+        validation = schema.labelled_rows(val, task.classes)
+    features = fit_features(task.columns, train.X)
+    units = (features.transform(train.X[:1]).shape[1], *settings.hidden, len(task.classes))
+    return Split(train, validation, test, features, schema, units)
+
+
+def split_rows(y: Array, test_size: float, val_size: float, seed: int) -> tuple[Array, Array, Array]:
+    """The numbers of the rows that train, validate and test, each in ascending order and with its share of every class.
 
     A class's only row trains; of two, one tests.
 
     >>> y = np.array(["a"] * 8 + ["b"] * 2 + ["c"])
-    >>> ["".join(y[part]) for part in split(y, 0.25, 0.2, seed=0)]
+    >>> ["".join(y[part]) for part in split_rows(y, 0.25, 0.2, seed=0)]
     ['aaaaabc', 'a', 'aab']
     """
     rng = np.random.default_rng(seed)
@@ -156,25 +191,32 @@ def fit_features(columns: Sequence[Column], X: Any) -> Any:
     return made
 
 
-class Fitted(NamedTuple):
+@dataclass(frozen=True)
+class Fitted:
+    """A pipeline of features and classifier, how it was trained, and notes for the user."""
+
     model: Any
+    seconds: float
+    best: int | None  # the epoch, from 1, whose parameters were kept; None: the last
     notes: list[Phrase]
-    best: int  # the epoch that was kept, from 1
+
+    @property
+    def classifier(self) -> Any:
+        return self.model[-1]
 
 
-def fit(
-    made: Any, settings: Settings, train: Examples, val: Examples | None, on_epoch: Callable[[Any], None]
-) -> Fitted:
-    """A pipeline of `made`, which is fitted, and a classifier. Ctrl-C keeps the best epoch, if there was one."""
+def fit(split: Split, settings: Settings, on_epoch: Callable[[Any], None]) -> Fitted:
+    """Trains the classifier. Ctrl-C ends that and keeps the best epoch; before the first one is over, it raises."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.pipeline import Pipeline
 
-    classifier = settings.classifier(len(train), validated=val is not None)
+    train, val, started = split.train, split.val, time.perf_counter()
+    classifier = settings.classifier(len(train), validated=len(val) > 0)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        validation = {} if val is None else {"X_val": made.transform(val.X), "y_val": val.y}
+        validation = {"X_val": split.features.transform(val.X), "y_val": val.y} if len(val) else {}
         try:
-            classifier.fit(made.transform(train.X), train.y, **validation, on_epoch=on_epoch)
+            classifier.fit(split.features.transform(train.X), train.y, **validation, on_epoch=on_epoch)
         except ValueError as error:
             raise Mistake("diverged", why=error) from None
     interrupted = any("interrupted" in str(warning.message) for warning in caught)
@@ -184,6 +226,42 @@ def fit(
     notes = [Phrase("interrupted", epochs=epochs)] if interrupted else []
     if any(issubclass(warning.category, ConvergenceWarning) for warning in caught):
         notes.append(Phrase("not settled", epochs=epochs))
-    keeps_best = val is not None and (interrupted or settings.hidden)
+    keeps_best = len(val) > 0 and (interrupted or settings.hidden)
     best = int(np.argmin(classifier.validation_loss_curve_)) + 1 if keeps_best else epochs
-    return Fitted(Pipeline([("features", made), ("classifier", classifier)]), notes, best)
+    model = Pipeline([("features", split.features), ("classifier", classifier)])
+    return Fitted(model, time.perf_counter() - started, best if best < epochs else None, notes)
+
+
+def evaluate(split: Split, fitted: Fitted) -> Evaluation:
+    """How good the model is on the rows that test."""
+    from softxent.app.report import Evaluation
+
+    test, names = split.test, fitted.classifier.classes_
+    return Evaluation.of(
+        split.schema.classes,
+        np.searchsorted(names, test.y),
+        log_P=log_proba(fitted.model, test.X),
+        class_counts=split.schema.counts,
+        rows=test.rows,
+    )
+
+
+@dataclass(frozen=True)
+class Training:
+    """What was asked of a training, and what each of its steps found."""
+
+    task: Task
+    settings: Settings
+    split: Split
+    fitted: Fitted
+    evaluation: Evaluation
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """The content of metrics.json."""
+        facts = {
+            "train_rows": len(self.split.train),
+            "epochs": self.fitted.classifier.n_iter_,
+            "seconds": round(self.fitted.seconds, 3),
+        }
+        return self.evaluation.metrics() | {"training": facts}

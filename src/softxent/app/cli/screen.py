@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,14 +15,14 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from softxent.app.run import FILES, REPORT
 from softxent.app.words import WIDTH, Phrase
 from softxent.explain.render import bar, cut
 
 if TYPE_CHECKING:
-    from softxent.app.report import Column as Treated
-    from softxent.app.report import Evaluation
+    from softxent.app.report import Evaluation, TreatedColumn
     from softxent.app.tables.columns import Column
-    from softxent.app.training import Task
+    from softxent.app.training import Fitted, Split, Task
 
 CLASSES_SHOWN = 12
 COLUMNS_SHOWN = 40
@@ -60,34 +61,43 @@ class Screen:
 
     # Training
 
-    def data(self, task: Task, name: str) -> None:
-        rows, columns = len(task.examples), len(task.source.names) or task.columns[0].distinct
-        self.line(self.say("data", name=name, rows=rows, columns=columns, about=task.source.about), "bold")
+    def task(self, task: Task, parts: Split) -> None:
+        """The data and its columns, the classes and their rows, the model, and what there is to note."""
+        rows, columns = len(task.rows), len(task.source.names) or task.columns[0].distinct
+        self.line(self.say("data", name=task.name, rows=rows, columns=columns, about=task.source.about), "bold")
         self.line()
+        self.columns(task.columns)
+        self.classes(task)
+        self.parts(parts)
+        self.notes(task.notes)
 
-    def columns(self, columns: Sequence[Column]) -> list[Treated]:
-        """Shows what each column is and becomes, and returns it for the report."""
-        from softxent.app.report import Column, merged
+    def columns(self, columns: Sequence[Column]) -> None:
+        """What each column is and becomes."""
+        from softxent.app.report import merged
 
-        treated = [Column(column.name, *self.treatment(column)) for column in columns]
-        order = list(dict.fromkeys(column[1:] for column in treated))
-        treated.sort(key=lambda column: order.index(column[1:]))  # what is alike, together
         missing = {column.name: column.missing for column in columns}
         rows = [
             (cut(name, NAME), kind, str(missing.get(name) or ""), treatment if count == 1 else f"{count} × {treatment}")
-            for name, count, kind, treatment in merged(treated)[:COLUMNS_SHOWN]
+            for name, count, kind, treatment in merged(self.treated(columns))[:COLUMNS_SHOWN]
         ]
         self.table([self.say(word) for word in ("column", "kind", "missing", "treatment")], rows, right=[2])
         self.line()
-        return treated
+
+    def treated(self, columns: Sequence[Column]) -> list[TreatedColumn]:
+        """What each column is and becomes, in words; those that are alike come one after another."""
+        from softxent.app.report import TreatedColumn
+
+        treated = [TreatedColumn(column.name, *self.treatment(column)) for column in columns]
+        order = list(dict.fromkeys(column[1:] for column in treated))
+        return sorted(treated, key=lambda column: order.index(column[1:]))
 
     def treatment(self, column: Column) -> tuple[str, str]:
         phrase = f"{column.kind} with missing becomes" if column.kind == "number" and column.missing else ""
         kind = self.say(f"kind {column.kind}") + (f" ({column.format})" if column.format else "")
         return kind, self.say(phrase or f"{column.kind} becomes", distinct=column.distinct)
 
-    def classes(self, task: Task, parts: Sequence[Any], model: str) -> None:
-        names, counts = np.unique(task.examples.y, return_counts=True)
+    def classes(self, task: Task) -> None:
+        names, counts = np.unique(task.rows.y, return_counts=True)
         share = counts / counts.sum()
         shown = range(len(names)) if len(names) <= CLASSES_SHOWN else np.sort((-counts).argsort()[:CLASSES_SHOWN])
         rows = [(cut(str(names[i]), NAME), str(counts[i]), f"{share[i]:.1%}", bar(share[i], 20)) for i in shown]
@@ -95,13 +105,33 @@ class Screen:
         self.table([self.say("class"), self.say("class rows"), self.say("class share"), ""], rows, right=[1, 2])
         if len(rows) < len(names):
             self.line("  " + self.say("more classes", hidden=len(names) - len(rows)))
-        train, val, test = parts
-        seen, times = np.unique(train.y, return_counts=True)
+
+    def parts(self, parts: Split) -> None:
+        """How many rows are for what, how many of them guessing would get right, and the model."""
+        seen, times = np.unique(parts.train.y, return_counts=True)
         majority = seen[times.argmax()]
-        self.line(self.say("majority", name=cut(str(majority), NAME), share=f"{(test.y == majority).mean():.1%}"))
+        right = (parts.test.y == majority).mean()
+        self.line(self.say("majority", name=cut(str(majority), NAME), share=f"{right:.1%}"))
         self.line()
-        self.line(self.say("rows line", train=len(train), val=len(val), test=len(test)))
-        self.line(self.say("model line", model=model))
+        self.line(self.say("rows line", train=len(parts.train), val=len(parts.val), test=len(parts.test)))
+        self.line(self.say("model line", model=self.model(parts.units)))
+
+    def model(self, units: Sequence[int]) -> str:
+        """64 → 32 → 10, and what that is."""
+        return self.say("network" if len(units) > 2 else "linear", units=" → ".join(map(str, units)))
+
+    def fitted(self, fitted: Fitted, *, linear: bool) -> None:
+        """How long it took, which epoch was kept, and what there is to note."""
+        epochs = fitted.classifier.n_iter_
+        self.line(self.say("solved" if linear else "trained", epochs=epochs, time=fitted.seconds))
+        if fitted.best:
+            self.line(self.say("best epoch", number=fitted.best))
+        self.notes(fitted.notes)
+
+    def saved(self, folder: str) -> None:
+        self.line()
+        self.line(self.say("saved", folder=folder, files=", ".join(FILES)))
+        self.line(self.say("look", report=Path(folder) / REPORT))
 
     @contextmanager
     def progress(self, epochs: int, *, linear: bool) -> Iterator[Callable[[Any], None]]:

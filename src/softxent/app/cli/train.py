@@ -1,4 +1,4 @@
-"""`softxent train DATA --target COLUMN`: reads, splits, fits, tests, saves."""
+"""`softxent train DATA --target COLUMN`: reads, splits, fits, tests and saves, and shows what each of these found."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import shlex
 import shutil
 import sys
-import time
 from contextlib import suppress
 from dataclasses import replace
 from datetime import date
@@ -21,9 +20,8 @@ from softxent.app.words import Mistake, Phrase
 
 if TYPE_CHECKING:
     from softxent.app.cli.screen import Screen
-    from softxent.app.report import Evaluation
     from softxent.app.tables import Source
-    from softxent.app.training import Settings, Task
+    from softxent.app.training import Settings, Task, Training
 
 
 def train(
@@ -68,13 +66,39 @@ def train(
     run.prepare(folder)
     task = Task.of(source, target, dropped)
     settings = replace(settings, class_weight=options.class_weight(class_weight, task.classes.tolist()))
-    job = Job(task, settings, screen, folder)
-    job.split(open_file(val) if val else None)
-    job.fit()
-    evaluation = job.test()
-    metrics = job.save(evaluation, command_line(context))
+    training = trained(screen, task, settings, open_file(val) if val else None)
+    save(screen, training, folder, command_line(context))
     if as_json:
-        print(json.dumps(metrics, indent=1, ensure_ascii=False))
+        print(json.dumps(training.metrics, indent=1, ensure_ascii=False))
+
+
+def trained(screen: Screen, task: Task, settings: Settings, val: Source | None) -> Training:
+    """Splits, fits and tests, and shows what each of these found."""
+    from softxent.app.training import Training, evaluate, fit, split
+
+    parts = split(task, settings, val)
+    screen.task(task, parts)
+    with screen.progress(settings.max_iter, linear=not settings.hidden) as on_epoch:
+        fitted = fit(parts, settings, on_epoch)
+    screen.fitted(fitted, linear=not settings.hidden)
+    evaluation = evaluate(parts, fitted)
+    screen.line()
+    screen.scores(screen.say("tested", rows=len(parts.test)), evaluation)
+    return Training(task, settings, parts, fitted, evaluation)
+
+
+def save(screen: Screen, training: Training, folder: str, command: str) -> None:
+    """Saves the run, and shows what can be done with it."""
+    from softxent.app.report import write
+    from softxent.app.run import Run
+
+    content = report(screen, training) | {"command": command}
+    Run(training.fitted.model, training.split.schema).save(
+        folder, training.metrics, lambda path: write(path, **content)
+    )
+    screen.saved(folder)
+    words = explain_command(folder, training.task.source.path, training.evaluation.worst[0].row)
+    screen.line(screen.say("then", command=words))
 
 
 def chosen_target(source: Source, target: str | None, screen: Screen) -> str:
@@ -94,122 +118,46 @@ def chosen_target(source: Source, target: str | None, screen: Screen) -> str:
     return target
 
 
-class Job:
-    """The steps of a training, each of which shows what it does."""
-
-    def __init__(self, task: Task, settings: Settings, screen: Screen, folder: str) -> None:
-        from softxent.app.run import Schema
-
-        self.task, self.settings, self.screen, self.folder = task, settings, screen, folder
-        self.name = Path(task.source.path).name
-        self.schema = Schema(self.name, task.target, list(map(str, task.classes)), task.columns)
-
-    def split(self, val: Source | None) -> None:
-        """Which rows train, validate and test, and what becomes of the columns."""
-        import numpy as np
-
-        from softxent.app.training import VALIDATION, fit_features, split
-
-        task, screen = self.task, self.screen
-        rows = split(task.examples.y, self.settings.test_size, 0 if val else VALIDATION, self.settings.seed)
-        self.train, self.val, self.test_rows = (task.examples[part] for part in rows)
-        if val is not None:
-            self.val = self.schema.examples(val, task.classes)
-        self.schema.counts = np.unique(self.train.y, return_counts=True)[1].tolist()
-        self.made = fit_features(task.columns, self.train.X)
-        units = (self.made.transform(self.train.X[:1]).shape[1], *self.settings.hidden, len(task.classes))
-        kind = "network" if self.settings.hidden else "linear"
-        self.model_line = screen.say(kind, units=" → ".join(map(str, units)))
-        screen.data(task, self.name)
-        self.treated = screen.columns(task.columns)
-        screen.classes(task, (self.train, self.val, self.test_rows), self.model_line)
-        screen.notes(task.notes)
-
-    def fit(self) -> None:
-        from softxent.app.training import fit
-
-        screen, hidden = self.screen, self.settings.hidden
-        started = time.perf_counter()
-        with screen.progress(self.settings.max_iter, linear=not hidden) as on_epoch:
-            fitted = fit(self.made, self.settings, self.train, self.val if len(self.val) else None, on_epoch)
-        self.seconds = time.perf_counter() - started
-        self.model, epochs = fitted.model, fitted.model[-1].n_iter_
-        self.kept = fitted.best if fitted.best < epochs else None
-        screen.line(screen.say("trained" if hidden else "solved", epochs=epochs, time=self.seconds))
-        if self.kept:
-            screen.line(screen.say("best epoch", number=self.kept))
-        screen.notes(fitted.notes)
-
-    def test(self) -> Evaluation:
-        import numpy as np
-
-        from softxent.app.report import Evaluation
-        from softxent.app.run import log_proba
-
-        evaluation = Evaluation.of(
-            self.schema.classes,
-            np.searchsorted(self.task.classes, self.test_rows.y),
-            log_P=log_proba(self.model, self.test_rows.X),
-            class_counts=self.schema.counts,
-            rows=self.test_rows.rows,
-        )
-        self.screen.line()
-        self.screen.scores(self.screen.say("tested", rows=len(self.test_rows)), evaluation)
-        return evaluation
-
-    def save(self, evaluation: Evaluation, command: str) -> dict[str, Any]:
-        from softxent.app.run import FILES, REPORT, Run
-        from softxent.app.tables import DIGITS
-
-        screen, classifier = self.screen, self.model[-1]
-        facts = {"train_rows": len(self.train), "epochs": classifier.n_iter_, "seconds": round(self.seconds, 3)}
-        metrics = evaluation.metrics() | {"training": facts}
-        Run(self.model, self.schema).save(
-            self.folder, metrics, lambda path: self.write_report(path, evaluation, command)
-        )
-        screen.line()
-        screen.line(screen.say("saved", folder=self.folder, files=", ".join(FILES)))
-        screen.line(screen.say("look", report=Path(self.folder) / REPORT))
-        source = self.task.source.path
-        data = [] if source == DIGITS else ["--data", source]
-        words = [program(), "explain", "--model", self.folder, *data, "--row", str(evaluation.worst[0].row)]
-        screen.line(screen.say("then", command=shlex.join(words)))
-        return metrics
-
-    def write_report(self, path: Path, evaluation: Evaluation, command: str) -> None:
-        from softxent.app import report
-
-        say, classifier = self.screen.say, self.model[-1]
-        facts = {
-            "model": self.model_line,
-            "rows": len(self.train),
-            "alpha": f"{self.settings.alpha:g}",
-            "time": say("seconds", time=self.seconds),
-        }
-        report.write(
-            path,
-            name=self.name,
-            target=self.task.target,
-            date=date.today().isoformat(),
-            evaluation=evaluation,
-            examples=[described(self.test_rows[[worst.index]].X) for worst in evaluation.worst],
-            train_loss=classifier.loss_curve_,
-            val_loss=getattr(classifier, "validation_loss_curve_", ()),
-            val_accuracy=getattr(classifier, "validation_scores_", ()),
-            kept=self.kept,
-            step="epoch" if self.settings.hidden else "iteration",
-            columns=self.treated,
-            facts={say(f"fact {name}"): value for name, value in facts.items()},
-            command=command,
-            lang=self.screen.lang,
-        )
+def report(screen: Screen, training: Training) -> dict[str, Any]:
+    """What the report says of the training, as arguments of `softxent.app.report.write`."""
+    task, settings, parts, evaluation = training.task, training.settings, training.split, training.evaluation
+    classifier = training.fitted.classifier
+    facts = {
+        "model": screen.model(parts.units),
+        "rows": len(parts.train),
+        "alpha": f"{settings.alpha:g}",
+        "time": screen.say("seconds", time=training.fitted.seconds),
+    }
+    return {
+        "name": task.name,
+        "target": task.target,
+        "date": date.today().isoformat(),
+        "evaluation": evaluation,
+        "examples": [named_features(parts.test[[worst.index]].X) for worst in evaluation.worst],
+        "train_loss": classifier.loss_curve_,
+        "val_loss": getattr(classifier, "validation_loss_curve_", ()),
+        "val_accuracy": getattr(classifier, "validation_scores_", ()),
+        "kept": training.fitted.best,
+        "step": "epoch" if settings.hidden else "iteration",
+        "columns": screen.treated(task.columns),
+        "facts": {screen.say(f"fact {name}"): value for name, value in facts.items()},
+        "lang": screen.lang,
+    }
 
 
-def described(X: Any) -> dict[str, object]:
+def named_features(X: Any) -> dict[str, object]:
     """The features of one row by their names; of a sparse one those that are not 0."""
     if hasattr(X, "iloc"):
         return dict(X.iloc[0])
     return {f"x{index}": value for index, value in zip(X.indices, X.data, strict=True)}
+
+
+def explain_command(folder: str, data: str, row: int) -> str:
+    """The command that explains the model's prediction for that row."""
+    from softxent.app.tables import DIGITS
+
+    words = [] if data == DIGITS else ["--data", data]
+    return shlex.join([program(), "explain", "--model", folder, *words, "--row", str(row)])
 
 
 def program() -> str:

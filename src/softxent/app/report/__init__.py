@@ -17,14 +17,14 @@ from softxent.app.report.examples import cards
 from softxent.app.words import say_from
 from softxent.explain.render import width
 
-__all__ = ["Column", "Evaluation", "write"]
+__all__ = ["Evaluation", "TreatedColumn", "write"]
 
 TEMPLATES = Path(__file__).parent / "templates"
 CLASSES_AT_ONCE = 20  # rows of the per-class table; the others unfold
 ALIKE = 6  # more neighbouring columns of one kind and treatment than this share a row
 
 
-class Column(NamedTuple):
+class TreatedColumn(NamedTuple):
     """A column of the data, what it is (number, category, date, text …), and what was done with it."""
 
     name: str
@@ -45,7 +45,7 @@ def write(
     val_accuracy: Sequence[float] = (),
     kept: int | None = None,
     step: str = "epoch",
-    columns: Sequence[Column] = (),
+    columns: Sequence[TreatedColumn] = (),
     facts: Mapping[str, object] | None = None,
     command: str = "",
     lang: str = "en",
@@ -133,10 +133,10 @@ def in_order(per_class: Sequence[PerClass]) -> list[PerClass]:
     return sorted(per_class, key=lambda entry: entry.f1 if entry.f1 == entry.f1 else 2.0)
 
 
-def merged(columns: Sequence[Column]) -> list[tuple[str, int, str, str]]:
+def merged(columns: Sequence[TreatedColumn]) -> list[tuple[str, int, str, str]]:
     """(name, how many, kind, treatment): a row for each column, but one for long runs of columns that are alike.
 
-    >>> merged([Column(f"pixel_{k}", "number", "scaled") for k in range(64)])
+    >>> merged([TreatedColumn(f"pixel_{k}", "number", "scaled") for k in range(64)])
     [('pixel_0 … pixel_63', 64, 'number', 'scaled')]
     """
     rows: list[tuple[str, int, str, str]] = []
