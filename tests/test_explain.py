@@ -15,7 +15,7 @@ import softxent
 from softxent import definition, functional
 from softxent.explain import Layer, explain
 from softxent.explain.render import WIDTH, as_html, as_text, width
-from softxent.explain.story import number, story
+from softxent.explain.story import decimals, story
 from softxent.words import LANGUAGES, language
 
 INF, NAN = math.inf, math.nan
@@ -296,7 +296,7 @@ def test_target_and_hard_max_are_always_shown():
     ],
 )
 def test_numbers(value, exact, article):
-    assert (number(value), number(value, article=True)) == (exact, article)
+    assert (decimals(value), decimals(value, article=True)) == (exact, article)
 
 
 def test_str_follows_the_locale(monkeypatch):

@@ -5,8 +5,9 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from softxent.app.report import Evaluation, TreatedColumn, curves, merged, words, write
+from softxent.app.report import Evaluation, TreatedColumn, curves, merged, write
 from softxent.app.report.examples import class_rows
+from softxent.app.words import report as words
 from tests.report_cases import CASES, evaluated, written
 
 ALLOWED = ("#", "data:")

@@ -1,12 +1,17 @@
-"""Every phrase is there once, in both languages, with the same values."""
+"""Every phrase is there once, in both languages, with the same values, and something says it."""
 
+import ast
+import re
 import string
+from pathlib import Path
 
 import pytest
 
-from softxent.app.words import command, files, training
+from softxent.app.words import command, files, report, training
 from softxent.explain import words as story
 from softxent.words import PHRASES
+
+SOURCE = Path(__file__).parents[1] / "src/softxent"
 
 
 def test_no_phrase_is_there_twice():
@@ -17,3 +22,32 @@ def test_no_phrase_is_there_twice():
 def test_both_languages_take_the_same_values(phrase):
     en, zh = ({field for _, field, _, _ in string.Formatter().parse(text) if field} for text in PHRASES[phrase])
     assert en == zh
+
+
+def test_report_repeats_no_phrase_of_the_command():
+    assert not report.PHRASES.items() & PHRASES.items()
+
+
+def strings():
+    """What is written between quotes in the source, as patterns: anything may stand for a value in an f-string."""
+    for path in SOURCE.rglob("*.py"):
+        if "words" not in path.parts and path.name != "words.py":
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                if isinstance(node, ast.JoinedStr):
+                    yield "".join(
+                        re.escape(part.value) if isinstance(part, ast.Constant) else ".+" for part in node.values
+                    )
+                elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    yield re.escape(node.value)
+    for path in SOURCE.rglob("*.html"):
+        page = path.read_text("utf-8")
+        for text in re.findall('"([^"]*)"', page) + re.findall("'([^']*)'", page):
+            yield (".+" if text.startswith(" ") else "") + re.escape(text)  # phrase ~ " means"
+
+
+STRINGS = {text for text in strings() if ".+" not in text or re.search("[a-z]{4}", text)}
+
+
+@pytest.mark.parametrize("phrase", [*PHRASES, *report.PHRASES])
+def test_every_phrase_is_said(phrase):
+    assert any(re.fullmatch(text, phrase) for text in STRINGS)

@@ -17,7 +17,7 @@ from softxent.app.tables import Rows
 from softxent.app.words import say
 from softxent.explain import Layer, Trace, explain
 from softxent.explain.render import Cell, Step, cut
-from softxent.explain.story import brief, number, story
+from softxent.explain.story import brief, decimals, story
 
 Array = NDArray[np.float64]
 
@@ -115,7 +115,7 @@ def _opening(prediction: Prediction, lang: str) -> list[str]:
     trace, features = prediction.trace, len(prediction.features)
     predicted = trace.labels[trace.hard_max]
     notes = [say(lang, "row story", row=prediction.row, name=prediction.data)]
-    notes.append(say(lang, "row predicted", predicted=cut(predicted, 40), p=number(trace.p[trace.hard_max])))
+    notes.append(say(lang, "row predicted", predicted=cut(predicted, 40), p=decimals(trace.p[trace.hard_max])))
     if prediction.label is not None:
         notes.append(say(lang, "row label", label=cut(prediction.label, 40)))
     units = len(prediction.hidden[-1])
@@ -125,12 +125,12 @@ def _opening(prediction: Prediction, lang: str) -> list[str]:
 
 def _columns(prediction: Prediction, lang: str) -> Step:
     names = list(prediction.columns)
-    rows = [[Cell(cut(name, NAME)), Cell(_told(prediction.columns[name]))] for name in names[:COLUMNS_SHOWN]]
+    rows = [[Cell(cut(name, NAME)), Cell(_value_text(prediction.columns[name]))] for name in names[:COLUMNS_SHOWN]]
     notes = [say(lang, "columns hidden", shown=COLUMNS_SHOWN, columns=len(names))] if len(names) > len(rows) else []
     return Step(say(lang, "the row"), "", (say(lang, "column"), say(lang, "value")), rows, notes)
 
 
-def _told(value: Any) -> str:
+def _value_text(value: Any) -> str:
     plain = _plain(value)
     return "–" if plain is None else brief(plain) if isinstance(plain, float | int) else cut(plain, 36)
 
@@ -140,7 +140,7 @@ def _layers(prediction: Prediction, lang: str) -> Step:
     rows: list[Sequence[Cell]] = []
     for k in reversed(range(1, len(prediction.hidden))):
         h, grad = prediction.hidden[k], prediction.gradients[k]
-        cells = (say(lang, "hidden layer", k=k), str(len(h)), str(int((h > 0).sum())), number(abs(grad).max()))
+        cells = (say(lang, "hidden layer", k=k), str(len(h)), str(int((h > 0).sum())), decimals(abs(grad).max()))
         rows.append([Cell(text) for text in cells])
     return Step(say(lang, "through layers"), "∂loss/∂h_k−1 = δ·W_kᵀ,  δ ← ∂loss/∂h_k−1 ∘ σ′(a_k−1)", head, rows)
 
@@ -152,8 +152,8 @@ def _features(prediction: Prediction, lang: str) -> Step:
     rows = [
         [
             Cell(cut(prediction.features[i], NAME)),
-            Cell(number(x[i])),
-            Cell(number(grad[i]), "strong"),
+            Cell(decimals(x[i])),
+            Cell(decimals(grad[i]), "strong"),
             Cell("", "bar", float(abs(grad[i]) / most) if most else 0.0),
         ]
         for i in largest

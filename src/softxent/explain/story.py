@@ -29,12 +29,12 @@ def story(trace: Trace, lang: str | None = None, *, article: bool = False) -> li
 # Numbers ------------------------------------------------------------------------------------------------------------
 
 
-def number(value: float, *, article: bool = False, tiny: int = 2) -> str:
+def decimals(value: float, *, article: bool = False, tiny: int = 2) -> str:
     """Six decimals, rounded, or in article style three, truncated; powers of ten for what those cannot show.
 
-    >>> number(0.86681333), number(-2.0611536e-9), number(-math.inf)
+    >>> decimals(0.86681333), decimals(-2.0611536e-9), decimals(-math.inf)
     ('0.866813', '−2.06e-09', '−∞')
-    >>> number(0.86681333, article=True), number(-0.1331866, article=True), number(1.9999e-9, article=True)
+    >>> decimals(0.86681333, article=True), decimals(-0.1331866, article=True), decimals(1.9999e-9, article=True)
     ('0.866', '−0.133', '1.99e-09')
     """
     if not math.isfinite(value):
@@ -117,10 +117,10 @@ class _Story:
         if not t.defined:
             return Step(self.say("softmax"), formula, head, rows, [self.say("undefined")])
         blank = [""] * (len(columns) - 3)
-        rows.append([Cell(text, "total") for text in ("  Σ", *blank, self.number(t.sum), self.number(1.0), "")])
+        rows.append([Cell(text, "total") for text in ("  Σ", *blank, self.decimals(t.sum), self.decimals(1.0), "")])
         notes = [self.say("shift", m=brief(t.max))]
         notes += [self.say("masked")] if np.isneginf(t.scaled).any() else []
-        notes += [f"p = {_vector(t.p, self.number)}"] if len(t.p) <= VECTOR_SHOWN else []
+        notes += [f"p = {_vector(t.p, self.decimals)}"] if len(t.p) <= VECTOR_SHOWN else []
         return Step(self.say("softmax"), formula, head, rows, notes)
 
     def sampling(self) -> Step:
@@ -137,7 +137,7 @@ class _Story:
 
     def loss(self) -> Step:
         t = self.trace
-        formula = f"−ln p_y = −ln {self.number(t.p[t.target])} = {self.number(t.loss, 6)} {self.say('nats')}"
+        formula = f"−ln p_y = −ln {self.decimals(t.p[t.target])} = {self.decimals(t.loss, 6)} {self.say('nats')}"
         return Step(self.say("loss"), formula, notes=[self.say("loss masked")] if t.loss == math.inf else [])
 
     def jacobian(self) -> Step:
@@ -146,15 +146,15 @@ class _Story:
         names = {i: cut(t.labels[i], 6) for i in shown}
 
         def entry(j: int, i: int) -> Cell:
-            value = self.number(t.jacobian[j, i])
+            value = self.decimals(t.jacobian[j, i])
             return Cell(f"[{value}]", "diagonal") if i == j else Cell(f"{value} ")
 
         head = ("∂p_j/∂z_i", *(f"i = {names[i]}" for i in shown))
         rows = [[self.mark(j, f"j = {names[j]}"), *(entry(j, i) for i in shown)] for j in shown]
-        p_y = self.number(t.p[y])
-        notes = [f"i = j   {p_y} × (1 − {p_y}) = {self.number(t.jacobian[y, y])}"]
+        p_y = self.decimals(t.p[y])
+        notes = [f"i = j   {p_y} × (1 − {p_y}) = {self.decimals(t.jacobian[y, y])}"]
         for i in [i for i in shown if i != y][:1]:
-            notes.append(f"i ≠ j   −{p_y} × {self.number(t.p[i])} = {self.number(t.jacobian[y, i])}")
+            notes.append(f"i ≠ j   −{p_y} × {self.decimals(t.p[i])} = {self.decimals(t.jacobian[y, i])}")
         notes.append(self.say("jacobian marks"))
         if len(shown) < len(t.p):
             notes.append(self.say("jacobian hidden", shown=len(shown), classes=len(t.p)))
@@ -167,13 +167,13 @@ class _Story:
         columns = [
             ("∂p_y/∂z_i", t.jacobian[y], ""),
             ("× (−1/p_y)", t.chain_rule, ""),
-            ("p_i − y_i", [f"{self.number(p)} − {int(i == y)}" for i, p in enumerate(t.p)], "strong"),
+            ("p_i − y_i", [f"{self.decimals(p)} − {int(i == y)}" for i, p in enumerate(t.p)], "strong"),
         ]
         if self.tempered:
             columns.append(("(p_i − y_i) / T", t.gradient, "strong"))
         head, rows = self.table(*columns)
         p_y = float(t.p[y])
-        notes = [self.say("chain note", factor=self.number(-1 / p_y)) if p_y else self.say("chain by zero")]
+        notes = [self.say("chain note", factor=self.decimals(-1 / p_y)) if p_y else self.say("chain by zero")]
         notes += [f"{self.say('gradient')} = {self.gradient()}"] if len(t.p) <= VECTOR_SHOWN else []
         return Step(self.say("chain rule"), formula, head, rows, notes)
 
@@ -181,8 +181,8 @@ class _Story:
         """In the article's way p_y − 1 is left as it is written: [0.015, 0.866 − 1, 0.117]."""
         t = self.trace
         if not self.article or self.tempered:
-            return _vector(t.gradient, self.number)
-        return "[" + ", ".join(self.number(p) + " − 1" * (i == t.target) for i, p in enumerate(t.p)) + "]"
+            return _vector(t.gradient, self.decimals)
+        return "[" + ", ".join(self.decimals(p) + " − 1" * (i == t.target) for i, p in enumerate(t.p)) + "]"
 
     def check(self) -> Step:
         t, s = self.trace, self.s
@@ -190,10 +190,10 @@ class _Story:
         head, rows = self.table(
             (f"∂loss/∂{s}_i", t.gradient, "strong"),
             (self.say("finite difference"), t.finite_difference, ""),
-            (self.say("difference"), [number(value, tiny=1) for value in apart], ""),
+            (self.say("difference"), [decimals(value, tiny=1) for value in apart], ""),
         )
         h, known = brief(H * t.temperature), apart[np.isfinite(apart)]
-        worst = number(max(known, default=0.0), tiny=1)
+        worst = decimals(max(known, default=0.0), tiny=1)
         notes = [self.say("largest difference", h=h, worst=worst) if len(known) else self.say("no check")]
         notes += [self.say("unmoved", h=h)] if 0 < len(known) < len(apart) else []
         return Step(self.say("check"), f"(loss({s}_i + h) − loss({s}_i − h)) / 2h", head, rows, notes)
@@ -208,8 +208,8 @@ class _Story:
             ("", t.p_after, "bar"),
         )
         phrase = "loss fell" if t.loss_after < t.loss < math.inf else "loss stayed"
-        told = {"before": self.number(t.loss, 6), "after": self.number(t.loss_after, 6)}
-        note = self.say(phrase, **told, fall=self.number(t.loss - t.loss_after))
+        told = {"before": self.decimals(t.loss, 6), "after": self.decimals(t.loss_after, 6)}
+        note = self.say(phrase, **told, fall=self.decimals(t.loss - t.loss_after))
         rate = f"η = T² = {brief(t.learning_rate)}" if self.tempered else "η = 1"
         return Step(self.say("step"), f"{s} ← {s} − η · ∂loss/∂{s},  {rate}", head, rows, [note])
 
@@ -217,7 +217,7 @@ class _Story:
         classes, features = layer.W.shape
         columns = min(features, LAYER_SHOWN)
         _, rows = self.table(*(("", layer.grad_W[:, d], "") for d in range(columns)), ("", layer.grad_b, "strong"))
-        last = ("∂loss/∂x", *(self.number(value) for value in layer.grad_x[:columns]), "")
+        last = ("∂loss/∂x", *(self.decimals(value) for value in layer.grad_x[:columns]), "")
         rows.append([Cell(text, "total") for text in last])
         head = ("∂loss/∂W", *(f"x_{d}" for d in range(columns)), "∂loss/∂b")
         size = {"rows": len(self.shown), "columns": columns, "classes": classes, "features": features}
@@ -230,8 +230,8 @@ class _Story:
     def say(self, phrase: str, **values: object) -> str:
         return say(self.lang, phrase, **values)
 
-    def number(self, value: float, tiny: int = 2) -> str:
-        return number(value, article=self.article, tiny=tiny)
+    def decimals(self, value: float, tiny: int = 2) -> str:
+        return decimals(value, article=self.article, tiny=tiny)
 
     def mark(self, i: int, name: str) -> Cell:
         return Cell("▸ " + name, "target") if i == self.trace.target else Cell("  " + name)
@@ -253,7 +253,7 @@ class _Story:
             return Cell("", role, float(value))
         if isinstance(value, str):
             return Cell(value, role)
-        return Cell(brief(value) if role == "score" else self.number(value), role)
+        return Cell(brief(value) if role == "score" else self.decimals(value), role)
 
 
 def _most_probable(trace: Trace, most: int) -> list[int]:

@@ -43,7 +43,7 @@ class Layer:
         for name in "xWb":
             value = _real(getattr(self, name))
             if value is None:
-                raise Mistake("layer numbers", name=name, got=_told(getattr(self, name)))
+                raise Mistake("layer numbers", name=name, got=_short_repr(getattr(self, name)))
             object.__setattr__(self, name, value)
         x, W, b = self._arrays()
         if x.ndim != 1 or W.ndim != 2 or W.shape[1] != len(x) or b.shape != W.shape[:1]:
@@ -203,7 +203,7 @@ def _real(value: ArrayLike) -> Array | None:
     return array.astype(np.float64) if array.dtype.kind in "iuf" else None
 
 
-def _told(value: object) -> str:
+def _short_repr(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 60 else text[:59] + "…"
 
@@ -211,7 +211,7 @@ def _told(value: object) -> str:
 def _checked_scores(scores: ArrayLike) -> Array:
     s = _real(scores)
     if s is None:
-        raise Mistake("scores numbers", got=_told(scores))
+        raise Mistake("scores numbers", got=_short_repr(scores))
     if s.ndim != 1:
         raise Mistake("scores shape", got=s.shape)
     if not 1 <= len(s) <= CLASSES:
@@ -222,7 +222,7 @@ def _checked_scores(scores: ArrayLike) -> Array:
 def _checked_temperature(temperature: float) -> float:
     value = _real(temperature)
     if value is None or value.ndim or not 0 < value < math.inf:
-        raise Mistake("temperature", got=_told(temperature))
+        raise Mistake("temperature", got=_short_repr(temperature))
     return float(value)
 
 
@@ -246,11 +246,11 @@ def _checked_target(target: int | str, names: tuple[str, ...], *, named: bool) -
         except ValueError:
             known = ", ".join(names[:10]) + (", …" if last >= 10 else "")
             phrase = "target name" if named else "target nameless"
-            raise Mistake(phrase, got=_told(target), last=last, labels=known) from None
+            raise Mistake(phrase, got=_short_repr(target), last=last, labels=known) from None
     try:
         y = operator.index(target)
     except TypeError:
-        raise Mistake("target type", got=_told(target)) from None
+        raise Mistake("target type", got=_short_repr(target)) from None
     if isinstance(target, bool):
         raise Mistake("target type", got=target)
     if not 0 <= y <= last:

@@ -75,7 +75,6 @@ PHRASES = {
         "p_y 在 float64 里为 0，−1/p_y 无法计算；而 p − y 不需要除法。",
     ),
     "gradient": ("gradient", "梯度"),
-    "product": ("× (−1/p_y)", "× (−1/p_y)"),
     "check": ("Is it right? A finite-difference check", "对不对？用有限差分检验"),
     "finite difference": ("finite difference", "有限差分"),
     "difference": ("apart by", "相差"),

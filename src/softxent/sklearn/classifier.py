@@ -24,7 +24,7 @@ from softxent.sklearn.progress import OnEpoch, Progress, fitted
 Array = NDArray[Any]
 
 
-def _has_steps(estimator: Any) -> bool:
+def _takes_minibatches(estimator: Any) -> bool:
     if estimator.solver == "lbfgs":
         raise AttributeError("partial_fit needs solver 'auto', 'adam' or 'sgd': L-BFGS goes through all rows at once")
     return True
@@ -167,7 +167,7 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):  
         given = Examples(X, P[:, order].astype(X.dtype), inputs.row_weights(sample_weight, X.shape[0]))
         return self._fit(given, self._validation("P_val", X_val, P_val), on_epoch)
 
-    @available_if(_has_steps)  # type: ignore[untyped-decorator]
+    @available_if(_takes_minibatches)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> SoftmaxClassifier:
         """One epoch over these rows, in mini-batches, from the parameters of the last call on.
 
@@ -181,7 +181,7 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):  
         if isinstance(self.class_weight, str):
             raise ValueError("class_weight is 'balanced', but partial_fit sees no class counts: pass a dict of weights")
         if classes is not None and not first and not np.array_equal(np.unique(classes), self.classes_):
-            raise ValueError(f"classes is {list(classes)}, but an earlier call had {inputs.listed(self.classes_)}")
+            raise ValueError(f"classes is {list(classes)}, but an earlier call had {inputs.class_list(self.classes_)}")
         X = inputs.features(self, "X", X, reset=first)
         if first:
             self.classes_ = inputs.two_classes(np.unique(classes))
@@ -190,12 +190,12 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):  
         given = Examples(X, index, None if weight is None else weight.astype(X.dtype))
         loss = Loss(inputs.class_weights(self.class_weight, self.classes_, np.ones(0)), self.label_smoothing)
         network = self._network(given.X, warm=not first)
-        if not hasattr(self, "_step"):  # the first call, or the first after fit
-            self._step, self._rng = solvers.new_step(self, network), check_random_state(self.random_state)
+        if not hasattr(self, "_optimizer"):  # the first call, or the first after fit
+            self._optimizer, self._rng = solvers.new_optimizer(self, network), check_random_state(self.random_state)
         if first:
             network.parameters.draw(self._rng)
             self.loss_curve_, self.n_iter_ = [], 0
-        self.loss_curve_.append(solvers.epoch(self, network, given, loss, self._step, self._rng))
+        self.loss_curve_.append(solvers.epoch(self, network, given, loss, self._optimizer, self._rng))
         self.n_iter_ += 1
         self._keep(network, network.parameters.flat)
         return self
@@ -209,7 +209,7 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):  
         network = self._network(given.X, warm=self.warm_start)
         if not (self.warm_start and hasattr(self, "coefs_")):
             network.parameters.draw(rng)
-        self.__dict__.pop("_step", None)  # partial_fit's, of other parameters
+        self.__dict__.pop("_optimizer", None)  # partial_fit's, of other parameters
         progress = Progress(self, network, given, validation, on_epoch)
         try:
             solvers.solve(self, network, given, loss, rng, progress)
@@ -228,8 +228,8 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):  
     def _name_classes(self, classes: Array) -> None:
         if self.warm_start and hasattr(self, "coefs_") and not np.array_equal(classes, self.classes_):
             raise ValueError(
-                f"warm_start goes on with the classes {inputs.listed(self.classes_)}, but they are now "
-                f"{inputs.listed(classes)}: set it to False, or pass examples of the same classes"
+                f"warm_start goes on with the classes {inputs.class_list(self.classes_)}, but they are now "
+                f"{inputs.class_list(classes)}: set it to False, or pass examples of the same classes"
             )
         self.classes_ = classes
 
@@ -299,6 +299,10 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):  
     def predict_log_proba(self, X: Any) -> Array:
         """log p, in nats; finite where p itself would round to 0."""
         return np.concatenate([log_softmax(logits) for logits in self._logits(X)])
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Takes a saved state, in which version 0.1 called the optimizer of partial_fit `_step`."""
+        super().__setstate__({"_optimizer" if name == "_step" else name: value for name, value in state.items()})
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

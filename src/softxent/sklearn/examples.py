@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
-from softxent.sklearn.inputs import class_weights, shown
+from softxent.sklearn.inputs import class_weights, label_text
 
 Array = NDArray[Any]
 
@@ -37,8 +37,9 @@ def split(examples: Examples, classes: Array, fraction: float, rng: np.random.Ra
         counts = np.bincount(y, minlength=len(classes))
         if counts[alone := int(np.argmin(counts))] < 2:
             raise ValueError(
-                f"class {shown(classes[alone])} has {counts[alone]} example, but early_stopping needs 2 of each class, "
-                "to learn from one and validate with the other: add examples, drop the class, or pass X_val and y_val"
+                f"class {label_text(classes[alone])} has {counts[alone]} example, but early_stopping needs 2 of each "
+                "class, to learn from one and validate with the other: add examples, drop the class, or pass X_val and "
+                "y_val"
             )
         if n - held_out < len(classes):
             raise ValueError(

@@ -55,7 +55,7 @@ def class_indices(name: str, y: Array, classes: Array) -> Array:
     index = np.array([place.get(label, -1) for label in found.tolist()], np.int64)[inverse]
     if len(index) and index.min() < 0:
         row = int(index.argmin())
-        raise ValueError(f"{name}[{row}] is {shown(y[row])}, but the classes are {listed(classes)}")
+        raise ValueError(f"{name}[{row}] is {label_text(y[row])}, but the classes are {class_list(classes)}")
     return index
 
 
@@ -84,7 +84,9 @@ def probabilities(name: str, P: Any, rows: int, classes: int | None = None) -> A
 
 def two_classes(classes: Array) -> Array:
     if len(classes) < 2:
-        raise ValueError(f"y has one class, {listed(classes)}, but a classifier needs examples of at least two classes")
+        raise ValueError(
+            f"y has one class, {class_list(classes)}, but a classifier needs examples of at least two classes"
+        )
     return classes
 
 
@@ -151,15 +153,15 @@ def class_weights(given: Any, classes: Array, counts: Array) -> Array | None:
     names = classes.tolist()
     unknown = [name for name in given if name not in set(names)]
     if unknown and not set(names) <= set(given):  # a class that only a fold of cross-validation lacks is no mistake
-        raise ValueError(f"class_weight names {unknown[0]!r}, but the classes are {listed(classes)}")
+        raise ValueError(f"class_weight names {unknown[0]!r}, but the classes are {class_list(classes)}")
     return np.array([float(given.get(name, 1)) for name in names])
 
 
-def shown(label: Any) -> str:
+def label_text(label: Any) -> str:
     return repr(label.item() if isinstance(label, np.generic) else label)
 
 
-def listed(classes: Array) -> str:
+def class_list(classes: Array) -> str:
     """'a', 'b', 'c', … and 97 more."""
-    first = ", ".join(shown(c) for c in classes[:5])
+    first = ", ".join(label_text(c) for c in classes[:5])
     return first if len(classes) <= 5 else f"{first} and {len(classes) - 5} more"

@@ -23,7 +23,7 @@ from scipy.optimize import OptimizeResult, minimize
 from softxent.sklearn.examples import Examples
 from softxent.sklearn.loss import Loss
 from softxent.sklearn.network import Parameters, product
-from softxent.sklearn.threads import Map, team
+from softxent.sklearn.threads import Map, thread_map
 
 Array = NDArray[Any]
 
@@ -58,7 +58,7 @@ class Share:
 
 
 class Objective:
-    """f and its gradient, share by share with `map`, which may be a team's."""
+    """f and its gradient, share by share with `map`, which may be that of several threads."""
 
     map: Map = staticmethod(map)
 
@@ -139,7 +139,7 @@ def solve(objective: Objective, tol: float, max_iter: int, after_step: Callable[
 
     eps = np.finfo(objective.W.dtype).eps
     options = {"maxiter": max_iter, "maxfun": 10**9, "gtol": tol, "ftol": eps * 1e-2, "maxls": 50, "maxcor": HISTORY}
-    with team(len(objective.shares)) as objective.map:
+    with thread_map(len(objective.shares)) as objective.map:
         u = objective.read()
         result = minimize(objective, u, jac=True, method="L-BFGS-B", callback=callback, options=options)
     objective.write(result.x)

@@ -21,7 +21,7 @@ def epoch(
     loss: Loss,
     alpha: float,
     batch_size: int,
-    step: Adam | SGD,
+    optimizer: Adam | SGD,
     rng: np.random.RandomState,
 ) -> float:
     """Once through all rows, in a new order: 1/n·Σ_i s_i·loss_i as each batch found it, and α/2·‖W‖² at the end."""
@@ -30,12 +30,12 @@ def epoch(
     for start in range(0, n, batch_size):
         batch = order[start : start + batch_size]
         total += network.loss_and_grad(examples[batch], loss, grad, divisor=len(batch))
-        step.begin()
+        optimizer.begin()
         for block in blocks:
             g = grad.flat[block]
             if block.stop <= theta.penalized:
                 g += alpha * theta.flat[block]  # ∂/∂W α/2·‖W‖²
-            step(theta.flat, g, block)
+            optimizer(theta.flat, g, block)
     weights = theta.flat[: theta.penalized]
     return total / n + alpha / 2 * float(np.vdot(weights, weights))
 

@@ -26,7 +26,7 @@ def solve(
     if estimator.solver == "lbfgs" or (estimator.solver == "auto" and not network.hidden):
         words = by_lbfgs(estimator, network, examples, loss, progress)
     else:
-        words = by_steps(estimator, network, examples, loss, rng, progress)
+        words = by_minibatches(estimator, network, examples, loss, rng, progress)
     if words:
         warnings.warn(words, ConvergenceWarning, stacklevel=FRAMES)
 
@@ -44,13 +44,13 @@ def by_lbfgs(estimator: Any, network: Network, examples: Examples, loss: Loss, p
     return advice.not_converged(estimator, examples.X) if result.status == 1 else advice.imprecise(examples.X)
 
 
-def by_steps(
+def by_minibatches(
     estimator: Any, network: Network, examples: Examples, loss: Loss, rng: np.random.RandomState, progress: Progress
 ) -> str:
     """Why it has not converged; empty if it has."""
-    step = new_step(estimator, network)
+    optimizer = new_optimizer(estimator, network)
     for _ in range(estimator.max_iter):
-        value = epoch(estimator, network, examples, loss, step, rng)
+        value = epoch(estimator, network, examples, loss, optimizer, rng)
         if not np.isfinite(value):
             raise ValueError(advice.diverged(estimator, examples.X))
         if progress(value) or (not estimator.early_stopping and progress.stalled(progress.loss_curve)):
@@ -59,13 +59,13 @@ def by_steps(
 
 
 def epoch(
-    estimator: Any, network: Network, examples: Examples, loss: Loss, step: Adam | SGD, rng: np.random.RandomState
+    estimator: Any, network: Network, examples: Examples, loss: Loss, optimizer: Adam | SGD, rng: np.random.RandomState
 ) -> float:
     size = min(200, len(examples)) if estimator.batch_size == "auto" else int(estimator.batch_size)
-    return minibatch.epoch(network, examples, loss, estimator.alpha, size, step, rng)
+    return minibatch.epoch(network, examples, loss, estimator.alpha, size, optimizer, rng)
 
 
-def new_step(estimator: Any, network: Network) -> Adam | SGD:
+def new_optimizer(estimator: Any, network: Network) -> Adam | SGD:
     if estimator.solver == "sgd":
         return SGD(network.parameters.flat, estimator.learning_rate_init, estimator.momentum)
     return Adam(network.parameters.flat, estimator.learning_rate_init)

@@ -14,12 +14,12 @@ Map = Callable[..., Iterator[Any]]
 
 
 @contextmanager
-def team(size: int) -> Iterator[Map]:
+def thread_map(threads: int) -> Iterator[Map]:
     """`map` on that many threads, with one thread of BLAS each: BLAS on all threads would wait for the last of them
     after each product, this after each share.
     """
-    with blas().limit(limits=1, user_api="blas"), ThreadPoolExecutor(size) as pool:
-        yield pool.map if size > 1 else map
+    with blas().limit(limits=1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
+        yield pool.map if threads > 1 else map
 
 
 @cache

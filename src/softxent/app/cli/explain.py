@@ -29,7 +29,7 @@ def explain(
         raise Mistake("style", got=repr(style))
     if as_json and style == "article":
         raise Mistake("style of json")
-    T = _number("temperature", temperature)
+    T = _float("temperature", temperature)
     if model is not None:
         _refuse("model alone", {"SCORE": scores, "--layer": layer, "--labels": labels})
         return _explain_row(context.obj, model, data, row, target, T, article=style == "article", as_json=as_json)
@@ -39,7 +39,7 @@ def explain(
     if not scores and not layer:
         raise Mistake("scores missing")
 
-    numbers = [_number(f"scores[{i}]", text) for i, text in enumerate(scores or [])]
+    numbers = [_float(f"scores[{i}]", text) for i, text in enumerate(scores or [])]
     names = None if labels is None else [name.strip() for name in labels.replace("，", ",").split(",")]
 
     from softxent.explain import explain as trace_of  # NumPy, when there is something to compute
@@ -50,7 +50,7 @@ def explain(
     else:
         from softxent.explain.story import story
 
-        _tell(story(trace, context.obj, article=style == "article"))
+        _print_story(story(trace, context.obj, article=style == "article"))
 
 
 def _refuse(phrase: str, given: dict[str, object]) -> None:
@@ -87,7 +87,7 @@ def _explain_row(
     if as_json:
         _print_json(prediction.to_dict())
     else:
-        _tell(steps(prediction, lang, article=article))
+        _print_story(steps(prediction, lang, article=article))
 
 
 def _print_json(values: dict[str, Any]) -> None:
@@ -95,7 +95,7 @@ def _print_json(values: dict[str, Any]) -> None:
     print("{\n" + ",\n".join(rows) + "\n}")
 
 
-def _number(name: str, text: str) -> float:
+def _float(name: str, text: str) -> float:
     try:
         return float(text.replace("−", "-").replace("∞", "inf"))  # as the story writes them
     except ValueError:
@@ -138,7 +138,7 @@ STYLES = {
 }
 
 
-def _tell(steps: Any) -> None:
+def _print_story(steps: Any) -> None:
     from rich.console import Console
     from rich.markup import escape
 

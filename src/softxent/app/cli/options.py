@@ -11,22 +11,22 @@ from softxent.app.words import Mistake, Phrase
 
 def whole(option: str, text: str, least: int) -> int:
     expected = "whole above 0" if least else "whole at least 0"
-    return int(_number(option, text, expected, lambda x: x >= least and x == int(x)))
+    return int(_checked(option, text, expected, lambda x: x >= least and x == int(x)))
 
 
 def positive(option: str, text: str) -> float:
-    return _number(option, text, "above 0", lambda x: x > 0)
+    return _checked(option, text, "above 0", lambda x: x > 0)
 
 
 def not_negative(option: str, text: str) -> float:
-    return _number(option, text, "at least 0", lambda x: x >= 0)
+    return _checked(option, text, "at least 0", lambda x: x >= 0)
 
 
 def share(option: str, text: str) -> float:
-    return _number(option, text, "a share", lambda x: 0 < x < 1)
+    return _checked(option, text, "a share", lambda x: 0 < x < 1)
 
 
-def _number(option: str, text: str, expected: str, holds: Callable[[float], bool]) -> float:
+def _checked(option: str, text: str, expected: str, holds: Callable[[float], bool]) -> float:
     try:
         x = float(text)
     except ValueError:

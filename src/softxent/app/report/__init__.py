@@ -11,10 +11,11 @@ from typing import NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from softxent.app.report import curves, figures, words
+from softxent.app.report import curves, figures
 from softxent.app.report.evaluation import MATRIX_CLASSES, Evaluation, PerClass
 from softxent.app.report.examples import cards
-from softxent.app.words import say_from
+from softxent.app.words import PHRASES, say_from
+from softxent.app.words import report as words
 from softxent.explain.render import width
 
 __all__ = ["Evaluation", "TreatedColumn", "write"]
@@ -99,9 +100,14 @@ def environment(lang: str) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"number": figures.number, "percent": figures.percent, "probability": probability, "width": width}
+    made.filters |= {
+        "significant": figures.significant,
+        "percent": figures.percent,
+        "probability": probability,
+        "width": width,
+    }
     made.globals |= {
-        "say": partial(say_from, words.PHRASES, lang),
+        "say": partial(say_from, PHRASES | words.PHRASES, lang),
         "lang": {"en": "en", "zh": "zh-CN"}[lang],
         "version": version("softxent"),
         "panel": curves.PANEL,
@@ -120,7 +126,7 @@ def probability(x: float, sign: bool = False) -> str:
     ('0.9812', '3.2 × 10⁻⁷', '−0.9987', '0.0000')
     """
     if 0 < abs(x) < 5e-5:
-        text = figures.number(abs(x), 2)
+        text = figures.significant(abs(x), 2)
     else:
         text = f"{abs(x):.4f}"
     return ("−" if x < 0 else "+" if sign and x > 0 else "") + text

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from softxent.app.report.figures import MARGIN, Scale, Tick, number, percent
+from softxent.app.report.figures import MARGIN, Scale, Tick, percent, significant
 
 PANEL = (400, 220)
 
@@ -27,12 +27,12 @@ def losses(train: Sequence[float], val: Sequence[float] = (), kept: int | None =
     series = [train, val] if len(val) else [train]
     finite = [x for values in series for x in values if math.isfinite(x)] or [0.0]
     low, high, step = min(finite), max(finite), kept or len(train)
-    labels = [number(values[step - 1]) for values in series]
+    labels = [significant(values[step - 1]) for values in series]
     if low <= 0 or high <= 20 * low:
-        return _curves(series, [(x, number(x)) for x in around(min(low, 0), high)], step, labels)
+        return _curves(series, [(x, significant(x)) for x in around(min(low, 0), high)], step, labels)
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     marks = [float(f"{m}e{k}") for k in decades for m in ((1, 2, 5) if high < 1000 * low else (1,))]
-    inside = [(math.log10(x), number(x)) for x in marks if low * 0.8 <= x <= high * 1.25]
+    inside = [(math.log10(x), significant(x)) for x in marks if low * 0.8 <= x <= high * 1.25]
     logs = [[math.log10(x) if math.isfinite(x) else x for x in values] for values in series]
     return _curves(logs, inside[:: math.ceil(len(inside) / 8)], step, labels)
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from softxent.app.report.evaluation import Evaluation, Example
-from softxent.app.report.figures import number
+from softxent.app.report.figures import significant
 from softxent.explain.render import cut
 
 FEATURES = 12  # shown at once; the others unfold
@@ -59,7 +59,9 @@ def cards(evaluation: Evaluation, features: Sequence[Mapping[str, object]]) -> l
     result = []
     for k, example in enumerate(evaluation.worst):
         image = pictures[k] if pictures else None
-        pairs = [(str(name), shown(value)) for name, value in features[k].items()] if features and not image else []
+        pairs = (
+            [(str(name), value_text(value)) for name, value in features[k].items()] if features and not image else []
+        )
         true, predicted = names[example.y], names[example.predicted]
         classes = class_rows(names, example)
         result.append(Card(example, true, predicted, pairs[:FEATURES], pairs[FEATURES:], image, classes))
@@ -80,14 +82,14 @@ def class_rows(names: Sequence[str], example: Example) -> list[ClassRow]:
     return rows
 
 
-def shown(value: Any) -> str:
+def value_text(value: Any) -> str:
     """A feature's value on one line; – if it is missing.
 
-    >>> shown(2020.0), shown(0.1 + 0.2), shown(float("nan")), shown(None), shown("two\\nlines")
+    >>> value_text(2020.0), value_text(0.1 + 0.2), value_text(float("nan")), value_text(None), value_text("two\\nlines")
     ('2020', '0.3', '–', '–', 'two lines')
     """
     if isinstance(value, (float, np.floating)):
-        return number(float(value), 6).replace(",", "")
+        return significant(float(value), 6).replace(",", "")
     text = " ".join(str(value).split())
     return "–" if text in ("None", "NaT", "<NA>") else cut(text.removesuffix(" 00:00:00"), TEXT)
 

@@ -32,11 +32,13 @@ class Scale(NamedTuple):
         return round(self.start + (x - self.low) / (self.high - self.low or 1) * (self.stop - self.start), 2)
 
 
-def number(x: float, digits: int = 4) -> str:
-    """So many significant digits, as a person writes it.
+def significant(x: float, digits: int = 4) -> str:
+    """The number with so many significant digits, as a person writes it.
 
-    >>> number(0.11834), number(2.0), number(1.5e-9), number(-math.inf), number(math.nan), number(12345678.0)
-    ('0.1183', '2', '1.5 × 10⁻⁹', '−∞', '–', '12,345,678')
+    >>> significant(0.11834), significant(2.0), significant(1.5e-9), significant(12345678.0)
+    ('0.1183', '2', '1.5 × 10⁻⁹', '12,345,678')
+    >>> significant(-math.inf), significant(math.nan)
+    ('−∞', '–')
     """
     if not math.isfinite(x):
         return "–" if math.isnan(x) else "∞" if x > 0 else "−∞"
@@ -54,13 +56,13 @@ def percent(x: float, places: int = 1) -> str:
     >>> percent(0.9694), percent(math.nan)
     ('96.9\xa0%', '–')
     """
-    return f"{100 * x:.{places}f}\N{NO-BREAK SPACE}%" if math.isfinite(x) else number(x)
+    return f"{100 * x:.{places}f}\N{NO-BREAK SPACE}%" if math.isfinite(x) else significant(x)
 
 
 # Confusion matrix ---------------------------------------------------------------------------------------------------
 
 
-class Cell(NamedTuple):
+class ConfusionCell(NamedTuple):
     """`share` of the rows of the true class; `shade` is how dark it is drawn."""
 
     true: int
@@ -73,7 +75,7 @@ class Cell(NamedTuple):
 class Confusion(NamedTuple):
     """cells that are not 0; every `every`-th class has its label; `slanted`: the columns' labels do not fit upright."""
 
-    cells: list[Cell]
+    cells: list[ConfusionCell]
     labels: list[str]
     every: int
     size: float
@@ -89,7 +91,9 @@ def confusion(evaluation: Evaluation) -> Confusion:
     matrix, classes = evaluation.confusion, len(evaluation.classes)
     support = matrix.sum(axis=1)
     cells = [
-        Cell(int(i), int(j), int(matrix[i, j]), share := float(matrix[i, j] / support[i]), 0.08 + 0.92 * share**0.5)
+        ConfusionCell(
+            int(i), int(j), int(matrix[i, j]), share := float(matrix[i, j] / support[i]), 0.08 + 0.92 * share**0.5
+        )
         for i, j in np.argwhere(matrix)
     ]
     size = min(64.0, max(340.0, min(600.0, 24.0 * classes)) / classes)
@@ -110,7 +114,7 @@ def confusion(evaluation: Evaluation) -> Confusion:
     )
 
 
-def most_confused(evaluation: Evaluation, most: int = 8) -> list[Cell]:
+def most_confused(evaluation: Evaluation, most: int = 8) -> list[ConfusionCell]:
     wrong = [cell for cell in confusion(evaluation).cells if cell.true != cell.predicted]
     return sorted(wrong, key=lambda cell: -cell.rows)[:most]
 

@@ -101,8 +101,4 @@ PHRASES = {
         "--model cannot stand beside {option}: the scores are the model's",
         "--model 不能与 {option} 同用：分数由模型给出",
     ),
-    "class unknown": (
-        "target is {got}, but the model's classes are {classes}",
-        "target 是 {got}，但模型的类别有：{classes}",
-    ),
 }

@@ -1,4 +1,4 @@
-"""Every word of the report, in English and in Chinese, side by side."""
+"""What only the report says: a table of its own, for the same things are called otherwise there than on a terminal."""
 
 PHRASES = {
     # Summary --------------------------------------------------------------------------------------------------------
@@ -74,7 +74,6 @@ PHRASES = {
     "no confusion": ("No test row is classified wrongly.", "没有分类错误的测试行。"),
     "true class": ("true class", "真实类别"),
     "predicted class": ("predicted", "预测"),
-    "rows": ("rows", "行数"),
     "of class": ("of class", "占该类"),
     # Calibration ----------------------------------------------------------------------------------------------------
     "calibration": ("Calibration", "校准"),
@@ -114,7 +113,6 @@ PHRASES = {
         "Training had {rows} rows of {classes} classes: from {least} of them (“{rarest}”) to {most} (“{commonest}”).",
         "训练集共 {rows} 行、{classes} 类：最少的“{rarest}”占 {least}，最多的“{commonest}”占 {most}。",
     ),
-    "class": ("class", "类别"),
     "training rows": ("training rows", "训练行数"),
     "test rows": ("test rows", "测试行数"),
     "precision": ("precision", "精确率"),
@@ -144,7 +142,6 @@ PHRASES = {
     "others": ("{count} others", "其他 {count} 类"),
     # Columns, reproduction ------------------------------------------------------------------------------------------
     "columns": ("Columns", "数据列"),
-    "column": ("column", "列"),
     "kind": ("kind", "类型"),
     "treatment": ("what was done with it", "处理方式"),
     "so many columns": ("{count} columns", "{count} 列"),
