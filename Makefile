@@ -1,11 +1,14 @@
-# make demo · make test · make bench · make lint · make sanitize: each sets up .venv by itself.
+# make demo · make test · make bench · make lint · make clang · make sanitize: each sets up .venv by itself.
 #
 #   PYTHON=python3.13       the interpreter of .venv (default: the first python3 that is 3.11 or later)
 #   CXX=clang++             the compiler; after changing it, make clean
 #   PEERS="torch jax"       what make bench installs to compare with; PEERS= for nothing beyond SciPy
+#   EXTRAS=test WITHOUT=torch   what make test installs (default: cli test), and not, where TESTS leaves its tests out
 
 PEERS ?= torch==2.13.0 jax optax
 TESTS ?=
+EXTRAS ?= cli test
+WITHOUT ?=
 
 venv   := .venv
 python := $(venv)/bin/python
@@ -20,10 +23,10 @@ export CXX
 endif
 
 .NOTPARALLEL:
-.PHONY: help demo test bench lint sanitize sanitize-address sanitize-thread clean compiler
+.PHONY: help demo test bench lint clang sanitize sanitize-address sanitize-thread clean compiler
 
 help:
-	@sed -n "1,5s/^# \{0,1\}//p" Makefile
+	@sed -n "1,6s/^# \{0,1\}//p" Makefile
 
 demo: compiler $(venv)/.cli $(venv)/.kernel
 	@$(venv)/bin/softxent train
@@ -34,6 +37,7 @@ test: compiler $(venv)/.test $(venv)/.kernel
 bench: compiler $(venv)/.bench $(venv)/.kernel $(peers)
 	@$(python) -m benchmarks
 	@$(python) -m benchmarks.estimator
+	@$(python) -m benchmarks.accuracy
 
 lint: $(venv)/.lint
 	@$(venv)/bin/ruff check
@@ -49,7 +53,8 @@ clean:
 # What the extras $(1) of pyproject.toml ask for, and the build too, at the versions of constraints.txt
 requirements = $(python) -c 'import sys, tomllib; p = tomllib.load(open("pyproject.toml", "rb")); \
 	extras = p["project"]["optional-dependencies"]; \
-	print(*p["project"]["dependencies"], *(r for e in sys.argv[1:] for r in extras[e]), sep="\n")'
+	wanted = [*p["project"]["dependencies"], *(r for e in sys.argv[1:] for r in extras[e])]; \
+	print(*(r for r in wanted if r.split(">")[0] not in "$(WITHOUT)".split()), sep="\n")'
 install = $(pip) install -c constraints.txt $$($(requirements) $(1))
 
 compiler:
@@ -85,7 +90,7 @@ $(venv)/.cli: pyproject.toml constraints.txt $(venv)/.created
 
 $(venv)/.test: pyproject.toml constraints.txt $(venv)/.created
 	@echo "Installing the command's and the tests' packages …"
-	@$(call install,cli test)
+	@$(call install,$(EXTRAS))
 	@touch $@
 
 $(venv)/.lint: pyproject.toml constraints.txt $(venv)/.created
@@ -107,9 +112,26 @@ $(peers): constraints.txt $(venv)/.created
 	if [ -n "$$missing" ]; then echo "NOT INSTALLED, so missing from the table:$$missing" >&2; else touch $@; fi
 
 
-# make sanitize: the kernel's tests on a kernel compiled for it, with GCC on Linux, in a .venv of its own -------------
+# A kernel compiled otherwise, in a .venv of its own that borrows the packages of .venv: make clang, make sanitize ------
 
 KERNEL_TESTS ?= $(wildcard tests/test_kernel*.py)
+CLANG_TESTS ?= $(filter-out %accuracy.py,$(KERNEL_TESTS))
+
+# $(call other_kernel,NAME,CMAKE_DEFINITION …): build/NAME/bin/python has softxent with that kernel
+define other_kernel
+	@$(python) -m venv --without-pip build/$(1)
+	@site=$$(build/$(1)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))'); \
+	$(python) -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > $$site/packages_of_venv.pth; \
+	$(pip) install --no-build-isolation --no-deps --upgrade --target $$site \
+		-C build-dir=build/$(1)-cmake $(addprefix -C cmake.define.,$(2)) -C install.strip=false .
+	@echo "Running the tests on it …"
+endef
+
+clang: export CXX = $(if $(filter clang%,$(notdir $(CXX))),$(CXX),clang++)
+clang: $(venv)/.test $(venv)/.build
+	@echo "Compiling the kernel with $$($$CXX --version | head -n 1), its warnings being errors …"
+	$(call other_kernel,clang,SOFTXENT_WERROR=ON)
+	@build/clang/bin/python -m pytest -q $(CLANG_TESTS)
 
 sanitize: sanitize-address sanitize-thread
 sanitize-address: flags = address,undefined
@@ -122,12 +144,7 @@ sanitize-thread: library = tsan
 sanitize-address sanitize-thread: sanitize-%: compiler $(venv)/.test $(venv)/.build
 	@$(CXX) -v 2>&1 | grep -q "^gcc version" || { echo "make sanitize needs GCC: set CXX=g++" >&2; exit 1; }
 	@echo "Compiling the kernel with -fsanitize=$(flags) …"
-	@$(python) -m venv --without-pip build/sanitize/$*
-	@site=$$(build/sanitize/$*/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))'); \
-	$(python) -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > $$site/packages_of_venv.pth; \
-	$(pip) install --no-build-isolation --no-deps --upgrade --target $$site \
-		-C build-dir=build/sanitize/$*-cmake -C install.strip=false -C cmake.define.SOFTXENT_SANITIZE=$(flags) .
-	@echo "Running $(KERNEL_TESTS) …"
+	$(call other_kernel,sanitize/$*,SOFTXENT_SANITIZE=$(flags))
 	@LD_PRELOAD="$$($(CXX) -print-file-name=lib$(library).so) $$($(CXX) -print-file-name=libstdc++.so)" \
 	ASAN_OPTIONS=detect_leaks=0 \
 	UBSAN_OPTIONS=print_stacktrace=1 \
