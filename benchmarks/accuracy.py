@@ -1,76 +1,29 @@
 """python -m benchmarks.accuracy: the largest error in ULP of what we return, and of what the peers return.
 
 Logits are drawn from N(0, σ) and rounded to the dtype, and the exact result is that of the rounded ones; the target is
-the argmax, the runner-up or random. The exact result is mpmath's, at 256 bits: enough, however small exp(−700) is
-beside 1, because the others are summed apart from the largest, and all that is added up then has one sign.
+the argmax, the runner-up or random. Then rows are searched for on which we are as wrong as can be: see search.py.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks import machine
-from benchmarks.ulp import Exact, ulp_error
+from benchmarks import machine, reference, search
+from benchmarks.reference import QUANTITIES
 
-BITS = 256
 SIGMAS = (1, 5, 20, 100)
-ROWS_OF = {2: 200, 3: 200, 10: 100, 1000: 10, 50257: 2}  # classes → rows: mpmath takes about a second for 50257
+ROWS_OF = {2: 20000, 3: 20000, 10: 10000, 100: 1000, 1000: 200, 50257: 4}  # classes → rows
 DTYPES = ("float32", "float64")
 TARGETS = ("argmax", "runner-up", "random")
-QUANTITIES = ("loss", "target gradient", "other gradients", "softmax", "log_softmax", "lse")
 TINY = ([0.0, 20.0], [0.0, 60.0], [0.0, -90.0])  # the target is the argmax
-
-# The exact result ----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class ExactRow:
-    """One row's real numbers."""
-
-    softmax: Exact
-    log_softmax: Exact
-    lse: Exact
-    gap: list[Any]  # lse − z_j, the loss if j is the target
-    one_minus_p: Callable[[int], Any]  # 1 − p_j, summed from the others
-
-
-def exact_row(logits: np.ndarray) -> ExactRow:
-    """Every term of a sum has the same sign: 1 − p is Σ of the others / S, log p_j is (z_j − m) − log1p(the others)."""
-    import mpmath
-
-    z = [mpmath.mpf(float(x)) for x in logits]
-    top = int(np.argmax(logits))
-    d = [x - z[top] for x in z]
-    e = [mpmath.exp(x) for x in d]
-    others = mpmath.fsum(e[:top] + e[top + 1 :])
-    total, log_total = 1 + others, mpmath.log1p(others)
-    gap = [log_total - x for x in d]
-    return ExactRow(
-        softmax=Exact.of([x / total for x in e]),
-        log_softmax=Exact.of([-x for x in gap]),
-        lse=Exact.of([z[top] + log_total]),
-        gap=gap,
-        one_minus_p=lambda j: (others if j == top else total - e[j]) / total,
-    )
-
 
 # Who is measured -----------------------------------------------------------------------------------------------------
 
 Results = dict[str, np.ndarray]  # loss, grad, softmax, log_softmax, lse of rows × classes logits
-
-
-def softxent_results(logits: np.ndarray, target: np.ndarray) -> Results:
-    import softxent as sx
-
-    loss, grad = sx.cross_entropy_and_grad(logits, target, reduction="none")
-    softmax, log_softmax, lse = sx.softmax(logits), sx.log_softmax(logits), sx.logsumexp(logits)
-    return {"loss": loss, "grad": grad, "softmax": softmax, "log_softmax": log_softmax, "lse": lse}
 
 
 def torch_results(logits: np.ndarray, target: np.ndarray) -> Results:
@@ -107,7 +60,7 @@ def scipy_results(logits: np.ndarray, target: np.ndarray) -> Results:
 
 
 MEASURED = {
-    "softxent": (softxent_results, ("softxent",)),
+    "softxent": (search.results, ("softxent",)),
     "PyTorch": (torch_results, ("torch",)),
     "JAX": (jax_results, ("jax", "optax")),
     "SciPy": (scipy_results, ("scipy",)),
@@ -123,28 +76,8 @@ def targets_of(logits: np.ndarray, rng: np.random.Generator) -> dict[str, np.nda
     return dict(zip(TARGETS, (order[:, -1], order[:, -2], random), strict=True))
 
 
-def errors(results: Results, logits: np.ndarray, target: np.ndarray, rows: list[ExactRow]) -> dict[str, float]:
-    """The largest error of each quantity over the rows; lse in ULP of max(|m|, |lse|)."""
-    worst = dict.fromkeys(QUANTITIES, 0.0)
-    for i, (y, exact) in enumerate(zip(target, rows, strict=True)):
-        others = np.arange(logits.shape[1]) != y
-        p = Exact(*(part[others] for part in exact.softmax))
-        got = {name: value[i] for name, value in results.items()}
-        found = {
-            "loss": ulp_error(got["loss"][None], Exact.of([exact.gap[y]])),
-            "target gradient": ulp_error(got["grad"][y, None], Exact.of([-exact.one_minus_p(y)])),
-            "other gradients": ulp_error(got["grad"][others], p),
-            "softmax": ulp_error(got["softmax"], exact.softmax),
-            "log_softmax": ulp_error(got["log_softmax"], exact.log_softmax),
-            "lse": ulp_error(got["lse"][None], exact.lse, beside=logits[i].max()),
-        }
-        worst = {name: max(worst[name], float(found[name].max())) for name in QUANTITIES}
-    return worst
-
-
 def measure(quick: bool, rng: np.random.Generator) -> list[dict[str, Any]]:
     """One entry for each dtype, V, σ, target and library, with its largest errors."""
-    import mpmath
     from rich.progress import track
 
     present = installed()
@@ -153,30 +86,24 @@ def measure(quick: bool, rng: np.random.Generator) -> list[dict[str, Any]]:
     cases = [(dtype, classes, sigma) for dtype in DTYPES for classes in sizes for sigma in SIGMAS]
     for dtype, classes, sigma in track(cases, "Measuring", transient=True):
         logits = (sigma * rng.standard_normal((sizes[classes], classes))).astype(dtype)
-        with mpmath.workprec(BITS):
-            rows = [exact_row(row) for row in logits]
-            for chosen, target in targets_of(logits, rng).items():
-                for name in present:
-                    worst = errors(MEASURED[name][0](logits, target), logits, target, rows)
-                    case = {"dtype": dtype, "classes": classes, "sigma": sigma, "target": chosen, "library": name}
-                    found.append(case | {quantity: _digits(error) for quantity, error in worst.items()})
+        for chosen, target in targets_of(logits, rng).items():
+            exact = reference.results(logits, target)
+            for name in present:
+                worst = reference.errors(MEASURED[name][0](logits, target), exact, target)
+                case = {"dtype": dtype, "classes": classes, "sigma": sigma, "target": chosen, "library": name}
+                found.append(case | {quantity: _digits(error.max()) for quantity, error in worst.items()})
     return found
 
 
 def tiny() -> list[dict[str, Any]]:
     """Loss and target gradient where 1 + O rounds to 1: the same number, −O, but for the sign, to 20 digits."""
-    import mpmath
-
     found = []
     for scores in TINY:
-        target = int(np.argmax(scores))
-        with mpmath.workprec(BITS):
-            exact = exact_row(np.array(scores))
-            loss, gradient = float(exact.gap[target]), float(-exact.one_minus_p(target))
-        found.append({"logits": scores, "library": "exact", "loss": loss, "gradient": gradient})
-        for name in installed():
-            results = MEASURED[name][0](np.array([scores], np.float32), np.array([target]))
-            loss, gradient = float(results["loss"][0]), float(results["grad"][0, target])
+        logits, target = np.array([scores], np.float32), np.array([np.argmax(scores)])
+        exact = {name: np.float64(value) for name, value in reference.results(logits, target).items()}
+        everyone = {"exact": exact} | {name: MEASURED[name][0](logits, target) for name in installed()}
+        for name, results in everyone.items():
+            loss, gradient = float(results["loss"][0]), float(results["grad"][0, target[0]])
             found.append({"logits": scores, "library": name, "loss": loss, "gradient": gradient})
     return found
 
@@ -202,7 +129,18 @@ def worst_lines(result: dict[str, Any]) -> list[list[str]]:
             cases = [case for case in result["errors"] if case["dtype"] == dtype and case["library"] == name]
             worst = [max((float(case[quantity]) for case in cases), default=None) for quantity in QUANTITIES]
             lines.append([dtype, name, *("not installed" if error is None else _short(error) for error in worst)])
-    return lines
+    return lines + [[dtype, "softxent, searched", *map(_short, worst)] for dtype, worst in searched(result).items()]
+
+
+def searched(result: dict[str, Any]) -> dict[str, list[float]]:
+    """dtype → the largest error of each quantity that the search found without options, wherever the classes lie."""
+    found: dict[str, list[float]] = {}
+    for case in result["searched"]:
+        if case["options"] == search.PLAIN:
+            worst = found.setdefault(case["dtype"], [0.0] * len(QUANTITIES))
+            i = QUANTITIES.index(case["quantity"])
+            worst[i] = max(worst[i], float(case["error"]))
+    return found
 
 
 def _short(error: float) -> str:
@@ -215,11 +153,12 @@ def show(result: dict[str, Any]) -> None:
 
     console = Console()
     if not console.is_terminal:
-        console = Console(width=120)
+        console = Console(width=160)
     grid = Table("dtype", "library", *QUANTITIES, title="Largest error in ULP")
     for line in worst_lines(result):
         grid.add_row(*line, end_section=line[1] == list(MEASURED)[-1])
     console.print(grid)
+    show_searched(console, result["searched"])
 
     grid = Table("logits", "library", "loss", "target gradient", title="Tiny losses, float32, the target is the argmax")
     for case in result["tiny"]:
@@ -228,32 +167,53 @@ def show(result: dict[str, Any]) -> None:
     console.print(grid)
 
 
-def markdown(result: dict[str, Any]) -> str:
-    lines = [["dtype", "library", *QUANTITIES], ["---", "---"] + ["--:"] * len(QUANTITIES), *worst_lines(result)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+def show_searched(console: Any, found: list[dict[str, Any]]) -> None:
+    """A line for each way and option: the largest error, and on which instruction set and how many classes."""
+    from rich.table import Table
+
+    grid = Table("dtype", "class axis", "options", *QUANTITIES, title="Largest error in ULP that was searched for")
+    cells: dict[tuple[str, ...], dict[str, str]] = {}
+    for case in found:
+        cell = f"{_short(float(case['error']))} ({case['isa']}, {case['classes']})"
+        cells.setdefault((case["dtype"], case["axis"], case["options"]), {})[case["quantity"]] = cell
+    for way, line in cells.items():
+        grid.add_row(*way, *(line.get(quantity, "–") for quantity in QUANTITIES))
+    console.print(grid)
+
+
+def write_pages(result: dict[str, Any]) -> list[Path]:
+    from benchmarks.report import READMES, piped, replace_between
+
+    table = piped([["dtype", "library", *QUANTITIES], *worst_lines(result)])
+    return [path for path in READMES.values() if replace_between(path, "accuracy", table)]
 
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="few rows, no large V; not saved")
+    parser.add_argument("--quick", action="store_true", help="few rows, no large V, short climbs; not saved")
+    parser.add_argument("--search", action="store_true", help="the search only; not saved")
+    parser.add_argument("--steps", type=int, default=search.STEPS, help="of each climb (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=None, help="of the logits (default: fresh ones)")
     parser.add_argument("--output", type=Path, help="the result (default: results/accuracy.json)")
     parser.add_argument("--readme", action="store_true", help="measure nothing: write the READMEs' table from a result")
     args = parser.parse_args(argv)
     path = args.output or machine.RESULTS / "accuracy.json"
     if args.readme:
-        from benchmarks.report import READMES, replace_between
-
-        print(*(p for p in READMES.values() if replace_between(p, "accuracy", markdown(machine.load(path)))), sep="\n")
+        print(*write_pages(machine.load(path)), sep="\n")
         return
 
     seed = args.seed if args.seed is not None else int(np.random.SeedSequence().entropy % 2**32)
-    found = measure(args.quick, np.random.default_rng(seed))
-    result = {**machine.provenance(machine.cores()), "seed": seed, "bits": BITS, "errors": found, "tiny": tiny()}
+    rng = np.random.default_rng(seed)
+    found = {"errors": [] if args.search else measure(args.quick, rng), "tiny": tiny()}
+    found["searched"] = search.worst(rng, 20 if args.quick else args.steps)
+    result = {**machine.provenance(machine.cores()), "seed": seed, **found}
     show(result)
-    if args.output or not args.quick:
+    complete = not (args.quick or args.search)
+    if args.output or complete:
         machine.save(path, result)
         print(path)
+    if complete and not args.output:
+        print(*write_pages(result), sep="\n")
 
 
 if __name__ == "__main__":

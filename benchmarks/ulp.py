@@ -26,11 +26,13 @@ class Exact(NamedTuple):
 
     @staticmethod
     def of(values: Iterable[Any] | ArrayLike) -> Exact:
-        """From mpmath numbers, with 106 bits of each; or from floats."""
+        """From mpmath numbers, with 106 bits of each; or from floats, long doubles among them."""
         array = np.asarray(values)
         if array.dtype != object:
-            high, exponent = np.frexp(array.astype(np.float64))
-            return Exact(high, np.zeros_like(high), exponent.astype(np.int64))
+            mantissa, exponent = np.frexp(array.astype(np.promote_types(array.dtype, np.float64)))
+            high = mantissa.astype(np.float64)
+            low = np.where(np.isfinite(high), mantissa - np.where(np.isfinite(high), high, 0), 0).astype(np.float64)
+            return Exact(high, low, exponent.astype(np.int64))
         parts = [_split(value) for value in array.ravel()]
         high, low, exponent = (np.reshape(part, array.shape) for part in zip(*parts, strict=True))
         return Exact(high, low, exponent.astype(np.int64))
