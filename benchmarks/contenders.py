@@ -7,7 +7,6 @@ which is freed after the clock has stopped; allocating it is timed, unless the n
 from __future__ import annotations
 
 import importlib.util
-import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -23,17 +22,20 @@ class Data:
     """The arrays of one row. Whoever is timed finds the same `logits`, written anew just before."""
 
     def __init__(self, row: Row, threads: int, rng: np.random.Generator) -> None:
-        self.axis, self.threads, self.rng = row.axis, threads, rng
-        self.tiny = row.work == "one_call" or math.prod(row.shape) <= 100
+        self.axis, self.threads, self.rng, self.options = row.axis, threads, rng, row.options
+        self.tight = row.tight or row.work == "one_call"
         self.pool = ThreadPoolExecutor(threads)
         dtype = _bfloat16() if row.dtype == "bfloat16" else np.dtype(row.dtype)
-        self.original = (3 * rng.standard_normal(row.shape, np.float32)).astype(dtype)
-        self.logits, self.out = self.original.copy(), self.original.copy()
+        steps = row.steps or (1,) * len(row.shape)
+        whole = [n * abs(step) for n, step in zip(row.shape, steps, strict=True)]
+        self.original = (3 * rng.standard_normal(whole, np.float32)).astype(dtype)
+        self.memory, self.out = self.original.copy(), self.original.copy()
+        self.logits = self.memory[tuple(slice(None, None, step) for step in steps)]
         classes = row.shape[row.axis]
         self.target = rng.integers(classes, size=np.delete(row.shape, row.axis))
 
     def restore(self) -> None:
-        self.in_threads(np.copyto, _bytes(self.logits), _bytes(self.original))
+        self.in_threads(np.copyto, _bytes(self.memory), _bytes(self.original))
 
     def in_threads(self, function: Callable[..., Any], *arrays: np.ndarray) -> list[Any]:
         """function(*slices) on each thread, with its share of the flat arrays; NumPy releases the GIL."""
@@ -82,7 +84,7 @@ class Softxent(Contender):
         return sx.log_softmax(self.data.logits, axis=self.data.axis)
 
     def sample(self) -> Any:
-        return sx.sample(self.data.logits, rng=self.data.rng)
+        return sx.sample(self.data.logits, axis=self.data.axis, rng=self.data.rng)
 
     def one_call(self) -> Any:
         return sx.cross_entropy(self.data.logits, self.data.target)
@@ -96,7 +98,7 @@ class InPlace(Contender):
 
     def loss_and_grad(self) -> Any:
         d = self.data
-        return sx.cross_entropy_and_grad(d.logits, d.target, axis=d.axis, out=d.logits)
+        return sx.cross_entropy_and_grad(d.logits, d.target, axis=d.axis, out=d.logits, **d.options)
 
 
 class IntoOut(Contender):
@@ -160,6 +162,12 @@ class PyTorch(Contender):
         self.leaf.grad = None
         loss = self.cross_entropy(self.leaf, self.t)
         loss.backward()
+        return loss.detach()
+
+    def scaled(self) -> Any:
+        self.leaf.grad = None
+        loss = self.cross_entropy(self.leaf, self.t)
+        (loss / 4).backward()
         return loss.detach()
 
     def statistics(self) -> Any:
@@ -334,5 +342,6 @@ LIMITS = {  # limit → the method, and its ways; or a time in seconds
     ),
     "read-only sum": ("read_only_sum", {"np.sum": Sum, "np.dot(x, x)": SumOfSquares, "torch.sum": SumTorch}),
     "our loss only": ("loss", {"softxent loss": Softxent}),
+    "unscaled": ("autograd", {"softxent.torch unscaled": SoftxentTorch}),
     "3 µs": 3e-6,
 }

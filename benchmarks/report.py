@@ -1,4 +1,4 @@
-"""The table of a result: on the screen with Rich, and in both READMEs between `<!-- benchmark -->` and its end."""
+"""The tables of a result: on the screen with Rich, and in the pages between `<!-- benchmark -->` and its end."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import re
 from pathlib import Path
 from typing import Any
 
+from benchmarks import grid, plane
 from benchmarks.contenders import PEERS
+from benchmarks.machine import RESULTS, load
 
 ROOT = Path(__file__).parent.parent
+PLANES = Path(__file__).parent / "README.md"  # the plane of each machine
 READMES = {"en": ROOT / "README.md", "zh": ROOT / "README.zh.md"}
 
 CHINESE = {
@@ -19,7 +22,10 @@ CHINESE = {
     "loss only": "仅损失",
     "sample": "采样",
     "one Python call": "一次 Python 调用",
+    "forward + backward of loss / 4": "loss / 4 的前向 + 反向",
     "forward + backward": "前向 + 反向",
+    "unscaled": "未缩放",
+    "rows × classes": "行数 × 类别数",
     "class axis": "类别轴",
     "in place": "原位",
     "into out": "写入 out",
@@ -59,7 +65,7 @@ def header(lang: str = "en") -> list[str]:
 
 def table(result: dict[str, Any], lang: str = "en", spread: bool = False) -> list[list[str]]:
     """A line for each way of ours; lost and missed ratios stay, and say so."""
-    return [[say(cell, lang) for cell in line] for row in result["rows"] for line in _lines(row, spread)]
+    return [[say(cell, lang) for cell in line] for row in result.get("rows", []) for line in _lines(row, spread)]
 
 
 def _lines(row: dict[str, Any], spread: bool) -> list[list[str]]:
@@ -108,14 +114,22 @@ def show(result: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    grid = Table(*header(), title=result.get("title"), caption=caption(result), show_lines=True)
+    found = Table(*header(), title=result.get("title"), caption=caption(result), show_lines=True)
     for line in table(result, spread=True):
-        grid.add_row(*(_coloured(cell) for cell in line))
+        found.add_row(*(_coloured(cell) for cell in line))
     console = Console()
     if not console.is_terminal:
         console = Console(width=180)
-    console.print(grid)
-    for row in result["rows"]:
+    if "rows" in result:
+        console.print(found)
+    for part, lines in (("grid", grid.table), ("plane", plane.table)):
+        if result.get(part):
+            head, *body = lines(result[part])
+            found = Table(*head, title=TITLES[part])
+            for line in body:
+                found.add_row(*(cell.replace("**", "") if "**" not in cell else f"[red]{cell[2:]}" for cell in line))
+            console.print(found)
+    for row in result.get("rows", []):
         for name, reason in row.get("absent", {}).items():
             console.print(f"{row['row']}: {name} {reason}", style="dim", highlight=False, markup=False)
 
@@ -129,13 +143,18 @@ def _coloured(cell: str) -> str:
 
 
 def markdown(result: dict[str, Any], lang: str = "en") -> str:
-    lines = [header(lang), ["---"] + ["--:"] * (len(header()) - 1), *table(result, lang)]
-    rows = ["| " + " | ".join(_marked(cell, lang) for cell in line) + " |" for line in lines]
+    lines = [header(lang), *([_marked(cell, lang) for cell in line] for line in table(result, lang))]
     notes = (
         "Median of interleaved runs; in brackets the goal.",
         "A peer's ratio is its time over ours.",
     )
-    return "\n".join([*rows, "", caption(result, lang) + " " + " ".join(say(note, lang) for note in notes)])
+    return f"{piped(lines)}\n\n{caption(result, lang)} {' '.join(say(note, lang) for note in notes)}"
+
+
+def piped(lines: list[list[str]]) -> str:
+    """A Markdown table: the head, then the lines, numbers to the right."""
+    head, *body = lines
+    return "\n".join("| " + " | ".join(line) + " |" for line in (head, ["---"] + ["--:"] * (len(head) - 1), *body))
 
 
 def _marked(cell: str, lang: str) -> str:
@@ -143,9 +162,22 @@ def _marked(cell: str, lang: str) -> str:
     return "<br>".join(f"**{part}**" if any(word in part for word in bad) else part for part in cell.split("\n"))
 
 
-def write_readmes(result: dict[str, Any]) -> list[Path]:
-    """The table between the markers of each README that has them."""
-    return [path for lang, path in READMES.items() if replace_between(path, "benchmark", markdown(result, lang))]
+TITLES = {
+    "grid": "Small calls: forward + backward, softxent.torch ÷ eager PyTorch (ours)",
+    "plane": "The plane: the largest time an element, and at how many classes",
+}
+
+
+def write_pages(result: dict[str, Any]) -> list[Path]:
+    """The tables between the markers of each README, and the plane of every machine in benchmarks/README.md."""
+    written = []
+    for lang, path in READMES.items():
+        small = piped([[say(cell, lang) for cell in line] for line in grid.table(result.get("grid", []))])
+        if replace_between(path, "benchmark", markdown(result, lang)) | replace_between(path, "grid", small):
+            written.append(path)
+    results = [load(path) for path in sorted(RESULTS.glob("*.json"))]
+    planes = [f"{caption(each)}\n\n{piped(plane.table(each['plane']))}" for each in results if each.get("plane")]
+    return written + [PLANES] * replace_between(PLANES, "plane", "\n\n".join(planes))
 
 
 def replace_between(path: Path, marker: str, text: str) -> bool:

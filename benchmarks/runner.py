@@ -50,13 +50,13 @@ def time_row(row: Row, threads: int, effort: Effort, skip: set[str], rng: np.ran
             absent[name] = "skipped" if name in skip else f"not installed: {', '.join(missing)}"
             continue
         try:
-            entries[name] = _warm_up(kind, work, data, losses)
+            entries[name] = warm_up(kind, work, data, losses)
         except Exception as error:
             if name in row.ours:
                 raise
             absent[name] = f"failed: {type(error).__name__}: {str(error)[:120]}"
 
-    _interleave(list(entries.values()), data, effort)
+    interleave(list(entries.values()), effort)
     data.pool.shutdown()
     timings = {name: _spread(entry.samples) for name, entry in entries.items()}
     return {**result, "timings": timings, "absent": absent, **_ratios(row, timings)}
@@ -77,24 +77,24 @@ def _limits(row: Row) -> dict[str, None]:
     return dict.fromkeys(limit for limits in row.ours.values() for limit in limits)
 
 
-def _warm_up(kind: type[Contender], work: str, data: Data, losses: list[float]) -> Entry:
+def warm_up(kind: type[Contender], work: str, data: Data, losses: list[float]) -> Entry:
     """Two untimed calls: the first may compile, and has to find the same loss as ours; the second tells the time."""
     entry = Entry(contender := kind(data), getattr(contender, work))
     data.restore()
     contender.fresh()
     result = entry.run()
-    if work in ("loss", "loss_and_grad", "autograd"):
+    if work in ("loss", "loss_and_grad", "autograd", "scaled"):
         losses.append(float(result[0] if isinstance(result, tuple) else result))
         if not abs(losses[-1] - losses[0]) <= 0.02 * abs(losses[0]):  # 2 %: room for a loss rounded to bfloat16
             raise ValueError(f"its loss is {losses[-1]:.6g}, ours {losses[0]:.6g}")
-    seconds = _sample(entry, data)
+    seconds = _sample(entry)
     if seconds < SAMPLE / 2:
         entry.calls = int(SAMPLE / seconds)
-        _sample(entry, data)
+        _sample(entry)
     return entry
 
 
-def _interleave(entries: list[Entry], data: Data, effort: Effort) -> None:
+def interleave(entries: list[Entry], effort: Effort) -> None:
     gc.collect()
     gc.disable()
     try:
@@ -103,14 +103,15 @@ def _interleave(entries: list[Entry], data: Data, effort: Effort) -> None:
             for entry in entries[first:] + entries[:first]:
                 if i < effort.rounds[0] or sum(entry.samples) * entry.calls < effort.seconds:
                     time.sleep(PAUSE)
-                    entry.samples.append(_sample(entry, data))
+                    entry.samples.append(_sample(entry))
     finally:
         gc.enable()
 
 
-def _sample(entry: Entry, data: Data) -> float:
-    """Seconds a call. Nothing comes between tiny calls: reading the clock would weigh beside a microsecond."""
-    if data.tiny:
+def _sample(entry: Entry) -> float:
+    """Seconds a call. Nothing comes between tight calls: reading the clock would weigh beside a microsecond."""
+    data = entry.contender.data
+    if data.tight:
         entry.contender.fresh()
         return timeit.timeit(entry.run, number=entry.calls) / entry.calls
     total = 0.0
