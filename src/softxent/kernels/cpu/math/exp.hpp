@@ -144,35 +144,73 @@ inline D log_denominator(D largest, D others) {
 // With E = exp(2|u|) − 1: tanh|u| = E / (E + 2) and 1 − tanh² = 4(E + 1) / (E + 2)², neither of which cancels.
 // −inf stays a mask, +inf and NaN stay errors of their row.
 
-inline void soft_cap(f64v x, double c, double temperature, f64v& z, f64v& slope) {
-    using C = Exp<double>;
-    // x / c, exp and both quotients carry their rounding error (…_lo), so that z is rounded once
-    const f64v cap = f64v{} + c;
-    f64v u = x / c, back = u * cap, u_lo = x - x == 0 ? ((x - back) - lost(u, cap, back)) / c : f64v{};
-    f64v negative = x < 0 ? f64v{} - 2 : f64v{} + 2;
-    f64v y = u * negative, y_lo = u_lo * negative;
-    f64v far = exp_in(Range<double, double>::around(0), -y) * 0x1p-192 * (1 - y_lo);  // E would overflow: exp(−2|u|)
-    y_lo = y > 300 ? f64v{} : y_lo;
-    f64v near = y > 300 ? f64v{} + 300 : y;
+template <class R>
+struct SoftCap;
 
-    f64v t = near * C::LOG2E + (C::ROUND + C::EXPONENT), n = t - (C::ROUND + C::EXPONENT);
-    f64v r_hi = n * -C::LN2_HI + near, small = n * C::LN2_LO, r = r_hi - small, r_lo = (r_hi - r) - small + y_lo;
-    f64v power = std::bit_cast<f64v>(std::bit_cast<i64v>(t) << C::MANTISSA);
-    f64v square = r * r, half = 0.5 * square, half_lo = 0.5 * lost(r, r, square);
-    f64v cubic = square * (exp_tail<double>(r, square) - 0.5), p = half + cubic, p_lo = (half - p) + cubic + half_lo;
-    f64v s = r + p, s_lo = (r - s) + p + p_lo + r_lo * (1 + s);
+// z and the slope of floats: double has digits enough to round z right but for one in 10^8 without error terms
+template <>
+struct SoftCap<float> {
+    // beyond these tanh is 1 for the smallest float, and the identity for the largest
+    static constexpr double LEAST = 0x1p-900, MOST = 0x1p200, FAR = 300;
+    double c, inverse_c, temperature, inverse_t;
 
-    f64v a = power - 1, b = power * s, e = a + b, e_lo = ((a - (e - (e - a))) + (b - (e - a))) + power * s_lo;
-    f64v d = e + 2, d_lo = (e - (d - (d - e))) + (2 - (d - e)) + e_lo;
-    f64v tanh = e / d, whole = tanh * d, tanh_lo = ((e - whole) - lost(tanh, d, whole) + e_lo - tanh * d_lo) / d;
-    f64v capped = c * tanh, capped_lo = lost(cap, tanh, capped) + c * tanh_lo;
-    f64v heat = f64v{} + temperature, quotient = capped / heat, times = quotient * heat;
-    quotient += ((capped - times) - lost(quotient, heat, times) + capped_lo) / heat;
+    SoftCap(double softcap, double temperature)
+        : c(softcap < LEAST ? LEAST : softcap > MOST ? MOST : softcap), inverse_c(1 / c), temperature(temperature),
+          inverse_t(1 / temperature) {
+        if (softcap < LEAST) c = softcap;
+    }
 
-    z = x - x == 0 ? (x < 0 ? -quotient : quotient) : x;
-    slope = 4 / d * ((1 + e) / d) / temperature;
-    slope += slope * (e_lo / (1 + e) - 2 * d_lo / d);
-    slope = y > 300 ? 4 * far / temperature : slope;
-}
+    void operator()(f64v x, f64v& z, f64v& slope) const {
+        using C = Exp<double>;
+        const f64v u = x * inverse_c, size = u < 0 ? -2 * u : 2 * u, y = size > FAR ? f64v{} + FAR : size;
+        const f64v t = y * C::LOG2E + (C::ROUND + C::EXPONENT), n = t - (C::ROUND + C::EXPONENT);
+        const f64v r = n * -C::LN2_LO + (n * -C::LN2_HI + y), square = r * r;
+        const f64v s = square * exp_tail<double>(r, square) + r;
+        const f64v power = std::bit_cast<f64v>(std::bit_cast<i64v>(t) << C::MANTISSA);
+        const f64v e = power * s + (power - 1), q = 1 / (e + 2), capped = c * (e * q);
+        const f64v scaled = cooled(capped);
+        z = x - x == 0 ? (x < 0 ? -scaled : scaled) : x;
+        slope = cooled((4 * q) * ((1 + e) * q));
+    }
+    f64v cooled(f64v v) const {  // v / T, where 1 / T may overflow
+        return inverse_t < std::numeric_limits<double>::infinity() ? v * inverse_t : v / temperature;
+    }
+};
+
+// Of doubles x / c, exp and both quotients carry their rounding error (…_lo), so that z is rounded once
+template <>
+struct SoftCap<double> {
+    double c, temperature;
+
+    void operator()(f64v x, f64v& z, f64v& slope) const {
+        using C = Exp<double>;
+        const f64v cap = f64v{} + c;
+        f64v u = x / c, back = u * cap, u_lo = u - u == 0 ? ((x - back) - lost(u, cap, back)) / c : f64v{};
+        f64v negative = x < 0 ? f64v{} - 2 : f64v{} + 2;
+        f64v y = u * negative, y_lo = u_lo * negative;
+        f64v far = exp_in(Range<double, double>::around(0), -y) * 0x1p-192 * (1 - y_lo);  // E would overflow: exp(−2|u|)
+        y_lo = y > 300 ? f64v{} : y_lo;
+        f64v near = y > 300 ? f64v{} + 300 : y;
+
+        f64v t = near * C::LOG2E + (C::ROUND + C::EXPONENT), n = t - (C::ROUND + C::EXPONENT);
+        f64v r_hi = n * -C::LN2_HI + near, small = n * C::LN2_LO, r = r_hi - small, r_lo = (r_hi - r) - small + y_lo;
+        f64v power = std::bit_cast<f64v>(std::bit_cast<i64v>(t) << C::MANTISSA);
+        f64v square = r * r, half = 0.5 * square, half_lo = 0.5 * lost(r, r, square);
+        f64v cubic = square * (exp_tail<double>(r, square) - 0.5), p = half + cubic, p_lo = (half - p) + cubic + half_lo;
+        f64v s = r + p, s_lo = (r - s) + p + p_lo + r_lo * (1 + s);
+
+        f64v a = power - 1, b = power * s, e = a + b, e_lo = ((a - (e - (e - a))) + (b - (e - a))) + power * s_lo;
+        f64v d = e + 2, d_lo = (e - (d - (d - e))) + (2 - (d - e)) + e_lo;
+        f64v tanh = e / d, whole = tanh * d, tanh_lo = ((e - whole) - lost(tanh, d, whole) + e_lo - tanh * d_lo) / d;
+        f64v capped = c * tanh, capped_lo = lost(cap, tanh, capped) + c * tanh_lo;
+        f64v heat = f64v{} + temperature, quotient = capped / heat, times = quotient * heat;
+        quotient += ((capped - times) - lost(quotient, heat, times) + capped_lo) / heat;
+
+        z = x - x == 0 ? (x < 0 ? -quotient : quotient) : x;
+        slope = 4 / d * ((1 + e) / d) / temperature;
+        slope += slope * (e_lo / (1 + e) - 2 * d_lo / d);
+        slope = y > 300 ? 4 * far / temperature : slope;
+    }
+};
 
 }  // namespace softxent::SOFTXENT_ISA

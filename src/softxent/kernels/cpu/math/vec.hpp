@@ -76,6 +76,11 @@ inline vec<R> read_part(const R* p, int n, R fill) {
     for (int k = 0; k < lanes<R>; ++k) part[k] = k < n ? p[k] : fill;
     return read<vec<R>>(part);
 }
+// the first `count` numbers at p, and 0 for the others
+template <class R>
+inline vec<R> read_count(const R* p, int count) {
+    return count == lanes<R> ? read<vec<R>>(p) : read_part(p, count, R(0));
+}
 template <class R>
 inline void write_part(R* p, vec<R> v, int n) {
     R part[lanes<R>];
@@ -115,8 +120,25 @@ inline V zero_if(bits_of<V> is, V x) {
         return std::bit_cast<V>(~is & std::bit_cast<bits_of<V>>(x));
 }
 
+// x in the first `count` lanes, 0 in the others
+template <class V>
+inline V first_lanes(V x, int count) {
+    constexpr int n = sizeof(V) / sizeof(x[0]);
+    if (count == n) return x;
+    return [&]<int... k>(std::integer_sequence<int, k...>) {
+        return zero_if(bits_of<V>{k...} >= count, x);
+    }(std::make_integer_sequence<int, n>());
+}
+
 inline f64v widen(const double* p) { return read<f64v>(p); }
 inline f64v widen(const float* p) { return __builtin_convertvector(read<f32half>(p), f64v); }
+// the first half of the lanes, or the second
+template <int half>
+inline f64v widen_half(f32v v) {
+    return [&]<int... k>(std::integer_sequence<int, k...>) {
+        return __builtin_convertvector(__builtin_shufflevector(v, v, (k + half * lanes<double>)...), f64v);
+    }(std::make_integer_sequence<int, lanes<double>>());
+}
 inline void narrow(double* p, f64v v) { write(p, v); }
 inline void narrow(float* p, f64v v) { write(p, __builtin_convertvector(v, f32half)); }
 

@@ -105,21 +105,22 @@ inline Finished<D> finish(const CrossEntropy& pass, D divisor, const Sums<D>& ro
     return {loss, factor, hard.z < lowest ? zero_or_nan : target_grad};  // of a mask 0
 }
 
-// z = c·tanh(x / c) / T, in place, and with a softcap ∂z/∂x
-template <class R>
-inline void scale_logits(const Pass& pass, R* z, double* slope, i64 n) {
+// z = c·tanh(x / c) / T, in place, and with a softcap ∂z/∂x, unless slope is null
+template <class R, class S>
+inline void scale_logits(const Pass& pass, R* z, S* slope, i64 n) {
+    const double inverse = 1 / pass.temperature;
     if (pass.softcap) {
+        const SoftCap<R> cap(pass.softcap, pass.temperature);
         for (i64 k = 0; k < n; k += lanes<double>) {  // z and slope end on a whole vector
             f64v capped, s;
-            soft_cap(widen(z + k), pass.softcap, pass.temperature, capped, s);
+            cap(widen(z + k), capped, s);
             narrow(z + k, capped);
-            write(slope + k, s);
+            if (slope) narrow(slope + k, s);
         }
-    } else if constexpr (sizeof(R) == 4) {  // in double, rounded once: 1 / T itself may round
-        double inverse = 1 / pass.temperature;
+    } else if (sizeof(R) == 4 && inverse < std::numeric_limits<double>::infinity()) {  // in double, rounded once
         for (i64 k = 0; k < n; k += lanes<double>) narrow(z + k, widen(z + k) * inverse);
     } else {
-        for (i64 k = 0; k < n; ++k) z[k] /= pass.temperature;
+        for (i64 k = 0; k < n; k += lanes<double>) narrow(z + k, widen(z + k) / pass.temperature);
     }
 }
 
@@ -137,6 +138,11 @@ struct TargetWeights {
     D operator()(D t, i64 j) const {
         const D q = keep > 0 ? keep * t + each : D{} + each;
         return weight ? q * double(weight[j]) : q;
+    }
+    // … of classes j and on, of one row
+    f64v along(f64v t, i64 j) const {
+        const f64v q = keep > 0 ? keep * t + each : f64v{} + each;
+        return weight ? q * widen(weight + j) : q;
     }
 };
 

@@ -1,9 +1,13 @@
 // Along a row: one pass over memory.
 //
-// The row is visited in strips that stay in L1: load, find the largest, write E = exp(z)·2^… and add it up. When the
-// row is done, a second visit, to cache, turns E into the result: E·f for softmax and for the gradient.
+// The row is visited in strips that stay in L1: load, find the largest, write E = exp(z)·2^… and add it up, the
+// denominator of softmax. Where a strip raises the maximum so far that E would overflow, what was added up is rescaled, as
+// in online softmax. When the row is done, a second visit, to cache, turns E into the result: E·f for softmax.
 #pragma once
+#include <type_traits>
+
 #include "passes/strip.hpp"
+#include "threads.hpp"
 
 namespace softxent::SOFTXENT_ISA {
 
@@ -22,73 +26,50 @@ inline const Array* out_of(const P& pass) {
     else
         return nullptr;
 }
-// The target distribution, or nullptr
-template <class P>
-inline const Array* probabilities_of(const P& pass) {
-    if constexpr (is_cross_entropy<P>)
-        return pass.probabilities ? &pass.probabilities : nullptr;
-    else
-        return nullptr;
-}
 
-// Of a row, or of a segment of it, in its range: m, E(m), Σ E over all the others, and A for a given distribution
-template <class R>
+// What a pass adds up of a segment beside E; specialised for those that add up anything
+template <class R, class P>
+struct Beside {
+    // the maximum rises by `by` to m, z_j of the strip at j; `sum`: Σ E of the strips before
+    void raise(double by, double sum, R m, const R* z, i64 j) { (void)by, (void)sum, (void)m, (void)z, (void)j; }
+    void rescale(const Range<R, R>&, const Range<R, R>&) {}
+};
+
+// Of a row, or of a segment of it, in its range: m, E(m), Σ E over all the others
+template <class R, class P>
 struct Partial {
     Range<R, R> range;
     R max;
-    double top, rest, weight;
-    double below;      // for statistics: Σ E_j·(m − z_j),
-    i64 first, above;  // the first class with z = m, and how many z exceed the target's
+    double largest, others;
+    Beside<R, P> beside;
+
+    double denominator() const { return largest + others; }
+    bool defined() const { return others == others; }
 };
 
-// A row, and where its E go: into `out` where that holds R and nothing else is needed of the logits.
+// A row, and where its E go: into `out` where that holds R
 template <class R, class P>
 struct Row {
     const P& pass;
-    i64 logits, out, probabilities;  // offsets of the row's first element
-    double divisor;                  // of its gradient
-    R z_y = 0;                       // the target's, if that is an index
-    R* e = nullptr;                  // E of the row, or null if only the sums are wanted
-    R* at = nullptr;                 // for each strip, the Range::at that its E are relative to
+    i64 logits, out = 0, probabilities = 0;  // offsets of the row's first element
+    R* e = nullptr;         // E of the row, or null if only the sums are wanted
+    R* slope = nullptr;     // ∂z/∂x of the row, if a gradient is wanted with a softcap
+    R* at = nullptr;        // for each strip, the Range::at that its E are relative to
+    double* sums = nullptr; // for each strip, Σ E, for sampling
+    double divisor = 1;     // of its gradient
+    R z_y = 0;              // the target's, if that is an index
+    double slope_y = 1;
 
-    static bool e_in_out(const P& pass) {
-        if constexpr (is_cross_entropy<P>)
-            if (pass.softcap || is_soft(pass)) return false;
-        return pass.out.dtype == native<R> && pass.out.class_stride == 1;
-    }
-    // does the result need the E, or only their sum?
-    static bool needs_e(const P& pass) {
-        if constexpr (std::is_same_v<P, Softmax> || is_cross_entropy<P>)
-            return bool(pass.out);
-        else
-            return false;
+    const R* load(i64 j, int n, Strip<R>& strip) const {
+        return SOFTXENT_ISA::load(pass, logits, j, n, strip, slope ? slope + j : nullptr);
     }
 };
 
-// a_j of a strip into strip.a
-template <class R>
-inline void load_weights(const Row<R, CrossEntropy>& row, i64 j, int n, Strip<R>& strip) {
-    const Array& t = row.pass.probabilities;
-    if (t) convert_from(t, row.probabilities + j * t.class_stride, t.class_stride, n, strip.a);
-    const TargetWeights<R> weigh(row.pass);
-    for (int k = 0; k < n; ++k) strip.a[k] = weigh(strip.a[k], j + k);
-}
-
-inline double total(const double* a, int n) {
-    SumOf<f64v> sum;
-    for_vectors(a, n, 0.0, [&](f64v v, int, int) { sum.add(v); });
-    return sum_lanes(sum.value());
-}
-
-// Σ a_j·(m − z_j), where 0·(−inf) counts as 0
-template <class R>
-inline double gap_of(const R* z, const double* a, int n, double max) {
-    SumOf<f64v> sum;
-    int k = 0;
-    auto one = [&](f64v w, f64v v) { sum.add(w > 0 ? w * (max - v) : f64v{}); };
-    for (; k + lanes<double> <= n; k += lanes<double>) one(widen(a + k), widen(z + k));
-    for (; k < n; ++k) one(f64v{a[k]}, f64v{} + double(z[k]));
-    return sum_lanes(sum.value());
+// Calls f with what is added up of the strip at j beside E, and takes it in; specialised as Beside is
+template <class R, class P, class F>
+inline double with_beside(const Row<R, P>&, Beside<R, P>&, R, const Range<R, R>&, i64, int, Strip<R>&, F f) {
+    NothingBeside nothing;
+    return f(nothing);
 }
 
 // A sum of E into another range: in two steps where those are far apart, for the E may be large and the factor underflow
@@ -100,9 +81,9 @@ inline void rescale(Sum& sum, const Range<R, R>& from, const Range<R, R>& to) {
     sum.scale(conversion(from, to, far ? 480 : 0));
 }
 
-// The first visit, to classes begin … end of a row; `sums`: Σ E of each strip, for sampling
+// The first visit, to classes begin … end of a row
 template <class R, class P>
-Partial<R> visit(const Row<R, P>& row, i64 begin, i64 end, Strip<R>& strip, double* sums = nullptr) {
+Partial<R, P> sum_up(const Row<R, P>& row, i64 begin, i64 end, Strip<R>& strip) {
     const P& pass = row.pass;
     constexpr R none = -std::numeric_limits<R>::infinity();
     const Array* out = out_of(pass);
@@ -110,83 +91,64 @@ Partial<R> visit(const Row<R, P>& row, i64 begin, i64 end, Strip<R>& strip, doub
     Range<R, R> range = Range<R, R>::around(0);
     R max = none, limit = none;
     Sum sum;  // of E, one of the largest kept apart
-    Sum weight, below;
-    i64 first = begin, above = 0;
-    for (i64 j = begin; j < end; j += STRIP) {
-        int n = static_cast<int>(end - j < STRIP ? end - j : STRIP);
+    Beside<R, P> beside{};
+    for_strips(begin, end, [&](i64 j, int n) {
         const Ahead ahead(pass.logits, row.logits + j, in_place ? nullptr : out, row.out + j);
-        const R* z = load(pass, row.logits, j, n, strip);
-        const R top = largest(z, n), before = max;
-        if (top > limit) {  // E would overflow: take a new range, and bring the sum into it
-            auto next = Range<R, R>::around(top);
-            rescale(sum, range, next), rescale(below, range, next);
-            if (max > none) sum.add(exp_wide(next, max));
-            max = none;
-            range = next, limit = top + Exp<R>::HEADROOM;
+        const R* z = row.load(j, n, strip);
+        const R largest_z = largest(z, n);
+        const bool raised = largest_z > max;
+        if (raised) {
+            if (largest_z > limit) {  // E would overflow
+                const auto next = Range<R, R>::around(largest_z);
+                rescale(sum, range, next), beside.rescale(range, next);
+                range = next, limit = largest_z + Exp<R>::HEADROOM;
+            }
+            if (max > none) sum.add(exp_wide(range, max));
+            beside.raise(max > none ? double(largest_z) - max : 0, sum.value(), largest_z, z, j);
+            max = largest_z;
         }
         R* e = row.e ? row.e + j : nullptr;
-        auto add_up = [&](auto apart) {
-            if constexpr (is_statistics<P>) {
-                Depth<R> depth{max, row.z_y};
-                const double part = exp_strip<apart(), false>(z, n, range, max, e, ahead, depth);
-                below.add(depth.below.value());
-                above += reduce(depth.above, [](auto a, auto b) { return a + b; });
-                return part;
-            } else {
-                NoDepth nothing;
-                return e ? exp_strip<apart(), true>(z, n, range, max, e, ahead, nothing)
-                         : exp_strip<apart(), false>(z, n, range, max, e, ahead, nothing);
-            }
-        };
-        double part;
-        bool raised = top > max;
-        if (raised) {
-            if (max > none) sum.add(exp_wide(range, max));
-            max = top;
-            if constexpr (is_statistics<P>) {
-                if (before > none) below.add((double(max) - before) * sum.value());
-                for (first = j; z[first - j] != max;) ++first;
-            }
-            part = add_up(std::true_type());
-        } else
-            part = add_up(std::false_type());
+        const double part = with_beside(row, beside, max, range, j, n, strip, [&](auto& more) {
+            if (raised)
+                return e ? exp_strip<true, true>(z, n, range, max, e, ahead, more)
+                         : exp_strip<true, false>(z, n, range, max, e, ahead, more);
+            return e ? exp_strip<false, true>(z, n, range, max, e, ahead, more)
+                     : exp_strip<false, false>(z, n, range, max, e, ahead, more);
+        });
         sum.add(part);
         row.at[j / STRIP] = range.at;
-        if (sums) sums[j / STRIP] = raised ? part + exp_wide(range, max) : part;
-        if constexpr (is_cross_entropy<P>)
-            if (pass.probabilities) {
-                load_weights(row, j, n, strip);
-                weight.add(total(strip.a, n));
-            }
-    }
-    return {range, max, max > none ? exp_wide(range, max) : 0, sum.value(), weight.value(), below.value(), first, above};
+        if (row.sums) row.sums[j / STRIP] = raised ? part + exp_wide(range, max) : part;
+    });
+    return {range, max, max > none ? exp_wide(range, max) : 0, sum.value(), beside};
 }
 
-// The segments of a row, in order, in the range of the one with the largest
-template <class R>
-inline Partial<R> merge(const Partial<R>* mass, i64 segments) {
+// The segments of a row, in order, in the range of the first with the largest
+template <class R, class P>
+inline Partial<R, P> merge(const Partial<R, P>* parts, i64 segments) {
     i64 first = 0;
     for (i64 k = 1; k < segments; ++k)
-        if (mass[k].max > mass[first].max) first = k;
-    Partial<R> row = mass[first];
+        if (parts[k].max > parts[first].max) first = k;
+    Partial<R, P> row = parts[first];
     if (segments > 1) {
-        Sum rest, weight, below;
-        row.above = 0;
+        Sum others;
+        if constexpr (requires { row.beside.start_merge(); }) row.beside.start_merge();
         for (i64 k = 0; k < segments; ++k) {
-            weight.add(mass[k].weight);
-            row.above += mass[k].above;
             Sum part;
-            part.add(mass[k].rest);
-            if (k != first) part.add(mass[k].top);
-            Sum depth{mass[k].below};
-            if (part.value() > 0) depth.add((double(row.max) - mass[k].max) * part.value());
-            rescale(part, mass[k].range, row.range), rescale(depth, mass[k].range, row.range);
-            rest.add(part), below.add(depth);
+            part.add(parts[k].others);
+            if (k != first) part.add(parts[k].largest);
+            if constexpr (requires { row.beside.start_merge(); }) {
+                Beside<R, P> beside = parts[k].beside;
+                beside.lower(parts[k].max, row.max, part.value());
+                beside.rescale(parts[k].range, row.range);
+                row.beside.add(beside);
+            }
+            rescale(part, parts[k].range, row.range);
+            others.add(part);
         }
-        row.rest = rest.value(), row.weight = weight.value(), row.below = below.value();
+        row.others = others.value();
     }
-    bool defined = row.max - row.max == 0;  // not all masked, no +inf
-    if (!defined) row.rest = std::numeric_limits<double>::quiet_NaN();
+    const bool defined = row.max - row.max == 0;  // not all masked, no +inf
+    if (!defined) row.others = std::numeric_limits<double>::quiet_NaN();
     return row;
 }
 
@@ -195,67 +157,58 @@ template <class R>
 struct Factor {
     R first = 1, f;
 
-    Factor(R at, const Partial<R>& mass, double factor) {
-        if (at > mass.max) at = mass.range.at;  // a strip of masks, E = 0
-        auto range = Range<R, R>::around(at);
-        double both = factor * conversion(range, mass.range);
+    template <class P>
+    Factor(R at, const Partial<R, P>& row, double factor) {
+        if (at > row.max) at = row.range.at;  // a strip of masks, E = 0
+        const auto range = Range<R, R>::around(at);
+        double both = factor * conversion(range, row.range);
         if constexpr (sizeof(R) == 4) {
-            if (both < 0x1p-120 && both > -0x1p-120) first = R(both * 0x1p120), both = 0x1p-120;
-        } else if (mass.range.at - at > 350) {
-            first = conversion(range, mass.range, 480), both = factor * 0x1p-480;
+            const double tiny = both < 0 ? -0x1p-120 : 0x1p-120;
+            if (both < 0x1p-120 && both > -0x1p-120) first = R(both / tiny), both = tiny;
+        } else if (row.range.at - at > 350) {
+            first = conversion(range, row.range, 480), both = factor * 0x1p-480;
         }
         f = R(both);
     }
 };
 
-// The second visit: writes the result, returns Σ_j a_j·(m − z_j)
+// The second visit: f(j, n, E of the strip, what to multiply it by)
+template <class R, class P, class F>
+void for_scaled_strips(const Row<R, P>& row, i64 begin, i64 end, const Partial<R, P>& sum, double factor, F f) {
+    R last = sum.range.at;
+    Factor<R> scale(last, sum, factor);
+    for_strips(begin, end, [&](i64 j, int n) {
+        R* e = row.e + j;
+        if (row.at[j / STRIP] != last) scale = Factor<R>(last = row.at[j / STRIP], sum, factor);
+        if (scale.first != 1)
+            for (int k = 0; k < n; ++k) e[k] = e[k] < 0 ? e[k] : e[k] * scale.first;
+        f(j, n, e, scale.f);
+    });
+}
+
+template <class P>
+inline bool is_direct(const P& pass, DType dtype) {
+    return pass.out.dtype == dtype && pass.out.class_stride == 1;
+}
+
+// Where the results of the strip at j go first: `out` where that holds R
 template <class R, class P>
-double revisit(const Row<R, P>& row, i64 begin, i64 end, const Partial<R>& mass, double factor, Strip<R>& strip) {
-    const P& pass = row.pass;
-    const Array& to = pass.out;
-    constexpr R none = -std::numeric_limits<R>::infinity();
-    constexpr bool logarithm = std::is_same_v<P, LogSoftmax>;
-    bool spreads = false;
-    if constexpr (is_cross_entropy<P>) spreads = is_soft(pass);
-    bool direct = to && to.dtype == native<R> && to.class_stride == 1;
-    const R max = mass.max, log_s = logarithm ? R(log_denominator<R>(mass.top, mass.rest)) : R(0);
-    const double scale = 1 / row.divisor;
-    R last = mass.range.at;
-    Factor<R> f(last, mass, factor);
-    Sum gap;
-    for (i64 j = begin; j < end; j += STRIP) {
-        int n = static_cast<int>(end - j < STRIP ? end - j : STRIP);
-        R* out = direct ? at<R>(to, row.out + j) : strip.out;
-        const R* z = nullptr;
-        if (spreads || pass.softcap || logarithm) z = load(pass, row.logits, j, n, strip);
-        if constexpr (is_cross_entropy<P>)
-            if (spreads) {
-                load_weights(row, j, n, strip);
-                gap.add(gap_of(z, strip.a, n, mass.max));
-                for (int k = 0; k < n; ++k) strip.a[k] *= scale;
-            }
-        if (!to) continue;
-        if (logarithm) {
-            for_vectors(z, n, none, [&](vec<R> v, int k, int count) { write_count(out + k, (v - max) - log_s, count); });
-        } else {
-            R* e = row.e + j;
-            if (row.at[j / STRIP] != last) f = Factor<R>(last = row.at[j / STRIP], mass, factor);
-            if (f.first != 1)
-                for (int k = 0; k < n; ++k) e[k] *= f.first;
-            if (!spreads && !pass.softcap) {
-                if (!direct) {
-                    convert_to(to, row.out + j * to.class_stride, to.class_stride, n, e, f.f);
-                    continue;
-                }
-                for_vectors(e, n, R(0), [&](vec<R> v, int k, int count) { write_count(out + k, v * f.f, count); });
-            } else {
-                for (int k = 0; k < n; ++k)
-                    out[k] = gradient(z[k], e[k], f.f, spreads ? strip.a[k] : 0, pass.softcap ? strip.slope[k] : 1);
-            }
-        }
-        if (!direct) convert_to(to, row.out + j * to.class_stride, to.class_stride, n, out);
-    }
-    return gap.value();
+inline R* results(const Row<R, P>& row, i64 j, Strip<R>& strip) {
+    return is_direct(row.pass, native<R>) ? at<R>(row.pass.out, row.out + j) : strip.out;
+}
+// … and then, times f, from there to `out`
+template <class R, class P>
+inline void convert_results(const Row<R, P>& row, i64 j, int n, const R* from, R f = 1) {
+    const Array& to = row.pass.out;
+    if (!is_direct(row.pass, native<R>)) convert_to(to, row.out + j * to.class_stride, to.class_stride, n, from, f);
+}
+
+// E·f
+template <class R, class P>
+inline void write_product(const Row<R, P>& row, i64 j, int n, const R* e, R f, Strip<R>& strip) {
+    if (!is_direct(row.pass, native<R>)) return convert_results(row, j, n, e, f);
+    R* out = results(row, j, strip);
+    for_vectors(e, n, R(0), [&](vec<R> v, int k, int count) { write_count(out + k, v * f, count); });
 }
 
 }  // namespace softxent::SOFTXENT_ISA

@@ -10,17 +10,23 @@ constexpr int AHEAD = 8192;  // bytes to prefetch ahead of the strip in work: 10
 template <class R>
 struct Strip {
     alignas(64) R z[STRIP], out[STRIP];
-    alignas(64) double slope[STRIP], a[STRIP];
+    alignas(64) double a[STRIP];
 };
 
-// z and ∂z/∂x of a strip: the logits themselves where nothing has to be done to them
+// f(j, n) for the strips of classes begin … end
+template <class F>
+inline void for_strips(i64 begin, i64 end, F f) {
+    for (i64 j = begin; j < end; j += STRIP) f(j, static_cast<int>(end - j < STRIP ? end - j : STRIP));
+}
+
+// z of a strip, and ∂z/∂x with a softcap and memory for it: the logits themselves where nothing has to be done to them
 template <class R>
-inline const R* load(const Pass& pass, i64 row, i64 j, int n, Strip<R>& strip) {
+inline const R* load(const Pass& pass, i64 row, i64 j, int n, Strip<R>& strip, R* slope = nullptr) {
     const Array& x = pass.logits;
     bool scaled = pass.temperature != 1 || pass.softcap;
     if (x.dtype == native<R> && x.class_stride == 1 && !scaled) return at<R>(x, row + j);
     convert_from(x, row + j * x.class_stride, x.class_stride, n, strip.z);
-    if (scaled) scale_logits(pass, strip.z, strip.slope, n);
+    if (scaled) scale_logits(pass, strip.z, slope, n);
     return strip.z;
 }
 
@@ -41,7 +47,7 @@ inline R largest(const R* z, int n) {
     return reduce(m[0], [](auto a, auto b) { return a > b ? a : b; });
 }
 
-constexpr int GROUP = 128 / WIDTH;  // vectors: their lanes are an addition short enough for a float's digits, STRIP / 32
+constexpr int GROUP = 4;  // vectors that are added up as one
 constexpr int ALONE = -1;
 
 // A strip's sum, of vector k of a group or one that stands alone. Of doubles with the error, in as many sums as vectors
@@ -55,17 +61,21 @@ struct StripSum {
         return sum_lanes(sums[0].value());
     }
 };
-// Of floats, which go on in double after the strip, a group first: its vectors need one register beside the sum's
+// Of floats, a group as a tree, which rounds twice, and then in double: equal terms, each added to one sum of floats,
+// round the same way each time, which was 12 ULP
 template <>
 struct StripSum<float> {
-    f32v sum = {}, group = {};
+    f64v low = {}, high = {};
+    f32v pair = {}, group = {};
 
     void add(f32v x, int k) {
-        if (k == ALONE) return void(sum += x);
-        group = k == 0 ? x : group + x;
-        if (k == GROUP - 1) sum += group;
+        if (k == ALONE) return widened(x);
+        pair = k % 2 ? pair + x : x;
+        if (k == 1) group = pair;
+        if (k == GROUP - 1) widened(group + pair);
     }
-    double value() const { return sum_lanes(sum); }
+    void widened(f32v x) { low += widen_half<0>(x), high += widen_half<1>(x); }
+    double value() const { return sum_lanes(low + high); }
 };
 
 // What the strip after this one will need, fetched bit by bit while this one is computed: without it memory waits for exp,
@@ -88,33 +98,24 @@ struct Ahead {
     }
 };
 
-// What statistics need of each z beside E: Σ E·(m − z), and how many are above the target's
-template <class R>
-struct Depth {
-    R max, z_y;
-    StripSum<R> below = {};
-    bits_of<vec<R>> above = {};
-
-    void add(vec<R> z, vec<R> e, R lowest, int k) {
-        below.add(e * (z < lowest ? vec<R>{} : max - z), k);  // of a mask 0, not 0·∞
-        above = count_if(above, z > z_y);
+// What a pass adds up of a strip beside E; most nothing. `add` returns what is written for E.
+struct NothingBeside {
+    template <class V>
+    V add(V, V e, int, int, int) {
+        return e;
     }
-};
-struct NoDepth {
-    template <class V, class R>
-    void add(V, V, R, int) {}
 };
 
 // Σ E over a strip, and E written to e; with `apart`, all but one of the largest: `max` is in this strip
-template <bool apart, bool store, class R, class D>
-inline double exp_strip(const R* z, int n, const Range<R, R>& range, R max, R* e, const Ahead& ahead, D& depth) {
+template <bool apart, bool store, class R, class Beside>
+inline double exp_strip(const R* z, int n, const Range<R, R>& range, R max, R* e, const Ahead& ahead, Beside& beside) {
     StripSum<R> sum;
     bits_of<vec<R>> ties = {};
-    auto seen = depth;  // in registers
+    auto more = beside;  // in registers
     auto one = [&](vec<R> v, int j, int count, int k) {
         vec<R> x = exp_in(range, v);
-        seen.add(v, x, range.lowest, k);
-        if constexpr (store) write_count(e + j, x, count);
+        const vec<R> kept = more.add(v, x, j, count, k);
+        if constexpr (store) write_count(e + j, kept, count);
         if constexpr (apart) {
             const auto largest = v == max;
             ties = count_if(ties, largest);
@@ -132,7 +133,7 @@ inline double exp_strip(const R* z, int n, const Range<R, R>& range, R max, R* e
         ahead.fetch(j + k);
         one(v, j + k, count, ALONE);
     });
-    depth = seen;
+    beside = more;
     double total = sum.value();
     if constexpr (apart) {
         i64 count = reduce(ties, [](auto a, auto b) { return a + b; });
