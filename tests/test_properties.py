@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 import scipy.stats
@@ -27,17 +28,23 @@ def matrices(draw: st.DrawFn, masks: bool = True, dtypes: tuple[Any, ...] = (FLO
     """0 … 5 rows of 1 … 700 classes (within a vector, a tile, a strip, beyond), of which one at least is no mask."""
     rows, classes = draw(st.integers(0, 5)), draw(st.sampled_from([1, 2, 3, 7, 16, 48, 49, 255, 257, 700]))
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
-    logits = draw(st.sampled_from([0.1, 1.0, 5.0, 50.0, 1e4])) * rng.uniform(-1, 1, (rows, classes))
-    kind = draw(st.sampled_from(["smooth", "tied", "signs", "masked" if masks else "smooth"]))
+    dtype = draw(st.sampled_from(dtypes))
+    limits = ml_dtypes.finfo(dtype)
+    half = float(limits.max) / 2  # twice that is a number still, under a temperature of 0.5
+    logits = draw(st.sampled_from([1e-30, 0.1, 1.0, 5.0, 50.0, 1e4, 1e30])) * rng.uniform(-1, 1, (rows, classes))
+    kind = draw(st.sampled_from(["smooth", "tied", "signs", "extreme", "masked" if masks else "smooth"]))
     if kind == "tied":
         logits = logits[:, rng.integers(0, (classes + 1) // 2, classes)]
     elif kind == "signs":
         logits = 1e4 * np.sign(logits)
+    elif kind == "extreme":
+        tiny = float(limits.smallest_subnormal)
+        logits = rng.choice([-half, half, -tiny, tiny, -1e4, 1e4, 0.0, 1.0], (rows, classes))
     elif kind == "masked":
         kept = rng.random((rows, classes)) < 0.5
         kept[:, rng.integers(classes)] = True
         logits = np.where(kept, logits, -INF)
-    return logits.astype(draw(st.sampled_from(dtypes)))
+    return np.where(np.isneginf(logits), -INF, np.clip(logits, -half, half)).astype(dtype)
 
 
 def targets(logits: Any) -> Any:
@@ -76,7 +83,10 @@ def test_probabilities_sum_to_1(logits: Any) -> None:
 
 @given(matrices(), st.sampled_from([-4096.0, -64.0, -1.0, 0.5, 32.0, 2048.0]))
 def test_shift_changes_nothing(logits: Any, shift: float) -> None:
-    logits = np.round(logits * 64) / 64  # so that logits + shift is exact in float32 too
+    with np.errstate(over="ignore"):  # what is so large is whole
+        logits = np.where(
+            abs(logits) < 1e6, np.round(logits * 64) / 64, logits
+        )  # logits + shift is exact in float32 too
     moved = logits + logits.dtype.type(shift)
     assume((moved - logits.dtype.type(shift) == logits).all() and abs(shift) + 1e4 < 2**17)
     eps = EPS[logits.dtype]
@@ -141,6 +151,34 @@ def test_gradient_is_finite_difference(logits: Any, options: Any) -> None:
         step[:, j] = 0
         size = 1 + abs(up) + abs(down)  # h² × the third derivative, and the losses' rounding / h
         assert (abs((up - down) / (2 * h) - grad[:, j]) <= 1e-9 * size).all()
+
+
+# Legal options, however large or small, and the extremes of the logits beside them; z itself stays within the dtype
+EXTREME_OPTIONS = st.fixed_dictionaries(
+    {},
+    optional={
+        "label_smoothing": st.sampled_from([0.0, 1e-300, 0.5, 1.0]),
+        "temperature": st.sampled_from([0.5, 1.0, 1e20, 1e300]),
+        "softcap": st.sampled_from([None, 2.3e-308, 1e-20, 1.0, 1e20, 1e300]),
+        "z_loss": st.sampled_from([0.0, 5e-324, 1e-3]),
+        "class_weight": st.sampled_from([1e-30, 1.0, 1e30]),
+        "normalizer": st.sampled_from([1e-30, 1.0, 1e300]),
+    },
+)
+
+
+@given(matrices(), EXTREME_OPTIONS, st.booleans())
+def test_no_legal_option_makes_nan(logits: Any, options: Any, by_index: bool) -> None:
+    """A loss that no number of the dtype is as large as is inf, and so is a gradient."""
+    t = targets(logits) if by_index else sx.softmax(np.clip(logits, -1e3, 1e3))
+    if "class_weight" in options:
+        options["class_weight"] = np.full(logits.shape[1], options["class_weight"])
+    if options.get("z_loss"):
+        logits = np.clip(logits, -1e4, 1e4)  # lse² overflows, and inf − inf is NaN
+    loss, grad = sx.cross_entropy_and_grad(logits, t, **options)
+    assert loss >= 0
+    assert not np.isnan(grad).any()
+    assert (grad[logits == -INF] == 0).all()
 
 
 # The same bits ------------------------------------------------------------------------------------------------------
