@@ -81,7 +81,12 @@ TARGETS = [
 OPTIONS = [
     ({"class_weight": [1, NAN, 1, 1]}, ValueError, "class_weight[1] is nan, but must be a finite number at least 0"),
     ({"class_weight": [1, 1, INF, 1]}, ValueError, "class_weight[2] is inf, but must be a finite number at least 0"),
-    ({"class_weight": [1, 1, 1, -2]}, ValueError, "class_weight[3] is -2.0, but must be a finite number at least 0"),
+    ({"class_weight": [1, 1, 1, -2]}, ValueError, "class_weight[3] is -2, but must be a finite number at least 0"),
+    (
+        {"class_weight": [1, 1e300, 1, 1]},
+        ValueError,
+        "class_weight[1] is 1e+300, but must be a finite number at least 0 in float32",
+    ),
     ({"class_weight": [1, 1]}, ValueError, "class_weight has shape (2,), but logits has 4 classes: expected (4,)"),
     ({"class_weight": 2.0}, ValueError, "class_weight has shape (), but logits has 4 classes: expected (4,)"),
     ({"class_weight": list("abcd")}, TypeError, "class_weight is <U1, but must be numbers"),

@@ -37,7 +37,7 @@ ELSEWHERE = {"explain": "softxent.explain", "keep_memory": "softxent.memory"}  #
 
 
 def __getattr__(name: str) -> Any:
-    """NumPy comes with the first name that is used, so that `softxent --help` is instant (PEP 562)."""
+    """Import NumPy and the kernel when a name is first used, so that `softxent --help` is instant (PEP 562)."""
     if name not in __all__:
         raise AttributeError(f"module 'softxent' has no attribute {name!r}")
     module = import_module(ELSEWHERE.get(name, "softxent.functional"))

@@ -36,7 +36,7 @@ LEAST_DIVISOR = sys.float_info.min  # the inverse of a number much smaller overf
 
 
 def number(name: str, value: Any, expected: str, holds: Callable[[float], bool]) -> float:
-    """A finite real number, or a 0-d array of one, as a float. torch.compile traces this: no isfinite, no np.ndim."""
+    """The value as a float, if it is a finite real number or a 0-d array of one. torch.compile can trace this."""
     plain = isinstance(value, (int, float))
     if not plain and getattr(value, "requires_grad", False):
         raise ValueError(f"{name} requires grad, but softxent has no derivative for it; pass {name}.detach()")
@@ -63,7 +63,7 @@ def share(name: str, value: Any) -> float:
 
 
 def divisor(name: str, value: Any) -> float:
-    """Above 0, and not so small that 1 / x overflows."""
+    """A number above 0 whose inverse does not overflow."""
     x = positive(name, value)
     if x < LEAST_DIVISOR:
         raise ValueError(f"{name} is {shown(value)}, but must be at least {LEAST_DIVISOR}")
@@ -71,7 +71,7 @@ def divisor(name: str, value: Any) -> float:
 
 
 def integer(name: str, value: Any) -> int:
-    """An integer, or a 0-d array of one, as an int; no bool, as in PyTorch."""
+    """The value as an int, if it is an integer or a 0-d array of one; a bool is not, as in PyTorch."""
     try:
         if isinstance(value, bool):
             raise TypeError
@@ -121,7 +121,7 @@ def foreign(array: Any) -> TypeError:
 
 
 def no_array(name: str, reason: Exception) -> Exception:
-    """What NumPy says to a ragged list, or another library of an array that it cannot hand over."""
+    """The error for a ragged list, or for another library's array that NumPy cannot read."""
     kind = TypeError if isinstance(reason, TypeError) else ValueError
     return kind(f"{name} is not an array of numbers: {reason}")
 
@@ -150,7 +150,7 @@ def axes(value: tuple[Any, ...], ndim: int) -> tuple[int, ...]:
 
 
 def only_axis(value: Any, names: Names = NAMES) -> None:
-    """An axis of a single number that counts as a row of one class."""
+    """Checks the axis of a single number, which counts as a row of one class."""
     for k in value if isinstance(value, (tuple, list)) else [value]:
         if integer(names.axis, k) not in (-1, 0):
             raise names.of_index(f"{names.axis} is {k}, but {names.logits} is a single number (-1 … 0)")
@@ -200,12 +200,12 @@ def weight_dtype(dtype: str, names: Names = NAMES) -> Exception:
     return names.of_type(f"{names.weight} is {dtype}, but must be numbers")
 
 
-def weight_value(value: Any, index: int, names: Names = NAMES) -> Exception:
-    return names.of_value(f"{names.weight}[{index}] is {value}, but must be a finite number at least 0")
+def weight_value(value: Any, index: int, within: str = "", names: Names = NAMES) -> Exception:
+    return names.of_value(f"{names.weight}[{index}] is {value}, but must be a finite number at least 0{within}")
 
 
 def probabilities(t: NDArray[Any]) -> None:
-    """Finite and ≥ 0; they need not sum to 1."""
+    """Checks that they are finite and ≥ 0; they need not sum to 1."""
     if not t.size or (t.min() >= 0 and t.max() < np.inf):
         return
     first = int(np.argmin((t >= 0) & (t < np.inf)))
@@ -213,24 +213,25 @@ def probabilities(t: NDArray[Any]) -> None:
 
 
 def class_weight(w: NDArray[Any], count: int, wide: np.dtype[Any]) -> NDArray[Any]:
-    """The weights in the dtype of the computation."""
+    """The weights, checked, in the dtype of the computation."""
     if w.dtype.kind not in "iuf" and w.dtype.name != "bfloat16":
         raise weight_dtype(str(w.dtype))
     if w.shape != (count,):
         raise ValueError(f"class_weight has shape {w.shape}, but logits has {count} classes: expected ({count},)")
-    w = np.require(w, wide, ["C", "A"])
-    valid = (w >= 0) & (w < np.inf)
+    with np.errstate(over="ignore"):
+        converted = np.require(w, wide, ["C", "A"])
+    valid = (converted >= 0) & (converted < np.inf)
     if not valid.all():
         first = int(np.argmin(valid))
-        raise weight_value(w[first], first)
-    return w
+        raise weight_value(w[first], first, f" in {wide}" if np.isfinite(w[first]) and w[first] > 0 else "")
+    return converted
 
 
 # The gradient's memory ----------------------------------------------------------------------------------------------
 
 
 def out(to: Any, x: NDArray[Any], **others: NDArray[Any] | None) -> None:
-    """`out` can hold the gradient of `x`, and is `x` itself or does not touch it, nor any of the others."""
+    """Checks that `out` can hold the gradient of `x`: it is `x` itself, or shares no memory with it or the others."""
     if not isinstance(to, np.ndarray):
         raise TypeError(f"out is {type(to).__name__}, but must be a NumPy array")
     if isinstance(to, np.ma.MaskedArray):
@@ -251,7 +252,7 @@ def out(to: Any, x: NDArray[Any], **others: NDArray[Any] | None) -> None:
 
 
 def view(a: NDArray[Any]) -> tuple[Any, ...]:
-    """Where the numbers lie; an axis of length 1 takes no step, so its stride says nothing."""
+    """The address and the strides; those of axes of length 1 are never used."""
     return a.__array_interface__["data"][0], [step for step, size in zip(a.strides, a.shape, strict=True) if size > 1]
 
 
@@ -265,9 +266,9 @@ def overlap(a: NDArray[Any], b: NDArray[Any]) -> bool:
 
 
 def overlaps_itself(a: NDArray[Any]) -> bool:
-    """Whether two elements share memory: sliding windows, or an axis of stride 0.
+    """Whether two elements share memory, as in sliding windows or along an axis of stride 0.
 
-    Of two such elements one may be moved to the first place along an axis on which they differ, and the other with it.
+    Two that do have different indices on some axis; moved along it together, one of them comes to index 0 there.
     """
     if a.flags.c_contiguous or a.flags.f_contiguous:
         return False
@@ -287,7 +288,7 @@ def generator(rng: Any) -> np.random.Generator:
 
 
 def undrawable(row: int, rows: tuple[int, ...], name: str = "logits", temperature: float | None = None) -> ValueError:
-    """`temperature`, if the row's logits overflow only when they are divided by it."""
+    """The error for a row without probabilities; `temperature` is given if its division makes them overflow."""
     reason = "it is all −inf, or has +inf or NaN"
     if temperature is not None:
         reason = f"divided by temperature {temperature} it overflows"

@@ -124,7 +124,7 @@ def cross_entropy_and_grad(
 
 
 def log_prob(logits: Any, target: Any, *, axis: int = -1, temperature: float = 1.0, ignore_index: int = -100) -> Any:
-    """log p_y of each row, 0 where the target is ignore_index: float32 or, for float64 logits, float64.
+    """log p_y for each row, 0 where the target is ignore_index; float32 or, for float64 logits, float64.
 
     >>> log_prob([[1.0, 5.0, 3.0], [0.0, 20.0, 0.0]], [1, 1])
     array([-1.42931628e-01, -4.12230724e-09])
@@ -136,7 +136,7 @@ def log_prob(logits: Any, target: Any, *, axis: int = -1, temperature: float = 1
 def statistics(
     logits: Any, target: Any, *, axis: int = -1, temperature: float = 1.0, ignore_index: int = -100
 ) -> Statistics:
-    """Of each row log p_y, the entropy, lse, the largest class and the target's rank, in one pass over memory.
+    """log p_y, entropy, lse, largest class and rank of the target, for each row, in one pass over memory.
 
     >>> s = statistics([[1.0, 5.0, 3.0], [0.0, 20.0, 0.0]], [1, 2])
     >>> s.log_prob.round(4), s.entropy.round(4), s.argmax, s.rank
@@ -149,13 +149,13 @@ def statistics(
 def sample(
     logits: Any, *, axis: int = -1, temperature: float = 1.0, rng: Any = None, return_log_prob: bool = False
 ) -> Any:
-    """The soft max: for each row an index, drawn with probability p.
+    """An index for each row, drawn with probability p: the soft max.
 
     logits           as softmax's; a row without probabilities (all −inf, +inf or NaN in it) is a ValueError
     rng              a numpy.random.Generator, a seed, or None (SPEC 7)
     return_log_prob  also return log p of the drawn index, float32 or, for float64 logits, float64
 
-    One u a row, u·Σ exp inverted on the running sum: the same draws for any number of threads.
+    Draws where the running sum of exp passes u·Σ exp, one u for each row: the same for any number of threads.
 
     >>> sample([[1.0, 5.0, 3.0]] * 4, rng=0)
     array([1, 1, 1, 1])
@@ -165,12 +165,12 @@ def sample(
 
 
 def set_num_threads(count: int) -> None:
-    """Use `count` threads, at first OMP_NUM_THREADS or all cores. Results are the same for any number, bit for bit."""
+    """Use `count` threads; by default OMP_NUM_THREADS, or all cores. Results are the same bits for any number."""
     if not 1 <= checks.integer("count", count) <= _cpu.MAX_THREADS:
         raise ValueError(f"count is {count}, but must be between 1 and {_cpu.MAX_THREADS}")
     _cpu.set_num_threads(count)
 
 
 def get_num_threads() -> int:
-    """How many threads softxent uses."""
+    """The number of threads that softxent uses."""
     return int(_cpu.get_num_threads())

@@ -1,4 +1,4 @@
-"""The adapter for NumPy: arrays, and whatever becomes one, to the CPU kernel."""
+"""The adapter for NumPy: hands arrays, and whatever NumPy makes an array of, to the CPU kernel."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def is_bfloat16(dtype: np.dtype[Any]) -> bool:
 
 
 def as_logits(logits: Any) -> Array:
-    """As an array that the kernel knows; integers become float64."""
+    """The logits as an array that the kernel reads; integers become float64."""
     x = as_array("logits", logits)
     if x.dtype in COMPUTED_IN:  # not if its bytes are swapped
         return x if x.flags.aligned else x.copy()
@@ -50,7 +50,7 @@ def as_logits(logits: Any) -> Array:
 
 
 def raw(x: Array) -> Array:
-    """What the kernel is handed: bfloat16 by its bits, for NumPy cannot export it."""
+    """The array as the kernel takes it: bfloat16 as its bits, since NumPy has no buffer of that format."""
     return x if x.dtype in COMPUTED_IN else x.view(np.uint16)
 
 
@@ -118,11 +118,11 @@ def weight_of(options: LossOptions) -> Array | None:
 
 
 def loss_into(grad: Array | None, x: Array, t: Array, w: Array | None, axis: int, options: LossOptions) -> Any:
-    """The loss; its gradient is written to `grad`."""
+    """Returns the loss, and writes its gradient to `grad` if that is given."""
     shape, axis = x.shape, checks.axis(axis, x.ndim)
     rows, classes, wide = shape[:axis] + shape[axis + 1 :], shape[axis], computed_in(x)
     checks.classes(shape, classes)
-    t, _ = as_target(t, x, rows, wide)
+    t = as_target(t, x, rows, wide)
     weight = None if w is None else checks.class_weight(w, classes, wide)
     loss = np.empty(rows if options.reduction == "none" else (), wide)
     to = None if grad is None else raw(grad)
@@ -133,24 +133,24 @@ def loss_into(grad: Array | None, x: Array, t: Array, w: Array | None, axis: int
     return loss[()]
 
 
-def as_target(t: Array, x: Array, rows: tuple[int, ...], wide: np.dtype[Any]) -> tuple[Array, bool]:
-    """Class indices as int64, or probabilities; and whether they are indices."""
+def as_target(t: Array, x: Array, rows: tuple[int, ...], wide: np.dtype[Any]) -> Array:
+    """Class indices as int64, or probabilities in a dtype that the kernel reads."""
     if t.dtype == INT64 and t.shape == rows:
         flags = t.flags
-        return (t if flags.c_contiguous and flags.aligned else t.copy()), True
+        return t if flags.c_contiguous and flags.aligned else t.copy()
     kind = "f" if is_bfloat16(t.dtype) else t.dtype.kind
     if t.size == 0 and t.shape == rows:
-        return np.empty(rows, np.int64), True
+        return np.empty(rows, np.int64)
     if kind not in "iuf" or (kind == "f" and t.shape == rows) or (kind in "iu" and t.shape == x.shape):
         raise checks.target_dtype(str(t.dtype))
     if kind in "iu" and t.shape == rows:
         if t.dtype.kind == "u" and t.dtype.itemsize == 8 and t.size and t.max() >= x.size:
             raise bad_target(t, int(t.argmax()), x.size // t.size)  # before it wraps round
-        return np.ascontiguousarray(t, np.int64), True
+        return np.ascontiguousarray(t, np.int64)
     if kind == "f" and t.shape == x.shape:
         checks.probabilities(t)
         t = t if t.flags.aligned else t.copy()
-        return (t if t.dtype in COMPUTED_IN else raw(t) if is_bfloat16(t.dtype) else t.astype(wide)), False
+        return t if t.dtype in COMPUTED_IN else raw(t) if is_bfloat16(t.dtype) else t.astype(wide)
     raise checks.target_shape(t.shape, x.shape, rows)
 
 
@@ -177,7 +177,7 @@ def statistics(logits: Any, target: Any, axis: int, temperature: float, ignore_i
     checks.classes(x.shape, classes)
     if t.shape == x.shape:
         raise checks.not_indices(t)
-    index, _ = as_target(t, x, rows, wide)
+    index = as_target(t, x, rows, wide)
     floats, integers = [np.empty(rows, wide) for _ in range(3)], [np.empty(rows, np.int64) for _ in range(2)]
     try:
         _cpu.statistics(raw(x), index, axis, ignore_index, temperature, *floats, *integers)
