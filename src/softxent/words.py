@@ -1,4 +1,4 @@
-"""How words are said in English and in Chinese; what is said lies in explain/words.py and app/words/, side by side."""
+"""Says a phrase in English or Chinese. The phrases themselves are in explain/words.py and app/words/."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import os
 from collections.abc import Mapping
 
 LANGUAGES = ("en", "zh")
-WIDTH = 80  # columns of a terminal that everything fits in
-PHRASES: dict[str, tuple[str, str]] = {}  # filled by the rooms, each with its own
+WIDTH = 80  # columns of a terminal: all output fits in
+PHRASES: dict[str, tuple[str, str]] = {}  # explain/words.py and app/words/ add theirs
 
 
 def language(environment: Mapping[str, str] = os.environ) -> str:
-    """`zh` or `en`: the first of LC_ALL, LC_MESSAGES and LANG that is set decides, as in POSIX.
+    """Returns `zh` or `en`: the first of LC_ALL, LC_MESSAGES and LANG that is set decides, as in POSIX.
 
     >>> language({"LC_ALL": "", "LANG": "zh_CN.UTF-8"}), language({"LC_ALL": "C", "LANG": "zh_CN.UTF-8"})
     ('zh', 'en')
@@ -21,12 +21,12 @@ def language(environment: Mapping[str, str] = os.environ) -> str:
 
 
 def say(lang: str, phrase: str, **values: object) -> str:
-    """The phrase in that language."""
+    """Returns the phrase in that language, with its values filled in."""
     return say_from(PHRASES, lang, phrase, **values)
 
 
 def say_from(phrases: Mapping[str, tuple[str, str]], lang: str, phrase: str, /, **values: object) -> str:
-    """The same from a table of its own, as the report has.
+    """Does the same with another table of phrases: the report has its own.
 
     >>> say_from({"rows": ("{count} rows", "{count} 行")}, "zh", "rows", count=40)
     '40 行'
@@ -35,7 +35,7 @@ def say_from(phrases: Mapping[str, tuple[str, str]], lang: str, phrase: str, /, 
 
 
 class Phrase:
-    """A phrase with its values, said when the language is known; a value may be a Phrase itself."""
+    """A phrase and its values, put into words once the language is known; a value may be a Phrase itself."""
 
     def __init__(self, phrase: str, **values: object) -> None:
         self.phrase, self.values = phrase, values
@@ -46,9 +46,9 @@ class Phrase:
 
 
 class Mistake(Phrase, ValueError):
-    """A mistake of the user's: in English where Python shows it, in the user's language where the command does.
+    """An error that the user can mend: Python shows it in English, the command in the user's language.
 
-    >>> import softxent.explain.words  # has the phrase
+    >>> import softxent.explain.words  # where this phrase is
     >>> Mistake("target range", got=7, classes=3, last=2)
     Mistake('target is 7, but scores has 3 classes (0 … 2)')
     """

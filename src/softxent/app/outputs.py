@@ -1,4 +1,4 @@
-"""What commands write: whole or not at all, and never in the place of what they read."""
+"""Writes files and folders whole or not at all, and never over a file that is read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import BinaryIO, TextIO
 
 from softxent.app.words import Mistake
 
-SAVED = ".saved"  # in a folder: files that count in the place of those of the same names beside it
+SAVED = ".saved"  # a folder in the folder, whose files count instead of those of the same names beside it
 
 
 def refuse_inputs(option: str, outputs: Iterable[Path], inputs: Sequence[Path]) -> None:
@@ -25,8 +25,8 @@ def refuse_inputs(option: str, outputs: Iterable[Path], inputs: Sequence[Path]) 
 
 @contextmanager
 def whole_file(file: str) -> Iterator[TextIO]:
-    """A text file that gets its name when it is complete; a device or a pipe is written to as it is."""
-    path = Path(os.path.realpath(file))  # what a symbolic link leads to is written, not the link
+    """Opens a text file that takes its name only once it is complete; a device or a pipe is written to directly."""
+    path = Path(os.path.realpath(file))  # a symbolic link stays, and what it leads to is written
     if path.exists() and not path.is_file() and not path.is_dir():
         with open(path, "w", encoding="utf-8", newline="") as stream:
             yield stream
@@ -44,7 +44,7 @@ def whole_file(file: str) -> Iterator[TextIO]:
 
 @contextmanager
 def whole_folder(folder: Path) -> Iterator[Path]:
-    """An empty folder to write files to, all of which come to `folder` by one rename, or none.
+    """Makes an empty folder to write to; its files then come to `folder` by one rename, all of them or none.
 
     A new folder gets its name by that rename. In one that exists, other files stay, so no rename can replace just
     these: they become its folder `.saved`, from which `settle` moves them. `open_saved` looks there first: it opens
@@ -83,7 +83,7 @@ def settle(folder: Path) -> None:
 
 
 def open_saved(folder: Path, name: str) -> BinaryIO:
-    """The file as `whole_folder` has saved it, moved to its place or not."""
+    """Opens a file as `whole_folder` saved it, whether or not it has been moved to its place."""
     with suppress(FileNotFoundError):
         return open(folder / SAVED / name, "rb")
     return open(folder / name, "rb")

@@ -1,4 +1,4 @@
-"""A model's prediction for one row, explained: its scores as `explain` does, and the gradient down to each feature.
+"""Explains a model's prediction for one row: its scores, as `explain` does, and the gradient of each feature.
 
 With δ = p − y at the top, as in softxent.sklearn.network:  ∂loss/∂h_{k−1} = δ·W_kᵀ,  δ ← ∂loss/∂h_{k−1} ∘ σ'(a_{k−1})
 """
@@ -53,7 +53,7 @@ class Prediction:
 
 
 def explain_row(run: Run, rows: Rows, target: str | None, *, data: str, temperature: float = 1.0) -> Prediction:
-    """`rows` is the one row; the target is its label, if the file has one, unless it is given."""
+    """Explains the prediction for one row (a `Rows` of length 1); the target is by default the row's label."""
     from softxent.sklearn.network import Network
 
     X = rows.features(run.schema.columns)
@@ -93,7 +93,7 @@ def _label(run: Run, rows: Rows) -> str | None:
 
 
 def _plain(value: Any) -> Any:
-    """For JSON: a missing value is None."""
+    """Returns a value as JSON has it; a missing one is None."""
     if value is None or value != value:
         return None
     return value.item() if isinstance(value, np.generic) else value if isinstance(value, str) else str(value)
@@ -103,7 +103,7 @@ def _plain(value: Any) -> Any:
 
 
 def steps(prediction: Prediction, lang: str, *, article: bool = False) -> list[Step]:
-    """The story of the scores, with the row before it and the way down to its features after it."""
+    """Returns the steps of the story: first the row, then its scores, then the way back to its features."""
     first, *others = story(prediction.trace, lang, article=article)
     notes = [*first.notes, *_opening(prediction, lang)]
     row = [_columns(prediction, lang)] if prediction.columns else []

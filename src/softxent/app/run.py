@@ -68,7 +68,7 @@ TRUSTED = frozenset(
 
 @dataclass(frozen=True)
 class LabelledRows:
-    """The rows that have a label: X, a DataFrame or CSR; y, a label a row; rows, their numbers in the file."""
+    """Rows that have a label: X, a DataFrame or CSR; y, the label of each; rows, their numbers in the file."""
 
     X: Any
     y: NDArray[Any]
@@ -84,7 +84,7 @@ class LabelledRows:
 
 @dataclass
 class Schema:
-    """What the model was trained on; `classes` are the names of the model's classes_, in their order."""
+    """The data that a model was trained on; `classes` names the model's classes_, in their order."""
 
     data: str
     target: str
@@ -103,7 +103,7 @@ class Schema:
         return cls(**content | {"columns": [Column(**column) for column in content["columns"]]})
 
     def check(self, source: Source) -> list[str]:
-        """Each column that the model needs is there; returns the names of the others."""
+        """Raises if a column that the model needs is missing; returns the names of those that it does not need."""
         needed = [column.name for column in self.columns if column.used and column.kind != "sparse"]
         for name in needed:
             source.require(name, "column missing")
@@ -111,7 +111,7 @@ class Schema:
         return [name for name in source.names if name not in known]
 
     def labelled_rows(self, source: Source, classes: Any) -> LabelledRows:
-        """All rows of a file that have a label; `classes` are the labels as the model has them."""
+        """Reads the rows of a file that have a label; `classes` are the labels as the model has them."""
         self.check(source)
         source.require(self.target) if source.names else None
         rows = source.read()
@@ -120,7 +120,7 @@ class Schema:
         return labelled[np.flatnonzero(index >= 0)]
 
     def class_indices(self, rows: Rows) -> NDArray[np.int64]:
-        """The class of each row, −1 where it has no label."""
+        """Returns the index of each row's class, −1 where it has no label."""
         y, missing = rows.labels(self.target)
         known = {name: index for index, name in enumerate(self.classes)}
         index = np.array([known.get(str(label), -1) for label in y], np.int64)
@@ -162,7 +162,7 @@ class Run:
             raise Mistake("damaged run", got=repr(folder), why=what) from None
 
     def log_proba(self, rows: Rows, unseen: dict[str, Phrase]) -> NDArray[Any]:
-        """log p, rows × classes; `unseen` gets a note for each column with a value that training did not have."""
+        """Returns log p, rows × classes; `unseen` gets a note for each column with values unknown to training."""
         X = rows.features(self.schema.columns)
         for column in self.schema.columns:
             if column.kind == "category" and column.name not in unseen:
@@ -173,7 +173,7 @@ class Run:
         return log_proba(self.model, X)
 
     def save(self, folder: str, metrics: dict[str, Any], write_report: Callable[[Path], None]) -> None:
-        """Writes all files, whole: what was there before is as it was if one cannot be written."""
+        """Writes all files or none: if one cannot be written, what was there before is left as it was."""
         path = Path(os.path.realpath(folder))
         try:
             with whole_folder(path) as new:
@@ -185,7 +185,7 @@ class Run:
             raise Mistake("not saved", got=repr(folder), why=error.strerror or error) from None
         try:
             settle(path)
-        except OSError as error:  # it is saved all the same
+        except OSError as error:  # the run is saved all the same, in .saved
             raise Mistake("cannot write", got=repr(error.filename), why=error.strerror) from None
 
 
@@ -196,7 +196,7 @@ def log_proba(model: Any, X: Any) -> NDArray[Any]:
 
 
 def prepare(folder: str) -> None:
-    """Checks that a run can be saved there, before there is one to lose; a folder of other things is not ours."""
+    """Checks that a run can be saved there, before any work is lost; refuses a folder that holds other things."""
     path = Path(os.path.realpath(folder))
     if path.exists() and not path.is_dir():
         raise Mistake("not a folder", got=repr(folder))
@@ -204,13 +204,13 @@ def prepare(folder: str) -> None:
         fresh = not path.exists()
         path.mkdir(parents=True, exist_ok=True)
         settle(path)
-        names = [each.name for each in path.iterdir() if not each.name.startswith(".saving-")]  # of a crash
+        names = [each.name for each in path.iterdir() if not each.name.startswith(".saving-")]  # left by a crash
         if (names and not (path / SCHEMA).is_file()) or any((path / name).is_dir() for name in FILES):
             raise Mistake("not a run", got=repr(folder))
         with tempfile.TemporaryFile(dir=path):
             pass
         if fresh:
-            path.rmdir()  # to appear with all its files
+            path.rmdir()  # it appears later, with all its files
     except OSError as error:
         raise Mistake("cannot write", got=repr(folder), why=error.strerror) from None
 

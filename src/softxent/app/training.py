@@ -61,7 +61,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Task:
-    """What is to be learnt: the classes of the rows from their columns. The notes are for the user."""
+    """The table to learn from: its labelled rows, their columns and classes, and notes for the user."""
 
     source: Source
     target: str
@@ -90,7 +90,7 @@ class Task:
 
     @property
     def name(self) -> str:
-        """The name of the data: its file's, without the folder."""
+        """The name of the data file, without its folder."""
         return Path(self.source.path).name
 
 
@@ -108,10 +108,10 @@ def check_classes(source: Source, target: str, classes: Array, counts: Array) ->
 
 @dataclass(frozen=True)
 class Split:
-    """The rows that train, validate and test; the pipeline that makes features of them, fitted; the model's schema."""
+    """The rows to train on, to validate and to test; the fitted pipeline that turns them into features; the schema."""
 
     train: LabelledRows
-    val: LabelledRows  # empty: there is no validation
+    val: LabelledRows  # empty if there is no validation
     test: LabelledRows
     features: Any
     schema: Schema
@@ -119,7 +119,7 @@ class Split:
 
 
 def split(task: Task, settings: Settings, val: Source | None = None) -> Split:
-    """Shares out the rows of the task; those that validate come from `val`, a file of their own, if there is one."""
+    """Splits the rows, and fits the features to those that train; `val` may be a file of validation rows."""
     parts = split_rows(task.rows.y, settings.test_size, 0 if val else VALIDATION, settings.seed)
     train, validation, test = (task.rows[part] for part in parts)
     schema = Schema(task.name, task.target, list(map(str, task.classes)), task.columns)
@@ -132,7 +132,7 @@ def split(task: Task, settings: Settings, val: Source | None = None) -> Split:
 
 
 def split_rows(y: Array, test_size: float, val_size: float, seed: int) -> tuple[Array, Array, Array]:
-    """The numbers of the rows that train, validate and test, each in ascending order and with its share of every class.
+    """Returns the rows that train, validate and test, each in ascending order and with its share of every class.
 
     A class's only row trains; of two, one tests.
 
@@ -156,7 +156,7 @@ def split_rows(y: Array, test_size: float, val_size: float, seed: int) -> tuple[
 
 
 def features(columns: Sequence[Column]) -> Any:
-    """What makes numbers of the columns, not yet fitted.
+    """Returns the pipeline that turns columns into numbers, not yet fitted.
 
     skrub's TableVectorizer gets the columns that are no numbers: fitted, it holds every step of each of its columns
     several times over, 26 MB for 64 of numbers.
@@ -180,7 +180,7 @@ def features(columns: Sequence[Column]) -> Any:
 
 
 def fit_features(columns: Sequence[Column], X: Any) -> Any:
-    """`features`, fitted; columns of text that TableVectorizer takes for categories get that kind, and their values."""
+    """Fits `features`; gives columns of text that TableVectorizer takes for categories that kind, and their values."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of columns whose values are all in other rows
         made = features(columns).fit(X)
@@ -233,7 +233,7 @@ def fit(split: Split, settings: Settings, on_epoch: Callable[[Any], None]) -> Fi
 
 
 def evaluate(split: Split, fitted: Fitted) -> Evaluation:
-    """How good the model is on the rows that test."""
+    """Evaluates the model on the test rows."""
     from softxent.app.report import Evaluation
 
     test, names = split.test, fitted.classifier.classes_

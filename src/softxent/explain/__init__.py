@@ -13,7 +13,7 @@ from types import ModuleType
 
 from numpy.typing import ArrayLike
 
-from softxent.explain import words  # noqa: F401  what a Mistake says
+from softxent.explain import words  # noqa: F401  adds the phrases
 from softxent.explain.render import as_html, as_text
 from softxent.explain.story import story
 from softxent.explain.trace import Layer, Trace
@@ -22,7 +22,7 @@ __all__ = ["Explanation", "Layer", "Trace", "explain"]
 
 
 class Explanation(Trace):
-    """A Trace that `print` tells, and a notebook shows."""
+    """A Trace that prints as its story, and is shown as one in a notebook."""
 
     def __str__(self) -> str:
         return as_text(story(self))

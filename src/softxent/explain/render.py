@@ -1,4 +1,4 @@
-"""A step of a story — a title, a formula, a table, notes — as plain text in 80 columns, or as HTML."""
+"""Shows the steps of a story, each a title, a formula, a table and notes, as text in 80 columns or as HTML."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from softxent.words import WIDTH
 
 
 class Cell(NamedTuple):
-    """One entry of a table; its role says how it is drawn: target, diagonal, total, or a bar of that share."""
+    """An entry of a table; its role (target, diagonal, total, bar …) says how it is drawn; a bar's length is `share`."""
 
     text: str
     role: str = ""
@@ -32,7 +32,7 @@ class Step:
 
 
 def as_text(steps: Sequence[Step], paint: Callable[[str, str], str] = lambda text, role: text) -> str:
-    """The story in 80 columns; `paint(text, role)` may add colour, and nothing depends on it."""
+    """Returns the story in 80 columns; `paint(text, role)` may add colours, but nothing depends on them."""
     blocks = []
     for index, step in enumerate(steps):
         lines = [paint(f"{index}  {step.title}" if index else step.title, "title")]
@@ -61,12 +61,12 @@ def _table(step: Step, paint: Callable[[str, str], str]) -> list[str]:
 
 
 def width(text: str) -> int:
-    """Columns on a terminal: a Chinese character takes two, an accent that joins its letter none."""
+    """Counts columns on a terminal: a Chinese character takes two, a combining accent none."""
     return sum(0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF") for c in text)
 
 
 def cut(text: str, most: int) -> str:
-    """The text in at most so many columns, ending in … if that is not all of it.
+    """Shortens the text to `most` columns; a shortened one ends in ….
 
     >>> cut("automobile", 8), cut("小汽车", 4)
     ('automob…', '小…')
@@ -80,7 +80,7 @@ def cut(text: str, most: int) -> str:
 
 
 def bar(share: float, width: int) -> str:
-    """A bar in eighths of a character; what is not 0 can be seen.
+    """Draws a bar in eighths of a character; a share above 0 is always visible.
 
     >>> bar(0.5, 4), bar(1e-9, 4), bar(0.0, 4)
     ('██', '▏', '')
@@ -114,7 +114,7 @@ STYLE = """
 
 
 def as_html(steps: Sequence[Step]) -> str:
-    """The story as one `<div>` that needs nothing from outside; readable on light and dark pages."""
+    """Returns the story as one self-contained `<div>`, readable on light and dark pages."""
     return f'<div class="softxent"><style>{STYLE}</style>' + "".join(map(_html_step, enumerate(steps))) + "</div>"
 
 

@@ -22,7 +22,7 @@ NAME_SHOWN = 10
 
 
 def story(trace: Trace, lang: str | None = None, *, article: bool = False) -> list[Step]:
-    """The steps of a trace; `article` truncates numbers to three digits."""
+    """Returns the steps of a trace, told in words; `article` truncates numbers to three digits."""
     return _Story(trace, lang or language(), article).steps()
 
 
@@ -30,7 +30,7 @@ def story(trace: Trace, lang: str | None = None, *, article: bool = False) -> li
 
 
 def decimals(value: float, *, article: bool = False, tiny: int = 2) -> str:
-    """Six decimals, rounded, or in article style three, truncated; powers of ten for what those cannot show.
+    """Writes a number with six decimals, rounded, or three, truncated (article); with a power of ten where those fail.
 
     >>> decimals(0.86681333), decimals(-2.0611536e-9), decimals(-math.inf)
     ('0.866813', '−2.06e-09', '−∞')
@@ -56,7 +56,7 @@ def _truncated(value: float, decimals: int) -> Decimal:
 
 
 def brief(value: float) -> str:
-    """Scores as they were typed.
+    """Writes a number as short as a user would type it.
 
     >>> brief(5.0), brief(-0.25), brief(-math.inf)
     ('5', '−0.25', '−∞')
@@ -178,7 +178,7 @@ class _Story:
         return Step(self.say("chain rule"), formula, head, rows, notes)
 
     def gradient(self) -> str:
-        """In the article's way p_y − 1 is left as it is written: [0.015, 0.866 − 1, 0.117]."""
+        """Writes the gradient; in article style p_y − 1 stays a difference: [0.015, 0.866 − 1, 0.117]."""
         t = self.trace
         if not self.article or self.tempered:
             return _vector(t.gradient, self.decimals)
@@ -237,7 +237,7 @@ class _Story:
         return Cell("▸ " + name, "target") if i == self.trace.target else Cell("  " + name)
 
     def table(self, *columns: tuple[str, Any, str]) -> tuple[tuple[str, ...], list[Sequence[Cell]]]:
-        """Head and rows of a table with a row a class; a column is its head, a value a class, and their role."""
+        """Returns head and rows of a table with a row for each class; a column is (head, values, role)."""
         head = (self.say("class"), *(title for title, _, _ in columns))
         rows: list[Sequence[Cell]] = [
             [
@@ -257,7 +257,7 @@ class _Story:
 
 
 def _most_probable(trace: Trace, most: int) -> list[int]:
-    """The target, the hard max and the most probable classes, `most` in all, in their own order."""
+    """Picks the target, the hard max and the most probable classes, `most` in all, in ascending order."""
     rank = np.nan_to_num(-trace.p)
     rank[trace.hard_max] = -2
     rank[trace.target] = -3

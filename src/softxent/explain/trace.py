@@ -67,7 +67,7 @@ class Layer:
 
 @dataclass(frozen=True, eq=False)
 class LayerGradients:
-    """A linear layer and the gradient of the loss by each of its parts."""
+    """A linear layer, and the gradient of the loss with respect to each of its parts."""
 
     x: Array
     W: Array
@@ -111,7 +111,7 @@ class Trace:
         return math.isfinite(self.max)
 
     def to_dict(self) -> dict[str, Any]:
-        """The trace as plain numbers, lists and strings, for JSON: which has no "NaN", "Infinity" and "-Infinity".
+        """Returns the trace as numbers, lists and strings, for JSON; NaN and ±∞, which JSON lacks, become strings.
 
         >>> trace = Trace.of([0.0, float("-inf")], 0).to_dict()
         >>> trace["scores"], trace["p"], trace["loss"]
@@ -132,7 +132,7 @@ class Trace:
         temperature: float = 1.0,
         labels: Sequence[str] | None = None,
     ) -> Self:
-        """What `softxent.explain` of these arguments has found."""
+        """Computes the trace; the arguments are those of `softxent.explain`."""
         layer = scores if isinstance(scores, Layer) else None
         s = _checked_scores(scores.scores if isinstance(scores, Layer) else scores)
         T = _checked_temperature(temperature)
@@ -195,7 +195,7 @@ def _finite_difference(s: Array, y: int, T: float) -> Array:
 
 
 def _real(value: ArrayLike) -> Array | None:
-    """The value as a float64 array of its own, or None if it has no real numbers."""
+    """Returns a float64 copy of the value, or None if it is not made of real numbers."""
     try:
         array = np.asarray(value)
     except ValueError:  # rows of different lengths

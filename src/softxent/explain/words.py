@@ -1,4 +1,4 @@
-"""What `explain` says: its story, and the mistakes it can be given, in English and in Chinese, side by side."""
+"""The phrases of `explain`, in English and Chinese: its story, and its errors."""
 
 from softxent import words
 

@@ -16,4 +16,4 @@ from softxent.sklearn.progress import Epoch
 
 __all__ = ["SoftmaxClassifier", "Epoch"]
 
-_sys.modules["softxent.sklearn.step"] = _optimizers  # as models that version 0.1 saved name Adam and SGD
+_sys.modules["softxent.sklearn.step"] = _optimizers  # the path of Adam and SGD in models that version 0.1 saved

@@ -1,4 +1,4 @@
-"""What to do about a fit that did not converge: in words, with the line of code."""
+"""Says what to do about a fit that did not converge, with the line of code."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from scipy import sparse
 
 Array = NDArray[Any]
 
-FACTOR = 100  # columns whose scales differ by less are seldom what keeps a fit from converging
+FACTOR = 100  # scales that differ by less seldom keep a fit from converging
 SAMPLE = 4096  # rows
 
 
 def scales(X: Any) -> Array:
-    """The standard deviation of each column; of a sparse one its root mean square, for scaling keeps the zeros."""
+    """Returns the standard deviation of each column, or if X is sparse its root mean square (scaling keeps zeros)."""
     x = X[:: -(-X.shape[0] // SAMPLE)].astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
         return np.sqrt(np.asarray(x.power(2).mean(axis=0)).ravel()) if sparse.issparse(x) else x.std(axis=0)
 
 
 def scale_advice(estimator: Any, X: Any) -> str:
-    """Which columns' scales differ by what factor, and the code that fixes it; empty if they do not."""
+    """Names the columns whose scales differ most, and the code that fixes it; empty if they hardly differ."""
     scale = scales(X)
     candidates = np.flatnonzero((scale > 0) & np.isfinite(scale))
     if not candidates.size:

@@ -1,4 +1,4 @@
-"""scikit-learn's callbacks, of 1.9 and later; before there are none, and no set_callbacks."""
+"""scikit-learn's callbacks, if it has them (1.9 and later); without them there is no set_callbacks."""
 
 from __future__ import annotations
 

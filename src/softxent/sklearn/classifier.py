@@ -169,7 +169,7 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):  
 
     @available_if(_takes_minibatches)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> SoftmaxClassifier:
-        """One epoch over these rows, in mini-batches, from the parameters of the last call on.
+        """Trains for one epoch on these rows, in mini-batches, starting from the parameters of the last call.
 
         classes        all classes that will ever come; needed at the first call
         sample_weight  s, as in fit; here a row of weight 2 counts as two also beside the rows of other calls
@@ -234,7 +234,7 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):  
         self.classes_ = classes
 
     def _validation(self, name: str, X: Any, target: Any) -> Examples | None:
-        """X_val with y_val or P_val."""
+        """Returns the validation set: X_val with y_val or P_val."""
         if X is None and target is None:
             return None
         if X is None or target is None:
@@ -247,7 +247,7 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):  
     # what it has learnt -----------------------------------------------------------------------------------------------
 
     def _network(self, X: Any, warm: bool) -> Network:
-        """With all parameters 0, or `warm` with those of the last fit."""
+        """Returns a network whose parameters are 0, or if `warm` those of the last fit."""
         units = [X.shape[1], *map(int, parameters.hidden_units(self.hidden_layer_sizes)), len(self.classes_)]
         network = Network(Parameters(units, X.dtype), self.activation)
         if warm and hasattr(self, "coefs_"):
@@ -283,25 +283,25 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):  
         return Network.of(self.coefs_, self.intercepts_, self.activation, dtype).logits(X)
 
     def decision_function(self, X: Any) -> Array:
-        """The logits, rows × classes; for two classes their difference, a number a row, as scikit-learn has it."""
+        """Returns the logits, rows × classes; of two classes their difference, a number a row, as scikit-learn does."""
         logits = np.concatenate(list(self._logits(X)))
         return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits
 
     def predict(self, X: Any) -> Array:
-        """The likeliest class of each row."""
+        """Returns the most probable class of each row."""
         index = np.concatenate([logits.argmax(axis=1) for logits in self._logits(X)])
         return self.classes_[index]
 
     def predict_proba(self, X: Any) -> Array:
-        """p, rows × classes."""
+        """Returns p, rows × classes."""
         return np.concatenate([softmax(logits) for logits in self._logits(X)])
 
     def predict_log_proba(self, X: Any) -> Array:
-        """log p, in nats; finite where p itself would round to 0."""
+        """Returns log p, in nats; finite where p itself would round to 0."""
         return np.concatenate([log_softmax(logits) for logits in self._logits(X)])
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Takes a saved state, in which version 0.1 called the optimizer of partial_fit `_step`."""
+        """Restores a saved state; version 0.1 called partial_fit's optimizer `_step`."""
         super().__setstate__({"_optimizer" if name == "_step" else name: value for name, value in state.items()})
 
     def __sklearn_tags__(self) -> Any:

@@ -30,7 +30,7 @@ class Examples:
 
 
 def split(examples: Examples, classes: Array, fraction: float, rng: np.random.RandomState) -> tuple[Examples, Examples]:
-    """Training and validation set; of each class about the same fraction, and at least one row in each."""
+    """Splits off a validation set with about that fraction of each class, and at least one row of it in both parts."""
     n, y = len(examples), examples.target if examples.target.ndim == 1 else None
     held_out = max(int(np.ceil(fraction * n)), len(classes) if y is not None else 1)
     if y is not None:
@@ -51,7 +51,7 @@ def split(examples: Examples, classes: Array, fraction: float, rng: np.random.Ra
 
 
 def weighted(examples: Examples, class_weight: Any, classes: Array) -> tuple[Examples, Array | None]:
-    """The rows with their weights s, and w; times one factor, after which a row weighs s_i·Σ_j w_j·t_ij = 1 on average.
+    """Returns the rows and w, scaled by one factor after which a row weighs s_i·Σ_j w_j·t_ij = 1 on average.
 
     So 1/n·Σ_i s_i·loss_i divides by what PyTorch's mean does.
     """

@@ -1,4 +1,4 @@
-"""What a user passes to fit, made into arrays, or refused in one sentence that names the argument and the place."""
+"""Turns what a user passes to fit into arrays, or refuses it in one sentence that names the argument and the place."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Array = NDArray[Any]
 
 
 def labels(name: str, y: Any, of: str, rows: int) -> Array:
-    """A label for each row of the X that is named `of`, none of them missing."""
+    """Returns y as an array: a label for each row of the X named `of`, none of them missing."""
     if y is None:
         raise ValueError(f"SoftmaxClassifier requires {name} to be passed, but the target {name} is None")
     if (row := first_missing(np.asarray(y).ravel())) is not None:
@@ -32,7 +32,7 @@ def labels(name: str, y: Any, of: str, rows: int) -> Array:
 
 
 def first_missing(y: Array) -> int | None:
-    """The first None, NaN, inf, NaT or pandas.NA."""
+    """Returns the row of the first None, NaN, inf, NaT or pandas.NA."""
     if y.dtype.kind == "O":
         return next((row for row, label in enumerate(y) if is_missing(label)), None)
     missing = ~np.isfinite(y) if y.dtype.kind in "fmM" else np.zeros(0, bool)
@@ -49,7 +49,7 @@ def is_missing(label: Any) -> bool:
 
 
 def class_indices(name: str, y: Array, classes: Array) -> Array:
-    """The place of each label among the classes."""
+    """Returns the index of each label among the classes."""
     found, inverse = np.unique(y, return_inverse=True)
     place = {label: k for k, label in enumerate(classes.tolist())}
     index = np.array([place.get(label, -1) for label in found.tolist()], np.int64)[inverse]
@@ -60,7 +60,7 @@ def class_indices(name: str, y: Array, classes: Array) -> Array:
 
 
 def probabilities(name: str, P: Any, rows: int, classes: int | None = None) -> Array:
-    """Rows × classes of finite numbers ≥ 0 whose rows sum to 1."""
+    """Returns P as an array, rows × classes, of finite numbers ≥ 0 whose rows sum to 1."""
     p = np.asarray(P)
     p = p if p.dtype in (np.float32, np.float64) else p.astype(np.float64)
     if p.ndim != 2 or len(p) != rows or (classes is not None and p.shape[1] != classes):
@@ -94,7 +94,7 @@ def two_classes(classes: Array) -> Array:
 
 
 def features(estimator: Any, name: str, X: Any, reset: bool) -> Any:
-    """A matrix of float32 or float64, dense or CSR, without NaN or inf; `reset`: the first that the estimator sees."""
+    """Returns X in float32 or float64, dense or CSR, without NaN or inf; `reset`: it is the first that is seen."""
     X = validate_data(
         estimator, X, reset=reset, accept_sparse="csr", dtype=(np.float64, np.float32), ensure_all_finite=False
     )
@@ -103,7 +103,7 @@ def features(estimator: Any, name: str, X: Any, reset: bool) -> Any:
 
 
 def finite(name: str, X: Any, columns: Any) -> None:
-    """No NaN and no inf; the sum tells of a dense X without an array of its size."""
+    """Raises at the first NaN or inf; the sum finds out whether there is one without an array of X's size."""
     values = X.data if sparse.issparse(X) else X
     with np.errstate(over="ignore", invalid="ignore"):
         if get_config()["assume_finite"] or not values.size or np.isfinite(values.sum()) or np.isfinite(values).all():
@@ -128,7 +128,7 @@ def first_not_finite(X: Any) -> tuple[int, int]:
 
 
 def row_weights(weight: Any, rows: int) -> Array | None:
-    """One finite number ≥ 0 a row, not all 0; a single number is every row's."""
+    """Returns a finite weight ≥ 0 for each row, not all 0; a single number holds for all."""
     if weight is None:
         return None
     s = np.asarray(weight, np.float64)
@@ -145,7 +145,7 @@ def row_weights(weight: Any, rows: int) -> Array | None:
 
 
 def class_weights(given: Any, classes: Array, counts: Array) -> Array | None:
-    """w of each class; "balanced" is Σ counts / (classes · count), which makes all classes weigh the same."""
+    """Returns w of each class; "balanced" is Σ counts / (classes · count), which makes all classes weigh the same."""
     if given is None:
         return None
     if isinstance(given, str):
@@ -162,6 +162,6 @@ def label_text(label: Any) -> str:
 
 
 def class_list(classes: Array) -> str:
-    """'a', 'b', 'c', … and 97 more."""
+    """Lists the first classes: 'a', 'b', 'c', 'd', 'e' and 97 more."""
     first = ", ".join(label_text(c) for c in classes[:5])
     return first if len(classes) <= 5 else f"{first} and {len(classes) - 5} more"

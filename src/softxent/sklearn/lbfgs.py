@@ -1,4 +1,4 @@
-"""No hidden layer: multinomial logistic regression, solved to tolerance by SciPy's L-BFGS-B.
+"""Multinomial logistic regression (no hidden layer), solved to tolerance by SciPy's L-BFGS-B.
 
     f(W, b) = 1/n·Σ_i s_i·loss_i(x_i·W + b) + α/2·‖W‖²
 
@@ -34,7 +34,7 @@ HISTORY = 10  # pairs of steps and gradients that L-BFGS keeps
 
 
 class Share:
-    """What one thread does of an evaluation: its blocks of rows, its logits, its sums."""
+    """One thread's share of an evaluation: its blocks of rows, its logits, its sums."""
 
     def __init__(self, blocks: list[Examples], loss: Loss, W: Array, b: Array) -> None:
         self.blocks, self.loss, self.W, self.b = blocks, loss, W, b
@@ -43,7 +43,7 @@ class Share:
         self.grad_W, self.grad_b = np.empty_like(W), np.empty_like(b)
 
     def __call__(self) -> float:
-        """Σ_i s_i·loss_i of its rows; grad_W and grad_b become its gradient."""
+        """Returns Σ_i s_i·loss_i of its rows, and writes the gradient of that to grad_W and grad_b."""
         total = 0.0
         self.grad_W.fill(0)
         self.grad_b.fill(0)
@@ -51,14 +51,14 @@ class Share:
             delta = self.logits[: len(block)]
             product(block.X, self.W, out=delta)
             delta += self.b
-            total += self.loss.and_delta(delta, block)  # logits no more: p − y
+            total += self.loss.and_delta(delta, block)  # overwrites the logits with p − y
             self.grad_W += (delta.T @ block.X).T  # xᵀ·δ, as BLAS does it faster
             self.grad_b += self.ones[: len(block)] @ delta
         return total
 
 
 class Objective:
-    """f and its gradient, share by share with `map`, which may be that of several threads."""
+    """f and its gradient, computed share by share; `map` may run them on several threads."""
 
     map: Map = staticmethod(map)
 
@@ -72,7 +72,7 @@ class Objective:
         self.shares = [Share(blocks[first:last], loss, self.W, self.b) for first, last in pairwise(firsts)]
 
     def __call__(self, u: Array) -> tuple[float, Array]:
-        """f and ∂f/∂u."""
+        """Returns f and ∂f/∂u."""
         self.write(u)
         total = sum(self.map(Share.__call__, self.shares))
         grad = np.zeros_like(u)
@@ -90,20 +90,20 @@ class Objective:
         return u[: self.W.size].reshape(self.W.shape), u[self.W.size :]
 
     def write(self, u: Array) -> None:
-        """W = U / D and b = c − μ·W to the parameters."""
+        """Writes W = U / D and b = c − μ·W to the parameters."""
         U, c = self.split(u)
         np.divide(U, self.scale[:, None], out=self.W, casting="same_kind")
         self.b[...] = c - self.mean @ self.W
 
     @np.errstate(invalid="ignore")
     def read(self) -> Array:
-        """u of the parameters."""
+        """Returns the u that belongs to the parameters."""
         W = self.W.astype(np.float64)
         return np.concatenate([(W * self.scale[:, None]).ravel(), self.b + self.mean @ W])
 
 
 def edges(X: Any, classes: int, threads: int) -> list[int]:
-    """Where blocks of rows begin and end."""
+    """Returns where blocks of rows begin and end."""
     n, features = X.shape
     size = SPARSE_BLOCK // classes if sparse.issparse(X) else BLOCK // (features + classes)
     rows = max(1, min(size // X.dtype.itemsize, -(-n // threads) if sparse.issparse(X) else n))
@@ -112,7 +112,7 @@ def edges(X: Any, classes: int, threads: int) -> list[int]:
 
 @np.errstate(over="ignore", invalid="ignore")  # an objective that is not finite is reported as such
 def standardization(examples: Examples, floor: float) -> tuple[Array, Array]:
-    """μ and D, √(σ² + floor), of the columns of X in a sample of its rows."""
+    """Returns μ and D = √(σ² + floor) of the columns of X, from a sample of its rows."""
     sample = examples[:: -(-len(examples) // SAMPLE)]
     s = np.ones(len(sample)) if sample.weight is None else sample.weight.astype(np.float64)
     s /= s.sum() or 1
@@ -130,7 +130,7 @@ def standardization(examples: Examples, floor: float) -> tuple[Array, Array]:
 
 
 def solve(objective: Objective, tol: float, max_iter: int, after_step: Callable[[float], bool]) -> OptimizeResult:
-    """Minimizes f from the parameters on, and writes the optimum to them. `after_step` gets f, True from it stops."""
+    """Minimizes f, starting from the parameters, and writes the optimum to them; stops when `after_step(f)` is True."""
 
     def callback(intermediate_result: OptimizeResult) -> None:
         objective.write(intermediate_result.x)

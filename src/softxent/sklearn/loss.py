@@ -1,4 +1,4 @@
-"""The top of every network: logits become δ = p − y, in place."""
+"""The loss on top of every network, which turns logits into δ = p − y in place."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Loss:
         self.each = LossOptions(class_weight=class_weight, label_smoothing=label_smoothing, reduction="none")
 
     def and_delta(self, logits: Array, examples: Examples) -> float:
-        """The loss; `logits` becomes δ = ∂loss/∂logits."""
+        """Returns the loss, and overwrites `logits` with δ = ∂loss/∂logits."""
         if examples.weight is None:
             return float(cross_entropy_and_grad(logits, examples.target, 1, self.sum, logits)[0])
         losses, delta = cross_entropy_and_grad(logits, examples.target, 1, self.each, logits)

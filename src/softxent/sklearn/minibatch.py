@@ -1,4 +1,4 @@
-"""Training in mini-batches: forward, p − y, back-propagation, a step."""
+"""An epoch in mini-batches: forward, p − y, back-propagation, and a step of the optimizer."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def epoch(
     optimizer: Adam | SGD,
     rng: np.random.RandomState,
 ) -> float:
-    """Once through all rows, in a new order: 1/n·Σ_i s_i·loss_i as each batch found it, and α/2·‖W‖² at the end."""
+    """Goes through all rows once, in a new order; returns 1/n·Σ_i s_i·loss_i, as each batch found it, + α/2·‖W‖²."""
     theta, n, total = network.parameters, len(examples), 0.0
     grad, blocks, order = theta.like(), parameter_blocks(theta), rng.permutation(n)
     for start in range(0, n, batch_size):
@@ -41,6 +41,6 @@ def epoch(
 
 
 def parameter_blocks(theta: Parameters) -> list[slice]:
-    """Of all weights, then of all biases."""
+    """Returns the blocks of all weights, then those of all biases."""
     edges = [*range(0, theta.penalized, BLOCK), *range(theta.penalized, theta.flat.size, BLOCK), theta.flat.size]
     return [slice(start, stop) for start, stop in pairwise(edges)]

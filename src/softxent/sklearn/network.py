@@ -89,7 +89,7 @@ class Parameters:
             mine[...] = given
 
     def draw(self, rng: np.random.RandomState) -> None:
-        """W uniform in ±√(6 / (inputs + outputs)), b = 0; one layer starts at 0: it has no symmetry to break.
+        """Draws W uniformly from ±√(6 / (inputs + outputs)); a single layer stays 0, having no symmetry to break.
 
         Glorot & Bengio 2010, eq. 16.
         """
@@ -106,13 +106,13 @@ class Network:
 
     @classmethod
     def of(cls, weights: Sequence[Array], biases: Sequence[Array], activation: str, dtype: DTypeLike) -> Network:
-        """With these parameters, copied."""
+        """Returns a network with a copy of these parameters."""
         network = cls(Parameters([*map(len, weights), len(biases[-1])], dtype), activation)
         network.parameters.set(weights, biases)
         return network
 
     def forward(self, x: Any) -> tuple[list[Any], Array]:
-        """h_0 … h_K, which back-propagation will need, and the logits."""
+        """Returns h_0 … h_K, which back-propagation needs, and the logits."""
         hidden = [x]
         for k, (W, b) in enumerate(zip(self.parameters.weights, self.parameters.biases, strict=True)):
             a = hidden[k] @ W
@@ -123,7 +123,7 @@ class Network:
         return hidden, a
 
     def backward(self, hidden: list[Any], delta: Array, grad: Parameters) -> None:
-        """From δ = ∂loss/∂logits to ∂loss/∂W and ∂loss/∂b of every layer, written to `grad`."""
+        """Writes ∂loss/∂W and ∂loss/∂b of every layer to `grad`, from δ = ∂loss/∂logits."""
         for k in reversed(range(len(hidden))):
             h, W = hidden[k], self.parameters.weights[k]
             product(h.T, delta, out=grad.weights[k])
@@ -133,7 +133,7 @@ class Network:
                 self.through(h, delta)
 
     def loss_and_grad(self, batch: Examples, loss: Loss, grad: Parameters, divisor: int = 1) -> float:
-        """Σ_i s_i·loss_i; `grad` becomes the gradient of the sum / divisor."""
+        """Returns Σ_i s_i·loss_i, and writes the gradient of that sum / divisor to `grad`."""
         hidden, logits = self.forward(batch.X)
         total = loss.and_delta(logits, batch)
         delta = np.divide(logits, divisor, out=logits)
@@ -141,7 +141,7 @@ class Network:
         return total
 
     def logits(self, X: Any) -> Iterator[Array]:
-        """The logits of a block of rows after another."""
+        """Yields the logits, one block of rows after another."""
         row = X.shape[1] + sum(self.parameters.units[1:])
         size = max(1, BLOCK // (row * self.parameters.flat.itemsize))
         for start in range(0, X.shape[0], size):
@@ -149,7 +149,7 @@ class Network:
 
 
 def product(x: Any, y: Array, out: Array) -> None:
-    """x·y, for x dense or sparse."""
+    """Writes x·y to `out`, for x dense or sparse."""
     if sparse.issparse(x):
         out[...] = x @ y
     else:

@@ -1,4 +1,4 @@
-"""The estimator's parameters, checked in softxent's one voice when fit begins, as scikit-learn asks."""
+"""Checks the estimator's parameters when fit begins, as scikit-learn asks."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def check(estimator: Any) -> None:
 
 
 def hidden_units(sizes: Any) -> list[Any]:
-    """(256, 64), [256, 64] or 256."""
+    """Returns hidden_layer_sizes as a list; it may be (256, 64), [256, 64] or 256."""
     return list(sizes) if np.ndim(sizes) else [sizes]
 
 

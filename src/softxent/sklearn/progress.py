@@ -1,4 +1,4 @@
-"""What happens after each epoch, the same for every solver: curves, validation, callbacks, and whether to stop."""
+"""The end of an epoch, the same for every solver: curves, validation, callbacks, and whether to stop."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Array = NDArray[Any]
 
 
 class Epoch(NamedTuple):
-    """What is known after an epoch (of L-BFGS: an iteration): what fit's `on_epoch` is called with.
+    """The state after an epoch (of L-BFGS: an iteration), which fit passes to `on_epoch`.
 
     number            1, 2, …
     of                max_iter
@@ -39,7 +39,7 @@ class Epoch(NamedTuple):
 
 
 class Progress:
-    """Counts epochs; `stopped` says why there are no more of them, None if max_iter was reached."""
+    """Keeps the curves of a fit; `stopped` says why it ended, None if max_iter was reached."""
 
     def __init__(
         self, estimator: Any, network: Network, training: Examples, validation: Examples | None, on_epoch: OnEpoch
@@ -55,17 +55,17 @@ class Progress:
         self.task: Any = None
         if hasattr(estimator, "_skl_callbacks"):
             self.context = estimator._init_callback_context(max_subtasks=estimator.max_iter)
-            self.context.call_on_fit_task_begin(**self.told())
+            self.context.call_on_fit_task_begin(**self.callback_arguments())
             self.begin()
 
     def begin(self) -> None:
-        """scikit-learn's callbacks are told that an epoch begins."""
+        """Tells scikit-learn's callbacks that an epoch begins."""
         if self.context is not None and len(self.loss_curve) < self.estimator.max_iter:
             self.task = self.context.subcontext(task_name="epoch")
-            self.task.call_on_fit_task_begin(**self.told())
+            self.task.call_on_fit_task_begin(**self.callback_arguments())
 
     def __call__(self, loss: float) -> bool:
-        """After an epoch: True if it was the last one."""
+        """Records an epoch; returns True if it was the last one."""
         self.loss_curve.append(loss)
         self.validate()
         epoch = Epoch(
@@ -80,7 +80,7 @@ class Progress:
         if self.on_epoch is not None and self.on_epoch(epoch):
             self.stopped = "on_epoch"
         if self.task is not None:
-            if self.task.call_on_fit_task_end(**self.told()):
+            if self.task.call_on_fit_task_end(**self.callback_arguments()):
                 self.stopped = "callback"
             self.task = None
         if self.estimator.early_stopping and self.stalled(self.validation_loss_curve):
@@ -99,12 +99,12 @@ class Progress:
         self.validation_scores.append(score)
 
     def stalled(self, curve: list[float]) -> bool:
-        """No epoch of the last n_iter_no_change was better by tol than the best before them."""
+        """Whether none of the last n_iter_no_change epochs was better by tol than the best before them."""
         patience = self.estimator.n_iter_no_change
         return len(curve) > patience and min(curve[-patience:]) > min(curve[:-patience]) - self.estimator.tol
 
-    def told(self) -> dict[str, Any]:
-        """What scikit-learn's callbacks may ask for; what has to be made for it is made when one does."""
+    def callback_arguments(self) -> dict[str, Any]:
+        """Returns what scikit-learn's callbacks may ask for, built lazily where it costs something."""
         target, weight = self.training.target, self.training.weight
         return {
             "estimator": self.estimator,
@@ -118,21 +118,21 @@ class Progress:
         if self.task is not None:
             self.task.call_on_fit_task_end(estimator=self.estimator)
         if self.context is not None:
-            self.context.call_on_fit_task_end(**self.told())
+            self.context.call_on_fit_task_end(**self.callback_arguments())
 
 
 OnEpoch = Callable[[Epoch], object] | None
 
 
 def fitted(flat: Array, network: Network) -> dict[str, list[Array]]:
-    """The estimator's attributes for these parameters."""
+    """Returns the estimator's attributes for these parameters."""
     copy = network.parameters.like()
     copy.flat[...] = flat
     return {"coefs_": copy.weights, "intercepts_": copy.biases}
 
 
 def evaluate(network: Network, examples: Examples) -> tuple[float, float]:
-    """Mean −ln p_y and accuracy; of probability targets, the share of rows with the same likeliest class."""
+    """Returns mean −ln p_y and accuracy (of probability targets, how often the most probable class is the same)."""
     loss, right, row = 0.0, 0, 0
     target = examples.target if examples.target.ndim == 1 else examples.target.argmax(axis=1)
     for logits in network.logits(examples.X):

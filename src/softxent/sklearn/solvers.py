@@ -1,4 +1,4 @@
-"""From an estimator's parameters to a solver, and until when it goes on."""
+"""Picks the solver that an estimator's parameters ask for, and runs it until it has converged."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from softxent.sklearn.network import Network
 from softxent.sklearn.optimizers import SGD, Adam
 from softxent.sklearn.progress import Progress
 
-FRAMES = 5  # from here to the line of the user's that called fit
+FRAMES = 5  # from here to the user's line that called fit
 
 
 def solve(
@@ -32,7 +32,7 @@ def solve(
 
 
 def by_lbfgs(estimator: Any, network: Network, examples: Examples, loss: Loss, progress: Progress) -> str:
-    """Why it has not converged; empty if it has."""
+    """Trains by L-BFGS; returns why that has not converged, empty if it has."""
     objective = lbfgs.Objective(examples, loss, estimator.alpha, network.parameters, get_num_threads())
     result = lbfgs.solve(objective, estimator.tol, estimator.max_iter, progress)
     if not np.isfinite(result.fun):
@@ -47,7 +47,7 @@ def by_lbfgs(estimator: Any, network: Network, examples: Examples, loss: Loss, p
 def by_minibatches(
     estimator: Any, network: Network, examples: Examples, loss: Loss, rng: np.random.RandomState, progress: Progress
 ) -> str:
-    """Why it has not converged; empty if it has."""
+    """Trains in mini-batches; returns why that has not converged, empty if it has."""
     optimizer = new_optimizer(estimator, network)
     for _ in range(estimator.max_iter):
         value = epoch(estimator, network, examples, loss, optimizer, rng)

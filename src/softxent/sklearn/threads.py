@@ -1,4 +1,4 @@
-"""Threads that each do a share of the work, products and all."""
+"""Runs shares of the work on threads, each with its own matrix products."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ Map = Callable[..., Iterator[Any]]
 
 @contextmanager
 def thread_map(threads: int) -> Iterator[Map]:
-    """`map` on that many threads, with one thread of BLAS each: BLAS on all threads would wait for the last of them
-    after each product, this after each share.
+    """Gives a `map` that runs on that many threads, each with one thread of BLAS.
+
+    BLAS on all threads would wait for the slowest after each product; this waits after each share.
     """
     with blas().limit(limits=1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
         yield pool.map if threads > 1 else map
@@ -24,4 +25,4 @@ def thread_map(threads: int) -> Iterator[Map]:
 
 @cache
 def blas() -> Any:
-    return ThreadpoolController()  # looks through all loaded libraries: some ms
+    return ThreadpoolController()  # some ms: it looks through all loaded libraries

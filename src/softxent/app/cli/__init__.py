@@ -1,4 +1,4 @@
-"""The command `softxent`, one file a command; here is what they share: the language, the errors, the exit codes.
+"""The command `softxent`, one file a command; what they share is here: the language, the errors, the exit codes.
 
 0 done      2 the user's mistake, told in one message      1 ours
 """
@@ -15,7 +15,7 @@ from softxent.app.words import LANGUAGES, Mistake, language, say
 DONE, OURS, YOURS = 0, 1, 2
 INTERRUPTED = 130  # 128 + SIGINT, as a shell says it
 
-# of the extra cli
+# of the extra `cli`
 PACKAGES = {"charset_normalizer", "jinja2", "pandas", "pyarrow", "rich", "scipy", "skops", "sklearn", "skrub", "typer"}
 
 
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Runs one command and returns its exit code; whatever goes wrong is told in the user's language."""
+    """Runs one command and returns its exit code; prints what went wrong in the user's language."""
     lang = language()
     try:
         lang, rest = _language_chosen(list(arguments), lang)
@@ -71,7 +71,7 @@ def _run(arguments: list[str], lang: str) -> int:
 
 
 def _language_chosen(arguments: list[str], lang: str) -> tuple[str, list[str]]:
-    """Takes `--lang` out of the arguments, wherever it stands: it is every command's, and help needs it first."""
+    """Takes `--lang` out of the arguments, wherever it stands: every command has it, and help needs it first."""
     rest: list[str] = []
     words = iter(arguments)
     for word in words:
@@ -116,7 +116,7 @@ def _usage(error: Any, lang: str) -> str:
 
 
 def _speak_unicode(stream: TextIO) -> None:
-    """A pipe in a locale without ∂ or ▌ gets UTF-8; a name that is no valid text is escaped rather than fatal."""
+    """Makes a pipe UTF-8 if its locale lacks ∂ or ▌; a name that is not valid text is escaped."""
     reconfigure = getattr(stream, "reconfigure", None)
     if reconfigure is None:
         return

@@ -1,4 +1,4 @@
-"""Numbers and names of the command line, checked as the user typed them."""
+"""Reads numbers and names from the command line; errors show them as they were typed."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _checked(option: str, text: str, expected: str, holds: Callable[[float], boo
 
 
 def hidden(text: str) -> tuple[int, ...]:
-    """Units of layers; "0" for none.
+    """Reads the units of each hidden layer; "0" for none.
 
     >>> hidden("64,32"), hidden("0")
     ((64, 32), ())
@@ -51,7 +51,7 @@ def hidden(text: str) -> tuple[int, ...]:
 
 
 def names(text: str) -> list[str]:
-    """The parts between commas, Chinese ones too.
+    """Splits at commas, Chinese ones too.
 
     >>> names("a, b，c")
     ['a', 'b', 'c']
@@ -60,7 +60,7 @@ def names(text: str) -> list[str]:
 
 
 def class_weight(text: str | None, classes: Sequence[Any]) -> Any:
-    """None, "balanced", or a weight for each class that is named."""
+    """Reads None, "balanced", or a weight for each class that is named; the others weigh 1."""
     if text is None or text == "balanced":
         return text
     known = {str(name): name for name in classes}

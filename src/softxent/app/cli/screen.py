@@ -62,7 +62,7 @@ class Screen:
     # Training
 
     def task(self, task: Task, parts: Split) -> None:
-        """The data and its columns, the classes and their rows, the model, and what there is to note."""
+        """Shows the data and its columns, the classes and their rows, the model, and the notes."""
         rows, columns = len(task.rows), len(task.source.names) or task.columns[0].distinct
         self.line(self.say("data", name=task.name, rows=rows, columns=columns, about=task.source.about), "bold")
         self.line()
@@ -72,7 +72,7 @@ class Screen:
         self.notes(task.notes)
 
     def columns(self, columns: Sequence[Column]) -> None:
-        """What each column is and becomes."""
+        """Shows what each column is and becomes."""
         from softxent.app.report import merged
 
         missing = {column.name: column.missing for column in columns}
@@ -84,7 +84,7 @@ class Screen:
         self.line()
 
     def treated(self, columns: Sequence[Column]) -> list[TreatedColumn]:
-        """What each column is and becomes, in words; those that are alike come one after another."""
+        """Returns in words what each column is and becomes, similar ones one after another."""
         from softxent.app.report import TreatedColumn
 
         treated = [TreatedColumn(column.name, *self.treatment(column)) for column in columns]
@@ -107,7 +107,7 @@ class Screen:
             self.line("  " + self.say("more classes", hidden=len(names) - len(rows)))
 
     def parts(self, parts: Split) -> None:
-        """How many rows are for what, how many of them guessing would get right, and the model."""
+        """Shows the number of rows for each purpose, what guessing would get right, and the model."""
         seen, times = np.unique(parts.train.y, return_counts=True)
         majority = seen[times.argmax()]
         right = (parts.test.y == majority).mean()
@@ -117,11 +117,11 @@ class Screen:
         self.line(self.say("model line", model=self.model(parts.units)))
 
     def model(self, units: Sequence[int]) -> str:
-        """64 → 32 → 10, and what that is."""
+        """Describes the model: "64 → 32 → 10, ReLU between"."""
         return self.say("network" if len(units) > 2 else "linear", units=" → ".join(map(str, units)))
 
     def fitted(self, fitted: Fitted, *, linear: bool) -> None:
-        """How long it took, which epoch was kept, and what there is to note."""
+        """Shows how long training took, the epoch that was kept, and the notes."""
         epochs = fitted.classifier.n_iter_
         self.line(self.say("solved" if linear else "trained", epochs=epochs, time=fitted.seconds))
         if fitted.best:
@@ -135,7 +135,7 @@ class Screen:
 
     @contextmanager
     def progress(self, epochs: int, *, linear: bool) -> Iterator[Callable[[Any], None]]:
-        """A bar on a terminal: gives the function that is told each epoch."""
+        """Shows a bar on a terminal; yields the function to call after each epoch."""
         console = Console(stderr=True, highlight=False, emoji=False)
         columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), TextColumn("{task.fields[told]}"))
         started = time.perf_counter()
@@ -164,7 +164,8 @@ class Screen:
 
 
 def clock(seconds: float) -> str:
-    """
+    """Writes a time as minutes and seconds.
+
     >>> clock(75.2)
     '1:15'
     """

@@ -73,7 +73,7 @@ def train(
 
 
 def trained(screen: Screen, task: Task, settings: Settings, val: Source | None) -> Training:
-    """Splits, fits and tests, and shows what each of these found."""
+    """Splits, fits and tests, and shows what each step found."""
     from softxent.app.training import Training, evaluate, fit, split
 
     parts = split(task, settings, val)
@@ -88,7 +88,7 @@ def trained(screen: Screen, task: Task, settings: Settings, val: Source | None) 
 
 
 def save(screen: Screen, training: Training, folder: str, command: str) -> None:
-    """Saves the run, and shows what can be done with it."""
+    """Saves the run, and shows where it is and what to do next."""
     from softxent.app.report import write
     from softxent.app.run import Run
 
@@ -102,7 +102,7 @@ def save(screen: Screen, training: Training, folder: str, command: str) -> None:
 
 
 def chosen_target(source: Source, target: str | None, screen: Screen) -> str:
-    """The column that the user names: without one it is asked for, not guessed. svmlight's label has no name."""
+    """Returns the column to predict; asks for it on a terminal if none was named. svmlight's label has no name."""
     from softxent.app.tables.rows import listed
 
     if not source.names:
@@ -119,7 +119,7 @@ def chosen_target(source: Source, target: str | None, screen: Screen) -> str:
 
 
 def report(screen: Screen, training: Training) -> dict[str, Any]:
-    """What the report says of the training, as arguments of `softxent.app.report.write`."""
+    """Returns the content of the report, as arguments of `softxent.app.report.write`."""
     task, settings, parts, evaluation = training.task, training.settings, training.split, training.evaluation
     classifier = training.fitted.classifier
     facts = {
@@ -146,14 +146,14 @@ def report(screen: Screen, training: Training) -> dict[str, Any]:
 
 
 def named_features(X: Any) -> dict[str, object]:
-    """The features of one row by their names; of a sparse one those that are not 0."""
+    """Returns the features of one row by name; of a sparse row, those that are not 0."""
     if hasattr(X, "iloc"):
         return dict(X.iloc[0])
     return {f"x{index}": value for index, value in zip(X.indices, X.data, strict=True)}
 
 
 def explain_command(folder: str, data: str, row: int) -> str:
-    """The command that explains the model's prediction for that row."""
+    """Returns the command that explains the model's prediction for that row."""
     from softxent.app.tables import DIGITS
 
     words = [] if data == DIGITS else ["--data", data]
@@ -161,12 +161,12 @@ def explain_command(folder: str, data: str, row: int) -> str:
 
 
 def program() -> str:
-    """`softxent`, or its path if a shell would not find it."""
+    """Returns `softxent`, or its path if a shell would not find it."""
     return sys.argv[0] if Path(sys.argv[0]).name == "softxent" and not shutil.which("softxent") else "softxent"
 
 
 def command_line(context: typer.Context) -> str:
-    """The command with the options that are not the defaults."""
+    """Returns the command with those options that are not the defaults."""
     words = context.command_path.split()
     for parameter in context.command.params:
         value = context.params[str(parameter.name)]

@@ -92,7 +92,7 @@ def write(
 
 
 def environment(lang: str) -> Environment:
-    """Jinja2 with autoescape: names and values of the data are text, never markup."""
+    """Returns Jinja2's environment, with autoescape: names and values of the data are text, never markup."""
     made = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -120,7 +120,7 @@ def environment(lang: str) -> Environment:
 
 
 def probability(x: float, sign: bool = False) -> str:
-    """Four decimals, or two digits of what they would not show.
+    """Writes a probability with four decimals, or two significant digits where those would show 0.
 
     >>> probability(0.98125), probability(3.2e-7), probability(-0.99871, sign=True), probability(0.0)
     ('0.9812', '3.2 × 10⁻⁷', '−0.9987', '0.0000')
@@ -133,14 +133,14 @@ def probability(x: float, sign: bool = False) -> str:
 
 
 def in_order(per_class: Sequence[PerClass]) -> list[PerClass]:
-    """As given, or the lowest F1 first if they are many."""
+    """Sorts many classes by F1, lowest first; few stay in their order."""
     if len(per_class) <= CLASSES_AT_ONCE:
         return list(per_class)
     return sorted(per_class, key=lambda entry: entry.f1 if entry.f1 == entry.f1 else 2.0)
 
 
 def merged(columns: Sequence[TreatedColumn]) -> list[tuple[str, int, str, str]]:
-    """(name, how many, kind, treatment): a row for each column, but one for long runs of columns that are alike.
+    """Returns a row (name, how many, kind, treatment) for each column, and a single one for a long run of similar ones.
 
     >>> merged([TreatedColumn(f"pixel_{k}", "number", "scaled") for k in range(64)])
     [('pixel_0 … pixel_63', 64, 'number', 'scaled')]

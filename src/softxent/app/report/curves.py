@@ -23,7 +23,7 @@ class Curves(NamedTuple):
 
 
 def losses(train: Sequence[float], val: Sequence[float] = (), kept: int | None = None) -> Curves:
-    """Logarithmic if they fall by more than a factor of 20, from 0 if not. The kept or last step is marked."""
+    """Draws the loss, on a logarithmic axis if it falls by more than a factor of 20; marks the step that was kept."""
     series = [train, val] if len(val) else [train]
     finite = [x for values in series for x in values if math.isfinite(x)] or [0.0]
     low, high, step = min(finite), max(finite), kept or len(train)
@@ -38,7 +38,7 @@ def losses(train: Sequence[float], val: Sequence[float] = (), kept: int | None =
 
 
 def accuracies(values: Sequence[float], kept: int | None = None) -> Curves:
-    """The kept or last step is marked; the axis spans 5 points or more."""
+    """Draws the accuracy, on an axis of at least 5 percentage points; marks the step that was kept."""
     step, high = kept or len(values), max(*values, 0.05)
     marks = around(max(min(*values, high - 0.05), 0), high)
     places = max(-2 - math.floor(math.log10(marks[1] - marks[0]) + 1e-9), 0)
@@ -66,7 +66,7 @@ def _curves(series: Sequence[Sequence[float]], marks: list[tuple[float, str]], s
 
 
 def around(low: float, high: float) -> list[float]:
-    """The ticks within low … high, and one on either side if they do not reach it.
+    """Returns the ticks within low … high, and the next on either side if those do not reach it.
 
     >>> around(0.93, 0.986)
     [0.92, 0.94, 0.96, 0.98, 1.0]
@@ -77,7 +77,7 @@ def around(low: float, high: float) -> list[float]:
 
 
 def spacing(low: float, high: float, about: int = 5) -> float:
-    """1, 2 or 5 times a power of ten: the distance of about so many ticks.
+    """Returns the distance between about that many ticks: 1, 2 or 5 times a power of ten.
 
     >>> spacing(0, 2.3), spacing(0.93, 0.99), spacing(3, 3)
     (0.5, 0.02, 1.0)

@@ -1,4 +1,4 @@
-"""How good a classifier's probabilities are: Evaluation, the numbers of the report and of metrics.json."""
+"""Evaluates a classifier's probabilities: the numbers of the report and of metrics.json."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 
 
 class Scores(NamedTuple):
-    """What one number each says of the probabilities.
+    """Four numbers that sum up the probabilities.
 
     accuracy           the share of the rows whose most probable class is right
     log_loss           mean of −log p_y, in nats: 0 is perfect, log V is guessing uniformly
@@ -57,7 +57,7 @@ class Bin(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """One row: its place in y, its number in the user's data, y, p, p − y and −log p_y."""
+    """One row: its index in y, its number in the user's data, y, p, p − y and −log p_y."""
 
     index: int
     row: int
@@ -73,7 +73,7 @@ class Example:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What `of` found. `baseline` always predicts the training frequencies; `worst` has the largest losses first."""
+    """The result of `of`. `baseline` always predicts the training frequencies; `worst` has the largest losses first."""
 
     classes: tuple[str, ...]
     rows: int
@@ -96,7 +96,7 @@ class Evaluation:
         class_counts: ArrayLike,
         rows: ArrayLike | None = None,
     ) -> Evaluation:
-        """The numbers of n predictions of V classes.
+        """Evaluates n predictions of V classes.
 
         classes       V names
         y             n true class indices
@@ -144,7 +144,7 @@ class Evaluation:
         )
 
     def metrics(self) -> dict[str, Any]:
-        """All as JSON; a number that is not finite or not defined (an empty bin's accuracy) is None."""
+        """Returns everything as JSON has it; a number that is not finite, or not defined (an empty bin's), is None."""
         return {
             "rows": self.rows,
             "classes": list(self.classes),
@@ -173,7 +173,7 @@ def _log_probabilities(P: ArrayLike | None, log_P: ArrayLike | None, shape: tupl
 
 
 def _p_minus_y(logits: NDArray[Any], target: NDArray[np.int64]) -> NDArray[Any]:
-    """The gradient; −1 at a target whose p is 0, which is no mask here with gradient 0."""
+    """Returns p − y, which is −1 at a target whose p is 0: no mask, whose gradient would be 0."""
     losses, grad = cross_entropy_and_grad(logits, target, reduction="none")
     impossible = np.isposinf(losses)
     grad[impossible, target[impossible]] = -1
@@ -189,7 +189,7 @@ def _brier_score(logits: NDArray[Any], target: NDArray[np.int64]) -> float:
 
 
 def _baseline(frequency: Array, target: NDArray[np.int64]) -> Scores:
-    """Of always predicting the training frequencies: all its rows are in one bin."""
+    """Scores the training frequencies as a prediction for every row; all rows are then in one bin."""
     accuracy = float((target == frequency.argmax()).mean())
     f_y = frequency[target]
     with np.errstate(divide="ignore"):  # a class that training did not have

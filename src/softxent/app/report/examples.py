@@ -24,7 +24,7 @@ PIXEL = re.compile(r"(?:pixel|px)\D?(\d+)")  # pixel783, as in OpenML's MNIST
 
 
 class ClassRow(NamedTuple):
-    """`name` is empty for all the other classes together, which are `others` in number."""
+    """A class of an example, or with an empty name `others` classes together."""
 
     name: str
     others: int
@@ -34,7 +34,7 @@ class ClassRow(NamedTuple):
 
 
 class Image(NamedTuple):
-    """(column, row, darkness in (0, 1]) of the pixels that are not blank."""
+    """An image: (column, row, darkness in (0, 1]) of each pixel that is not blank."""
 
     width: int
     height: int
@@ -69,7 +69,7 @@ def cards(evaluation: Evaluation, features: Sequence[Mapping[str, object]]) -> l
 
 
 def class_rows(names: Sequence[str], example: Example) -> list[ClassRow]:
-    """The most probable classes first, the true one among them; the others in one row, so that p − y sums to 0."""
+    """Returns the most probable classes and the true one, and a row for all others together: p − y sums to 0."""
     order = np.argsort(-example.p, kind="stable")
     count = len(order) if len(order) <= CLASSES else CLASSES - 1
     top = order[:count].tolist()
@@ -83,7 +83,7 @@ def class_rows(names: Sequence[str], example: Example) -> list[ClassRow]:
 
 
 def value_text(value: Any) -> str:
-    """A feature's value on one line; – if it is missing.
+    """Writes a feature's value on one line; a missing one is –.
 
     >>> value_text(2020.0), value_text(0.1 + 0.2), value_text(float("nan")), value_text(None), value_text("two\\nlines")
     ('2020', '0.3', '–', '–', 'two lines')
@@ -95,7 +95,7 @@ def value_text(value: Any) -> str:
 
 
 def images(features: Sequence[Mapping[str, object]]) -> list[Image] | None:
-    """An image for each example, if every feature is named as a pixel of one grid; None if not."""
+    """Returns an image of each example if the features are named as the pixels of a grid, and None if not."""
     names = {tuple(row) for row in features}
     places = grid(names.pop()) if len(names) == 1 else None
     if places is None or not all(isinstance(value, Real) for row in features for value in row.values()):
@@ -111,7 +111,7 @@ def images(features: Sequence[Mapping[str, object]]) -> list[Image] | None:
 
 
 def grid(names: Sequence[str]) -> list[tuple[int, int]] | None:
-    """(row, column) of each pixel, if the names are those of at least half of a grid: blank ones may be left out.
+    """Returns (row, column) of each pixel if the names cover at least half of a grid (blank ones may be left out).
 
     >>> grid(["pixel_0_0", "pixel_0_1", "pixel_1_0"])
     [(0, 0), (0, 1), (1, 0)]

@@ -33,7 +33,7 @@ class Scale(NamedTuple):
 
 
 def significant(x: float, digits: int = 4) -> str:
-    """The number with so many significant digits, as a person writes it.
+    """Writes a number with `digits` significant digits.
 
     >>> significant(0.11834), significant(2.0), significant(1.5e-9), significant(12345678.0)
     ('0.1183', '2', '1.5 × 10⁻⁹', '12,345,678')
@@ -63,7 +63,7 @@ def percent(x: float, places: int = 1) -> str:
 
 
 class ConfusionCell(NamedTuple):
-    """`share` of the rows of the true class; `shade` is how dark it is drawn."""
+    """A cell of the matrix: its share of the rows of the true class, and how dark it is drawn (`shade`)."""
 
     true: int
     predicted: int
@@ -73,7 +73,7 @@ class ConfusionCell(NamedTuple):
 
 
 class Confusion(NamedTuple):
-    """cells that are not 0; every `every`-th class has its label; `slanted`: the columns' labels do not fit upright."""
+    """The cells that are not 0; each `every`-th class has a label, slanted where it does not fit upright."""
 
     cells: list[ConfusionCell]
     labels: list[str]
@@ -87,7 +87,7 @@ class Confusion(NamedTuple):
 
 
 def confusion(evaluation: Evaluation) -> Confusion:
-    """Each cell's shade grows with the square root of its share, so that a few errors among many rows are seen."""
+    """Lays out the matrix; shades grow with the square root of a cell's share, to show a few errors among many rows."""
     matrix, classes = evaluation.confusion, len(evaluation.classes)
     support = matrix.sum(axis=1)
     cells = [
@@ -132,7 +132,7 @@ class Dot(NamedTuple):
 
 
 class Reliability(NamedTuple):
-    """`gap` is mean confidence − accuracy, and `chance` what it stays under in 95 % of calibrated classifiers."""
+    """The diagram; `gap` is mean confidence − accuracy, and 95 % of calibrated classifiers have one below `chance`."""
 
     dots: list[Dot]
     x: list[Tick]
@@ -160,7 +160,7 @@ def reliability(evaluation: Evaluation) -> Reliability:
 
 
 def wilson(share: float, rows: int, z: float = 1.96) -> tuple[float, float]:
-    """The 95 % interval of a share (Wilson 1927, "Probable inference").
+    """Returns the 95 % confidence interval of a share (Wilson 1927, "Probable inference").
 
     >>> low, high = wilson(1.0, 10)
     >>> round(low, 3), round(high, 3)

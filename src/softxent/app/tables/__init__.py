@@ -4,7 +4,7 @@
     source.names                         the columns, none for svmlight
     for rows in source.batches(): …      `Rows`, whose labels and features the columns of a model's schema describe
 
-What the content is decides with the ending: a file that is not what its ending says is refused.
+A file whose content is not what its ending says is refused.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from softxent.app.words import Mistake
 
 __all__ = ["DIGITS", "Rows", "Source", "digits", "open_file"]
 
-DIGITS = "digits"  # what stands for the path of data that is no file
+DIGITS = "digits"  # in place of a path
 
 ENDINGS = {
     "CSV": (".csv", ".tsv", ".tab", ".txt"),
@@ -29,7 +29,7 @@ ENDINGS = {
 MAGIC = {
     b"PAR1": "Parquet",
     b"ARROW1": "Arrow",
-    b"\xff\xff\xff\xff": "Arrow",  # its streams have no name in front
+    b"\xff\xff\xff\xff": "Arrow",  # its streams begin so, without a name
     b"\x93NUMPY": ".npy",
     b"\x1f\x8b": "gzip",
     b"\xd0\xcf\x11\xe0": "Excel",
@@ -64,7 +64,7 @@ def open_file(file: str) -> Source:
 
 
 def digits() -> Source:
-    """scikit-learn's digits: 1797 images of 8 × 8 pixels, which need no download."""
+    """Returns scikit-learn's digits: 1797 images of 8 × 8 pixels, which need no download."""
     from softxent.app.tables.arrays import Digits
 
     return Digits(DIGITS)

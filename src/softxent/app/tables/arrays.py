@@ -1,4 +1,4 @@
-"""NumPy's .npz, svmlight, and scikit-learn's digits."""
+"""Reads NumPy's .npz, svmlight, and scikit-learn's digits."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from softxent.app.words import Mistake
 
 
 class _Arrays(Source):
-    """Arrays with a row an example: one of N × … has a column for each of its entries, X[0], X[1], …"""
+    """Arrays of equal length, a row an example; one of N × … has a column for each entry of a row: X[0], X[1], …"""
 
     def __init__(self, path: Path | str, arrays: dict[str, NDArray[Any]]) -> None:
         super().__init__(path)
@@ -65,7 +65,7 @@ class Digits(_Arrays):
 
 
 class Svmlight(Source):
-    """`label index:value …` a line; the label is the target, so there are no names."""
+    """Lines `label index:value …`; the label is the target, and columns have no names."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -94,7 +94,7 @@ class Svmlight(Source):
 
 
 class SparseRows(Rows):
-    """X in CSR, y its labels; all of X is one column."""
+    """Sparse rows, X in CSR, and their labels y; all of X counts as one column."""
 
     def __init__(self, source: Source, X: Any, y: NDArray[Any], start: int = 0) -> None:
         self.source, self.X, self.y, self.start = source, X, y, start

@@ -1,4 +1,4 @@
-"""Parquet and Arrow (Feather) files."""
+"""Reads Parquet and Arrow (Feather) files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A column of a table: what it is, found once in training, and its values as that, or an error that names the place."""
+"""Infers the kind of a column, once in training, and reads its values as that kind, or says which cannot be read."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ MISSING = pa.array(["", "?", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "-nan", "
 ISO = "ISO 8601"
 DATES = ("%Y/%m/%d", "%Y年%m月%d日", "%Y.%m.%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y")
 LARGEST = 1e100  # the variance of a column must not overflow
-FEW = 20  # rows, of which fewer may well differ by chance
+FEW = 20  # rows; in fewer, all values may differ by chance
 DATE_FORMATS = (ISO, *(date + time for date in DATES for time in ("", " %H:%M", " %H:%M:%S")))
 
 
 @dataclass
 class Column:
-    """kind: number, date, category or text (text, until features are fitted); or left out: empty, constant, dropped."""
+    """A column; its kind is number, date, category or text, or it is left out: empty, constant, dropped."""
 
     name: str
     kind: str
@@ -57,7 +57,7 @@ class Column:
 
 
 def converted(column: Column, values: pa.ChunkedArray, place: Callable[[int], Phrase], *, comma: bool) -> Any:
-    """The values as pandas has them: float64 (float32 stays), datetime64 or categories of str."""
+    """Returns the values as pandas has them: float64 (float32 stays), datetime64 or categories of str."""
     clean = _clean(column.name, values)
     if column.kind in ("category", "text"):
         text = pc.cast(clean, pa.string()).to_pandas().astype("str")
@@ -79,7 +79,7 @@ def converted(column: Column, values: pa.ChunkedArray, place: Callable[[int], Ph
 
 
 def labels(values: pa.ChunkedArray) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """A class a row, and which rows have none. Classes are int if all are whole numbers as str writes them, or text."""
+    """Returns each row's class, and which rows have none. Classes are int if `str` would write them so, or text."""
     clean = _clean("", values)
     missing = np.asarray(clean.is_null().to_numpy(), bool)
     if pa.types.is_floating(clean.type) and _whole(clean):
@@ -105,7 +105,7 @@ def _whole(values: pa.ChunkedArray) -> bool:
 
 
 def _clean(name: str, values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Numbers, timestamps, or text without blanks around it, with null for what is missing."""
+    """Returns numbers, timestamps, or text without blanks around it; what is missing is null."""
     kind = values.type
     if pa.types.is_dictionary(kind):
         values = pc.cast(values, kind.value_type)
@@ -140,7 +140,7 @@ def _numbers(values: pa.ChunkedArray, *, comma: bool) -> pa.ChunkedArray | None:
 
 
 def _dates(values: pa.ChunkedArray, format: str) -> pa.ChunkedArray | None:
-    """Timestamps in UTC; None if a value is not written that way."""
+    """Reads timestamps, in UTC; returns None if a value is not written in that format."""
     if pa.types.is_timestamp(values.type):
         return values
     if not _is_text(values):
@@ -159,7 +159,7 @@ def _dates(values: pa.ChunkedArray, format: str) -> pa.ChunkedArray | None:
 
 
 def _check_first(values: pa.ChunkedArray, format: str) -> None:
-    """Python's strptime knows what Arrow's lets pass: text that goes on after the date, a 31st of February."""
+    """Tries the first date by Python's strptime, which refuses what Arrow's takes: trailing text, a 31st of February."""
     for value in values.drop_null()[:1].to_pylist():
         datetime.strptime(value, format)
 
@@ -171,7 +171,7 @@ def _is_text(values: pa.ChunkedArray) -> bool:
 def _wrong(
     column: Column, values: pa.ChunkedArray, read: Callable[[Any], Any], place: Callable[[int], Phrase]
 ) -> Mistake:
-    """The first value that cannot be read, found by halves."""
+    """Finds the first value that cannot be read, by bisection, and returns the error that names it."""
     low, high = 0, len(values)
     while high - low > 1:
         middle = (low + high) // 2

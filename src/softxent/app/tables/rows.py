@@ -1,4 +1,4 @@
-"""A batch of rows, and the source it comes from."""
+"""A batch of rows, and the source that it comes from."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BATCH = 8192  # rows
 
 
 class Source(ABC):
-    """A file, or what stands for one: `names` of its columns, and its rows, a batch after another."""
+    """A file of data: the `names` of its columns, and its rows, one batch after another."""
 
     def __init__(self, path: Path | str) -> None:
         self.path = str(path)
@@ -31,14 +31,14 @@ class Source(ABC):
     def batches(self) -> Iterator[Rows]: ...
 
     def read(self) -> Rows:
-        """All rows."""
+        """Returns all rows."""
         batches = list(self.batches())
         if not sum(map(len, batches)):
             raise Mistake("no rows", got=repr(self.path))
         return batches[0].joined(batches)
 
     def row(self, index: int) -> Rows:
-        """One row, as Rows."""
+        """Returns one row, as a `Rows` of length 1."""
         count = 0
         for rows in self.batches():
             count += len(rows)
@@ -47,7 +47,7 @@ class Source(ABC):
         raise Mistake("row range", got=index, name=repr(self.path), rows=count, last=count - 1)
 
     def place(self, row: int) -> Phrase:
-        """Where a user finds the row."""
+        """Says where in the file a user finds the row."""
         return Phrase("in row", row=row)
 
     def check_names(self) -> None:
@@ -61,7 +61,7 @@ class Source(ABC):
 
 
 def suggested(name: str, names: Sequence[str]) -> Phrase:
-    """The names that are near, or else all."""
+    """Suggests the names that are similar, or else all of them."""
     folded = {each.casefold().strip(): each for each in names}
     near = [folded[each] for each in difflib.get_close_matches(name.casefold().strip(), folded, n=3, cutoff=0.5)]
     return Phrase("near names", names=listed(near)) if near else Phrase("all names", names=listed(names))
@@ -99,11 +99,11 @@ class Rows:
         ]
 
     def labels(self, target: str) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """A class a row, and which rows have none."""
+        """Returns the class of each row, and which rows have none."""
         return labels(self.table[target])
 
     def features(self, columns: Sequence[Column]) -> Any:
-        """The columns that a model takes, each as its kind says, as a DataFrame."""
+        """Returns the columns that a model uses as a DataFrame, each read as its kind."""
         import pandas as pd
 
         used = [column for column in columns if column.used]

@@ -1,4 +1,4 @@
-"""CSV and TSV: the encoding and the delimiter are found, and every row must have as many fields as the first."""
+"""Reads CSV and TSV: finds the encoding and the delimiter; every row must have as many fields as the header."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pyarrow.csv
 from softxent.app.tables.rows import Rows, Source
 from softxent.app.words import Mistake, Phrase
 
-SAMPLE = 1 << 20  # bytes that encoding and delimiter are found in
+SAMPLE = 1 << 20  # bytes to find encoding and delimiter in
 BLOCK = 1 << 22  # bytes read at a time; a row must fit
 DELIMITERS = ",;\t|"
 BYTE_ORDER_MARKS = {
@@ -64,7 +64,7 @@ class Text(Source):
         return "utf8" if self.encoding in ("utf-8", "utf-8-sig") else self.encoding
 
     def _lines(self) -> Iterator[tuple[int, list[str]]]:
-        """The rows that are not blank, each with the line it begins in."""
+        """Yields the rows that are not blank, each with the number of its first line."""
         with open(self.path, encoding=self.encoding, newline="") as stream:
             reader, line = csv.reader(stream, delimiter=self.delimiter), 1
             for row in reader:
@@ -73,7 +73,7 @@ class Text(Source):
                 line = reader.line_num + 1
 
     def _header_line(self) -> int:
-        """The lines up to the header's last."""
+        """Counts the lines up to the end of the header."""
         with open(self.path, encoding=self.encoding, newline="", errors="replace") as stream:
             reader = csv.reader(stream, delimiter=self.delimiter)
             next(row for row in reader if any(row))
@@ -97,7 +97,7 @@ class Text(Source):
 
 
 def encoding(sample: bytes) -> str:
-    """By its byte-order mark, or UTF-8 if it is that, GB18030 if it is Chinese, or else charset-normalizer's guess."""
+    """Finds the encoding: a byte-order mark's, UTF-8 if valid, GB18030 if Chinese, or charset-normalizer's guess."""
     for mark, name in BYTE_ORDER_MARKS.items():
         if sample.startswith(mark):
             return name
@@ -115,7 +115,7 @@ def encoding(sample: bytes) -> str:
 
 
 def _is_chinese(sample: bytes) -> bool:
-    """Nearly every character beyond ASCII is one of GB 2312's: other encodings, read so, give rarer ones or none."""
+    """Whether nearly all characters beyond ASCII are in GB 2312: text in other encodings, read so, has rarer ones."""
     try:
         text = codecs.getincrementaldecoder("gb18030")().decode(sample)
     except UnicodeDecodeError:
@@ -126,7 +126,7 @@ def _is_chinese(sample: bytes) -> bool:
 
 
 def delimiter(lines: list[str]) -> str:
-    """The one that splits the header in most fields, and the rows below in as many."""
+    """Finds the delimiter that splits the header into the most fields, and the rows below into as many."""
 
     def fields(candidate: str) -> tuple[int, int]:
         rows = [len(row) for row in csv.reader(lines[:50], delimiter=candidate) if row]

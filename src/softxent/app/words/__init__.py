@@ -1,4 +1,4 @@
-"""Every word that the command says, in English and in Chinese, side by side: one file a subject."""
+"""The phrases of the command, in English and Chinese side by side: one file a subject."""
 
 from softxent.app.words import command, files, training
 from softxent.words import LANGUAGES, PHRASES, WIDTH, Mistake, Phrase, language, say, say_from

@@ -1,4 +1,4 @@
-"""What every command says, and `softxent explain`: its help, and the mistakes of a command line."""
+"""The phrases of the command line and of `softxent explain`: help, and errors in what was typed."""
 
 PHRASES = {
     "error": ("error: {message}", "错误：{message}"),

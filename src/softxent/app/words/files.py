@@ -1,4 +1,4 @@
-"""What can be wrong with a file of data, and with a saved model."""
+"""The errors in files of data and in saved models."""
 
 PHRASES = {
     # Mistakes in files ------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What only the report says: a table of its own, for the same things are called otherwise there than on a terminal."""
+"""The phrases of the report: a table of its own, since some names have other words there than on a terminal."""
 
 PHRASES = {
     # Summary --------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What `train`, `predict` and `evaluate` say, and how `explain` tells of a row; the mistakes of a training."""
+"""The phrases of `train`, `predict` and `evaluate`, and of `explain` with a model; the errors in a training."""
 
 PHRASES = {
     # Training -------------------------------------------------------------------------------------------------------
