@@ -12,7 +12,7 @@ from softxent.words import WIDTH
 
 
 class Cell(NamedTuple):
-    """An entry of a table; its role (target, diagonal, total, bar …) says how it is drawn; a bar's length is `share`."""
+    """An entry of a table; its role (target, diagonal, total, bar …) says how it looks; a bar's length is its share."""
 
     text: str
     role: str = ""

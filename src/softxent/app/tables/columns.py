@@ -159,7 +159,7 @@ def _dates(values: pa.ChunkedArray, format: str) -> pa.ChunkedArray | None:
 
 
 def _check_first(values: pa.ChunkedArray, format: str) -> None:
-    """Tries the first date by Python's strptime, which refuses what Arrow's takes: trailing text, a 31st of February."""
+    """Tries the first date by Python's strptime, which refuses more than Arrow's: trailing text, a 31st of February."""
     for value in values.drop_null()[:1].to_pylist():
         datetime.strptime(value, format)
 
