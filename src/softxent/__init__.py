@@ -17,7 +17,7 @@ if TYPE_CHECKING:
         softmax,
         statistics,
     )
-    from softxent.memory import keep_memory
+    from softxent.memory import keep_memory, kept_memory
 
 __all__ = [
     "cross_entropy",
@@ -25,6 +25,7 @@ __all__ = [
     "explain",
     "get_num_threads",
     "keep_memory",
+    "kept_memory",
     "log_prob",
     "log_softmax",
     "logsumexp",
@@ -33,7 +34,11 @@ __all__ = [
     "softmax",
     "statistics",
 ]
-ELSEWHERE = {"explain": "softxent.explain", "keep_memory": "softxent.memory"}  # not in softxent.functional
+ELSEWHERE = {  # not in softxent.functional
+    "explain": "softxent.explain",
+    "keep_memory": "softxent.memory",
+    "kept_memory": "softxent.memory",
+}
 
 
 def __getattr__(name: str) -> Any:

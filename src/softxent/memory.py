@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import ctypes
 import mmap
+import resource
 import weakref
+from collections import deque
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 LARGE = 2**22  # bytes; smaller blocks malloc keeps by itself
+RECENT = 16  # results: the largest of them says how much is kept
 
 _free: list[mmap.mmap] = []  # blocks that no array uses
+_sizes: deque[int] = deque(maxlen=RECENT)
 _keep = True
 
 
 def keep_memory(keep: bool = True) -> None:
-    """Whether the memory of a large result is kept for the next of about its size, once no array or tensor uses it.
+    """Sets whether the memory of a large result is kept for the next one of about its size, once nothing uses it.
 
-    It is by default, and the system may take what is kept whenever it needs memory. Such a result cannot be resized in
-    place. `keep_memory(False)` gives back at once what is kept, and leaves later results to NumPy and PyTorch.
+    It is by default: at most twice the largest of the last 16 large results, which the system may take whenever it
+    needs memory, and nothing while the process's address space is limited (`ulimit -v`). Such a result cannot be
+    resized in place. `keep_memory(False)` gives back at once what is kept, and leaves later results to NumPy and
+    PyTorch.
 
     >>> keep_memory(False)
     >>> keep_memory()
@@ -28,10 +35,28 @@ def keep_memory(keep: bool = True) -> None:
     _keep = keep
     if not keep:
         _free.clear()
+        _sizes.clear()
+
+
+def kept_memory() -> int:
+    """Returns how many bytes are kept for later results.
+
+    >>> keep_memory(False), keep_memory()  # so that nothing is
+    (None, None)
+    >>> import softxent as sx
+    >>> logits = np.zeros((2**10, 2**10))  # 8 MB, and so is the gradient
+    >>> loss, grad_logits = sx.cross_entropy_and_grad(logits, np.zeros(2**10, int))
+    >>> kept_memory()
+    0
+    >>> del grad_logits
+    >>> kept_memory()
+    8388608
+    """
+    return sum(map(len, _free.copy()))
 
 
 def kept(size: int) -> bool:
-    """Are results of so many bytes?"""
+    """Whether a result of so many bytes takes its memory from here."""
     return _keep and size >= LARGE
 
 
@@ -44,11 +69,12 @@ def empty_like(x: NDArray[Any]) -> NDArray[Any]:
 
 
 def lend(size: int) -> NDArray[np.uint8]:
-    """Memory of `size` bytes, in use as long as this array is: every view of it has it as its base."""
+    """Returns `size` bytes, in use as long as anything refers to them: this array, a view of it, or its base."""
+    _sizes.append(size)
     block = _take(size)
-    loan = np.frombuffer(block, np.uint8, size)
+    loan: Any = (ctypes.c_char * size).from_buffer(block)  # what all these refer to: the block they cannot reach
     weakref.finalize(loan, _give_back, block).atexit = False
-    return loan
+    return np.ndarray(size, np.uint8, loan)
 
 
 def _take(size: int) -> mmap.mmap:
@@ -73,8 +99,14 @@ def _take(size: int) -> mmap.mmap:
 
 
 def _give_back(block: mmap.mmap) -> None:
-    if _keep and _advise(block, "MADV_FREE"):
+    room = 2 * max(_sizes, default=0) - kept_memory()
+    if _keep and len(block) <= room and not _address_space_is_limited() and _advise(block, "MADV_FREE"):
         _free.append(block)
+
+
+def _address_space_is_limited() -> bool:
+    """Whether what is kept could make allocations of others fail, of which nothing here would hear."""
+    return any(resource.getrlimit(of)[0] != resource.RLIM_INFINITY for of in (resource.RLIMIT_AS, resource.RLIMIT_DATA))
 
 
 def _advise(block: mmap.mmap, what: str) -> bool:

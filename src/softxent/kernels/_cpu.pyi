@@ -22,11 +22,12 @@ def cross_entropy(
     upstream: Buffer | None,
     options: bytes,
     nan_if_empty: bool,
+    *,
     threads: int = 0,
 ) -> None: ...
-def softmax(logits: Buffer, axis: int, temperature: float, out: Buffer, threads: int = 0) -> None: ...
-def log_softmax(logits: Buffer, axis: int, temperature: float, out: Buffer, threads: int = 0) -> None: ...
-def logsumexp(logits: Buffer, axis: int, lse: Buffer, threads: int = 0) -> None: ...
+def softmax(logits: Buffer, axis: int, temperature: float, out: Buffer, *, threads: int = 0) -> None: ...
+def log_softmax(logits: Buffer, axis: int, temperature: float, out: Buffer, *, threads: int = 0) -> None: ...
+def logsumexp(logits: Buffer, axis: int, lse: Buffer, *, threads: int = 0) -> None: ...
 def sample(
     logits: Buffer,
     axis: int,
@@ -34,6 +35,7 @@ def sample(
     uniform: Buffer,
     index: Buffer,
     log_prob: Buffer | None,
+    *,
     threads: int = 0,
 ) -> int: ...
 def statistics(
@@ -47,6 +49,7 @@ def statistics(
     lse: Buffer,
     argmax: Buffer,
     rank: Buffer,
+    *,
     threads: int = 0,
 ) -> None: ...
 def read_tensors(type: type) -> bool:

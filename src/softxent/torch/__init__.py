@@ -7,7 +7,7 @@ except ModuleNotFoundError as missing:
         f"softxent.torch needs {missing.name}: pip install 'softxent[torch]'", name=missing.name
     ) from None
 
-from softxent.memory import keep_memory
+from softxent.memory import keep_memory, kept_memory
 from softxent.torch.functional import (
     cross_entropy,
     log_prob,
@@ -23,6 +23,7 @@ __all__ = [
     "CrossEntropyLoss",
     "cross_entropy",
     "keep_memory",
+    "kept_memory",
     "log_prob",
     "log_softmax",
     "logsumexp",

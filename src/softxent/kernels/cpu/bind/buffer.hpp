@@ -12,7 +12,7 @@ namespace nb = nanobind;
 
 namespace softxent {
 
-// An object with a buffer, such as NumPy's arrays; a tensor, of a type that `read_tensors` was told of; or a description
+// An object with a buffer, such as NumPy's arrays; a tensor, if read_tensors was told of its type; or a description
 // of memory: (address, format, shape, strides in elements). None has no data. The array must outlive this.
 class Buffer {
 public:

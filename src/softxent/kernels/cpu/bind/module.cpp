@@ -18,20 +18,21 @@ NB_MODULE(_cpu, m) {
                 PyErr_SetObject(bad_target, nb::int_(e.row).ptr());
             }
         });
+    const auto keywords = nb::kw_only();
     const auto threads = nb::arg("threads") = 0;
     m.def("cross_entropy", &cross_entropy, nb::arg("logits"), nb::arg("target"), nb::arg("axis"),
           nb::arg("class_weight").none(), nb::arg("out").none(), nb::arg("loss").none(), nb::arg("upstream").none(),
-          nb::arg("options"), nb::arg("nan_if_empty"), threads);
+          nb::arg("options"), nb::arg("nan_if_empty"), keywords, threads);
     m.def("softmax", &normalize<Softmax>, nb::arg("logits"), nb::arg("axis"), nb::arg("temperature"), nb::arg("out"),
-          threads);
+          keywords, threads);
     m.def("log_softmax", &normalize<LogSoftmax>, nb::arg("logits"), nb::arg("axis"), nb::arg("temperature"),
-          nb::arg("out"), threads);
-    m.def("logsumexp", &logsumexp, nb::arg("logits"), nb::arg("axis"), nb::arg("lse"), threads);
+          nb::arg("out"), keywords, threads);
+    m.def("logsumexp", &logsumexp, nb::arg("logits"), nb::arg("axis"), nb::arg("lse"), keywords, threads);
     m.def("sample", &sample, nb::arg("logits"), nb::arg("axis"), nb::arg("temperature"), nb::arg("uniform"),
-          nb::arg("index"), nb::arg("log_prob").none(), threads);
+          nb::arg("index"), nb::arg("log_prob").none(), keywords, threads);
     m.def("statistics", &statistics, nb::arg("logits"), nb::arg("target"), nb::arg("axis"), nb::arg("ignore_index"),
           nb::arg("temperature"), nb::arg("log_prob"), nb::arg("entropy"), nb::arg("lse"), nb::arg("argmax"),
-          nb::arg("rank"), threads);
+          nb::arg("rank"), keywords, threads);
     m.def("read_tensors", [](nb::type_object type) { return tensors.add(type); }, nb::arg("type"));
     m.attr("MAX_THREADS") = MAX_THREADS;
     m.def("get_num_threads", &num_threads);
