@@ -46,6 +46,13 @@ def test_axis(ours: Any, scipys: Any, dtype: Any, shape: tuple[int, ...], axis: 
     close(result, scipys(logits, axis=axis))
 
 
+@BOTH
+@pytest.mark.parametrize("axis", [np.int64(0), np.int8(-2), np.array(0), (np.int64(0),)])
+def test_an_axis_may_be_any_integer(ours: Any, scipys: Any, axis: Any) -> None:
+    logits = np.random.default_rng(0).standard_normal((3, 4))
+    close(ours(logits, axis=axis), scipys(logits, axis=0))
+
+
 def test_the_default_axis_is_the_last_one() -> None:
     # another convention: SciPy's default is axis=None, all of the array as one row
     logits = np.random.default_rng(0).standard_normal((3, 4))

@@ -178,12 +178,12 @@ def statistics(logits: Any, target: Any, axis: int, temperature: float, ignore_i
     if t.shape == x.shape:
         raise checks.not_indices(t)
     index = as_target(t, x, rows, wide)
-    floats, integers = [np.empty(rows, wide) for _ in range(3)], [np.empty(rows, np.int64) for _ in range(2)]
+    columns = Statistics(*(np.empty(rows, dtype) for dtype in (wide, wide, wide, INT64, INT64)))
     try:
-        _cpu.statistics(raw(x), index, axis, ignore_index, temperature, *floats, *integers)
+        _cpu.statistics(raw(x), index, axis, ignore_index, temperature, *columns)
     except _cpu.BadTarget as bad:
         raise bad_target(t, bad.args[0], classes) from None
-    return Statistics(*(a[()] for a in (*floats, *integers)))
+    return Statistics(*(a[()] for a in columns))
 
 
 # sample -----------------------------------------------------------------------------------------------------------
