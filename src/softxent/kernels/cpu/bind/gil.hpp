@@ -8,11 +8,16 @@
 
 namespace softxent {
 
-// Given back, unless that would take longer than the pass. Between the two nothing of Python's may be called: under the
-// stable ABI even a cast of a number asks whether an error is set.
+// For so many logits at most the GIL is kept, 10 to 50 µs: to have it back takes a tenth of one, but all of Python's
+// switch interval, 5000, where another thread computes.
+constexpr i64 FEW_LOGITS = 1 << 15;
+
+// The GIL is given back, unless there are few logits. While it is, nothing of Python's may be called: under the stable
+// ABI even a cast of a number asks whether an error is set.
 class WithoutGil {
 public:
-    explicit WithoutGil(const Pass& pass) : state(pass.rows * pass.classes > 4096 ? PyEval_SaveThread() : nullptr) {}
+    explicit WithoutGil(const Pass& pass)
+        : state(pass.rows * pass.classes > FEW_LOGITS ? PyEval_SaveThread() : nullptr) {}
     WithoutGil(const WithoutGil&) = delete;
 
     // Python, once it is ending, has this thread exit here, by unwinding it. The frames of nanobind let nothing unwind
