@@ -46,7 +46,7 @@ class Prediction:
             "data": self.data,
             "row": self.row,
             "label": self.label,
-            "columns": {name: _plain(value) for name, value in self.columns.items()},
+            "columns": {name: _json_value(value) for name, value in self.columns.items()},
             "features": [dict(zip(names, entry, strict=True)) for entry in entries],
             **self.trace.to_dict(),
         }
@@ -92,7 +92,7 @@ def _label(run: Run, rows: Rows) -> str | None:
     return run.schema.classes[index] if index >= 0 else None
 
 
-def _plain(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     """Returns a value as JSON has it; a missing one is None."""
     if value is None or value != value:
         return None
@@ -131,7 +131,7 @@ def _columns(prediction: Prediction, lang: str) -> Step:
 
 
 def _value_text(value: Any) -> str:
-    plain = _plain(value)
+    plain = _json_value(value)
     return "–" if plain is None else brief(plain) if isinstance(plain, float | int) else cut(plain, 36)
 
 

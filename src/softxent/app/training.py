@@ -155,7 +155,7 @@ def split_rows(y: Array, test_size: float, val_size: float, seed: int) -> tuple[
 # The model ----------------------------------------------------------------------------------------------------------
 
 
-def features(columns: Sequence[Column]) -> Any:
+def feature_pipeline(columns: Sequence[Column]) -> Any:
     """Returns the pipeline that turns columns into numbers, not yet fitted.
 
     skrub's TableVectorizer gets the columns that are no numbers: fitted, it holds every step of each of its columns
@@ -180,10 +180,10 @@ def features(columns: Sequence[Column]) -> Any:
 
 
 def fit_features(columns: Sequence[Column], X: Any) -> Any:
-    """Fits `features`; gives columns of text that TableVectorizer takes for categories that kind, and their values."""
+    """Fits the pipeline; columns of text that TableVectorizer takes for categories get that kind, and their values."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of columns whose values are all in other rows
-        made = features(columns).fit(X)
+        made = feature_pipeline(columns).fit(X)
     for column in [column for column in columns if column.kind == "text"]:
         if made.named_transformers_["text"].column_to_kind_[column.name] == "low_cardinality":
             column.kind = "category"

@@ -208,8 +208,8 @@ class _Story:
             ("", t.p_after, "bar"),
         )
         phrase = "loss fell" if t.loss_after < t.loss < math.inf else "loss stayed"
-        told = {"before": self.decimals(t.loss, 6), "after": self.decimals(t.loss_after, 6)}
-        note = self.say(phrase, **told, fall=self.decimals(t.loss - t.loss_after))
+        values = {"before": self.decimals(t.loss, 6), "after": self.decimals(t.loss_after, 6)}
+        note = self.say(phrase, **values, fall=self.decimals(t.loss - t.loss_after))
         rate = f"η = T² = {brief(t.learning_rate)}" if self.tempered else "η = 1"
         return Step(self.say("step"), f"{s} ← {s} − η · ∂loss/∂{s},  {rate}", head, rows, [note])
 
@@ -264,5 +264,5 @@ def _most_probable(trace: Trace, most: int) -> list[int]:
     return sorted(rank.argsort(kind="stable")[:most].tolist())
 
 
-def _vector(values: Array, told: Callable[[float], str]) -> str:
-    return "[" + ", ".join(map(told, values[:VECTOR_SHOWN])) + (", …]" if len(values) > VECTOR_SHOWN else "]")
+def _vector(values: Array, write: Callable[[float], str]) -> str:
+    return "[" + ", ".join(map(write, values[:VECTOR_SHOWN])) + (", …]" if len(values) > VECTOR_SHOWN else "]")

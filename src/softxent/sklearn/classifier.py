@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from softxent.functional import log_softmax, softmax
 from softxent.sklearn import inputs, parameters, solvers
 from softxent.sklearn.callbacks import CallbackSupportMixin, with_callbacks
-from softxent.sklearn.examples import Examples, split, weighted
+from softxent.sklearn.examples import Examples, hold_out, weighted
 from softxent.sklearn.loss import Loss
 from softxent.sklearn.network import Network, Parameters
 from softxent.sklearn.progress import OnEpoch, Progress, fitted
@@ -203,7 +203,7 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):  
     def _fit(self, given: Examples, validation: Examples | None, on_epoch: OnEpoch) -> SoftmaxClassifier:
         rng = check_random_state(self.random_state)
         if self.early_stopping and validation is None:
-            given, validation = split(given, self.classes_, self.validation_fraction, rng)
+            given, validation = hold_out(given, self.classes_, self.validation_fraction, rng)
         given, w = weighted(given, self.class_weight, self.classes_)
         loss = Loss(w, self.label_smoothing)
         network = self._network(given.X, warm=self.warm_start)

@@ -29,7 +29,9 @@ class Examples:
         return Examples(self.X[rows], self.target[rows], None if self.weight is None else self.weight[rows])
 
 
-def split(examples: Examples, classes: Array, fraction: float, rng: np.random.RandomState) -> tuple[Examples, Examples]:
+def hold_out(
+    examples: Examples, classes: Array, fraction: float, rng: np.random.RandomState
+) -> tuple[Examples, Examples]:
     """Splits off a validation set with about that fraction of each class, and at least one row of it in both parts."""
     n, y = len(examples), examples.target if examples.target.ndim == 1 else None
     held_out = max(int(np.ceil(fraction * n)), len(classes) if y is not None else 1)

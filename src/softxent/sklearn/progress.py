@@ -92,7 +92,7 @@ class Progress:
     def validate(self) -> None:
         if self.validation is None:
             return
-        loss, score = evaluate(self.network, self.validation)
+        loss, score = loss_and_accuracy(self.network, self.validation)
         if loss < min(self.validation_loss_curve, default=np.inf):
             self.best = self.network.parameters.flat.copy()
         self.validation_loss_curve.append(loss)
@@ -131,7 +131,7 @@ def fitted(flat: Array, network: Network) -> dict[str, list[Array]]:
     return {"coefs_": copy.weights, "intercepts_": copy.biases}
 
 
-def evaluate(network: Network, examples: Examples) -> tuple[float, float]:
+def loss_and_accuracy(network: Network, examples: Examples) -> tuple[float, float]:
     """Returns mean −ln p_y and accuracy (of probability targets, how often the most probable class is the same)."""
     loss, right, row = 0.0, 0, 0
     target = examples.target if examples.target.ndim == 1 else examples.target.argmax(axis=1)

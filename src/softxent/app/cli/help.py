@@ -41,12 +41,14 @@ def _help(command: Any, ctx: Any) -> str:
     with console.capture() as capture:
         console.print(Text(say(lang, "usage"), "bold").append(usage, "not bold"))
         console.print(Padding(Text(say(lang, command.help)), (1, 0, 0, 2)))
-        _table(console, say(lang, "commands"), [(name, say(lang, each.help)) for name, each in commands.items()])
-        _table(console, say(lang, "arguments"), [(_metavar(lang, p.metavar), say(lang, p.help)) for p in arguments])
+        _print_table(console, say(lang, "commands"), [(name, say(lang, each.help)) for name, each in commands.items()])
+        _print_table(
+            console, say(lang, "arguments"), [(_metavar(lang, p.metavar), say(lang, p.help)) for p in arguments]
+        )
         rows = [(f"{p.opts[0]} {_metavar(lang, p.metavar)}".rstrip(), say(lang, p.help)) for p in options]
         rows.append((f"--lang {'|'.join(LANGUAGES)}", say(lang, "option lang")))
         rows.append(("--help", say(lang, "option help")))
-        _table(console, say(lang, "options"), rows)
+        _print_table(console, say(lang, "options"), rows)
         if command.epilog:
             console.print(Padding(Text(say(lang, "example", command=command.epilog)), (1, 0, 0, 0)))
     return "\n".join(line.rstrip() for line in capture.get().rstrip().split("\n"))
@@ -56,7 +58,7 @@ def _metavar(lang: str, word: str | None) -> str:
     return say(lang, word) if word in PHRASES else word or ""
 
 
-def _table(console: Console, title: str, rows: list[tuple[str, str]]) -> None:
+def _print_table(console: Console, title: str, rows: list[tuple[str, str]]) -> None:
     if not rows:
         return
     table = Table.grid(padding=(0, 2))

@@ -137,19 +137,19 @@ class Screen:
     def progress(self, epochs: int, *, linear: bool) -> Iterator[Callable[[Any], None]]:
         """Shows a bar on a terminal; yields the function to call after each epoch."""
         console = Console(stderr=True, highlight=False, emoji=False)
-        columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), TextColumn("{task.fields[told]}"))
+        columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), TextColumn("{task.fields[state]}"))
         started = time.perf_counter()
         with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
-            task = bars.add_task(self.say("training"), total=epochs, told="")
+            task = bars.add_task(self.say("training"), total=epochs, state="")
 
             def on_epoch(epoch: Any) -> None:
-                told = [self.say("iteration" if linear else "epoch", number=epoch.number)]
-                told.append(self.say("loss so far", loss=epoch.loss))
+                state = [self.say("iteration" if linear else "epoch", number=epoch.number)]
+                state.append(self.say("loss so far", loss=epoch.loss))
                 if epoch.validation_score is not None:
-                    told.append(self.say("accuracy so far", accuracy=epoch.validation_score))
+                    state.append(self.say("accuracy so far", accuracy=epoch.validation_score))
                 seconds = (time.perf_counter() - started) / epoch.number * (epochs - epoch.number)
-                told.append(self.say("time left", time=clock(seconds)))
-                bars.update(task, completed=epoch.number, told="  ".join(told))
+                state.append(self.say("time left", time=clock(seconds)))
+                bars.update(task, completed=epoch.number, state="  ".join(state))
 
             yield on_epoch
 

@@ -55,7 +55,7 @@ def write(
 
     name          of the data, such as its file name
     target        the name of the column that was predicted
-    date          as it shall be shown
+    date          as it is shown
     evaluation    on the test set
     examples      the features, name → value, of each of evaluation.worst, in that order; features that are named as the
                   pixels of a grid (pixel_0_0 …, or pixel0 …) are drawn as an image
