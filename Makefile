@@ -3,11 +3,10 @@
 #   PYTHON=python3.13       the interpreter of .venv (default: the first python3 that is 3.11 or later)
 #   CXX=clang++             the compiler; after changing it, make clean
 #   PEERS="torch jax"       what make bench installs to compare with; PEERS= for nothing beyond SciPy
-#   EXTRAS=test WITHOUT=torch   what make test installs (default: cli test), and not, where TESTS leaves its tests out
+#   WITHOUT=torch           what make test does not install, for it is there already or its tests are left out by TESTS
 
 PEERS ?= torch==2.13.0 jax optax
 TESTS ?=
-EXTRAS ?= cli test
 WITHOUT ?=
 
 venv   := .venv
@@ -90,7 +89,7 @@ $(venv)/.cli: pyproject.toml constraints.txt $(venv)/.created
 
 $(venv)/.test: pyproject.toml constraints.txt $(venv)/.created
 	@echo "Installing the command's and the tests' packages …"
-	@$(call install,$(EXTRAS))
+	@$(call install,cli test)
 	@touch $@
 
 $(venv)/.lint: pyproject.toml constraints.txt $(venv)/.created
@@ -115,7 +114,7 @@ $(peers): constraints.txt $(venv)/.created
 # A kernel compiled otherwise, in a .venv of its own that borrows the packages of .venv: make clang, make sanitize ------
 
 KERNEL_TESTS ?= $(wildcard tests/test_kernel*.py)
-CLANG_TESTS ?= $(filter-out %accuracy.py,$(KERNEL_TESTS))
+CLANG_TESTS ?= $(filter-out %paths.py,$(KERNEL_TESTS))
 
 # $(call other_kernel,NAME,CMAKE_DEFINITION …): build/NAME/bin/python has softxent with that kernel
 define other_kernel
@@ -127,7 +126,9 @@ define other_kernel
 	@echo "Running the tests on it …"
 endef
 
-clang: export CXX = $(if $(filter clang%,$(notdir $(CXX))),$(CXX),clang++)
+# Accuracy above all: the error terms rest on what a compiler contracts and what it leaves in order
+clang := $(if $(filter clang%,$(notdir $(CXX))),$(CXX),clang++)
+clang: export CXX = $(clang)
 clang: $(venv)/.test $(venv)/.build
 	@echo "Compiling the kernel with $$($$CXX --version | head -n 1), its warnings being errors …"
 	$(call other_kernel,clang,SOFTXENT_WERROR=ON)
