@@ -49,4 +49,4 @@ def _cell(cell: dict[str, Any] | None) -> str:
     if cell is None:
         return "–"
     ratio = f"{cell['ratio']:.2f}"
-    return (ratio if cell["met"] else f"**{ratio}**") + f" ({1e6 * cell['ours']:.3g} µs)"
+    return (ratio if cell["met"] else f"**{ratio}**") + f" ({1e6 * cell['ours']:,.0f} µs)"

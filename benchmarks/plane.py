@@ -127,19 +127,21 @@ def _digits(x: float) -> float:
 
 
 def table(plane: list[dict[str, Any]]) -> list[list[str]]:
-    """For each kind and range of classes the largest ratio, where it is, and the goal; **missed ones** in bold."""
+    """For each kind and range of classes the largest ratio, where it is, and the goal; **missed ones** in bold.
+
+    And the smallest and largest ratio of PyTorch's time to ours.
+    """
     names = [f"{first} … {last} classes" if last < 10**6 else f"{first} and more" for first, last, _ in RANGES]
-    lines = [["time an element ÷ that of", "", *names]]
+    lines = [["time an element", "÷ that of", *names, "PyTorch ÷ ours"]]
     for kind in dict.fromkeys(cell["kind"] for cell in plane):
         of_kind = [cell for cell in plane if cell["kind"] == kind]
         worst = []
         for first, last, _ in RANGES:
             within = [cell for cell in of_kind if first <= cell["classes"] <= last]
             worst.append(_cell(max(within, key=lambda cell: cell["relative"])) if within else "–")
-        to = of_kind[0]["to"]
-        lines.append(
-            [kind, "1024 × 50257" if to == "reference" else to + (", plain" if kind in OPTIONS else ""), *worst]
-        )
+        beside = "1024 × 50257" if of_kind[0]["to"] == "reference" else of_kind[0]["to"]
+        peer = [cell["PyTorch"] / cell["ours"] for cell in of_kind if "PyTorch" in cell]
+        lines.append([kind, beside, *worst, f"{min(peer):.3g} … {max(peer):.3g}" if peer else "–"])
     return lines
 
 
