@@ -150,30 +150,26 @@ struct SoftCap;
 // z and the slope of floats: double has digits enough to round z right but for one in 10^8 without error terms
 template <>
 struct SoftCap<float> {
-    // beyond these tanh is 1 for the smallest float, and the identity for the largest
+    // below LEAST tanh is ±1 for the smallest float, above MOST the identity for the largest; from FAR on it is 1
     static constexpr double LEAST = 0x1p-900, MOST = 0x1p200, FAR = 300;
-    double c, inverse_c, temperature, inverse_t;
+    double c, inverse_c, inverse_t;
 
     SoftCap(double softcap, double temperature)
-        : c(softcap < LEAST ? LEAST : softcap > MOST ? MOST : softcap), inverse_c(1 / c), temperature(temperature),
-          inverse_t(1 / temperature) {
-        if (softcap < LEAST) c = softcap;
-    }
+        : c(softcap > MOST ? MOST : softcap), inverse_c(1 / (c < LEAST ? LEAST : c)), inverse_t(1 / temperature) {}
 
     void operator()(f64v x, f64v& z, f64v& slope) const {
         using C = Exp<double>;
-        const f64v u = x * inverse_c, size = u < 0 ? -2 * u : 2 * u, y = size > FAR ? f64v{} + FAR : size;
+        constexpr std::int64_t SIGN = std::numeric_limits<std::int64_t>::min();
+        const f64v size = std::bit_cast<f64v>(std::bit_cast<i64v>(x * (2 * inverse_c)) & ~SIGN);
+        const f64v y = size < FAR ? size : f64v{} + FAR;
         const f64v t = y * C::LOG2E + (C::ROUND + C::EXPONENT), n = t - (C::ROUND + C::EXPONENT);
         const f64v r = n * -C::LN2_LO + (n * -C::LN2_HI + y), square = r * r;
         const f64v s = square * exp_tail<double>(r, square) + r;
         const f64v power = std::bit_cast<f64v>(std::bit_cast<i64v>(t) << C::MANTISSA);
-        const f64v e = power * s + (power - 1), q = 1 / (e + 2), capped = c * (e * q);
-        const f64v scaled = cooled(capped);
-        z = x - x == 0 ? (x < 0 ? -scaled : scaled) : x;
-        slope = cooled((4 * q) * ((1 + e) * q));
-    }
-    f64v cooled(f64v v) const {  // v / T, where 1 / T may overflow
-        return inverse_t < std::numeric_limits<double>::infinity() ? v * inverse_t : v / temperature;
+        const f64v e = power * s + (power - 1), q = 1 / (e + 2), tanh = e * q;
+        const f64v scaled = std::bit_cast<f64v>(std::bit_cast<i64v>(c * tanh * inverse_t) | (std::bit_cast<i64v>(x) & SIGN));
+        z = x - x == 0 ? scaled : x;
+        slope = (4 * inverse_t) * (q * (q + tanh));
     }
 };
 

@@ -61,7 +61,7 @@ struct Beside<R, CrossEntropy> {
     struct Computed {
         const double* a;  // 0 beyond the strip's end
         double max, unit;
-        SumOf<f64v> gap = {}, weight = {};
+        std::conditional_t<sizeof(R) == 4, PlainSum<f64v>, SumOf<f64v>> gap = {}, weight = {};
 
         void add_doubles(f64v z, int j) {
             const f64v w = read<f64v>(a + j);

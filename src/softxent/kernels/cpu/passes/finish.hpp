@@ -108,16 +108,16 @@ inline Finished<D> finish(const CrossEntropy& pass, D divisor, const Sums<D>& ro
 // z = c·tanh(x / c) / T, in place, and with a softcap ∂z/∂x, unless slope is null
 template <class R, class S>
 inline void scale_logits(const Pass& pass, R* z, S* slope, i64 n) {
-    const double inverse = 1 / pass.temperature;
     if (pass.softcap) {
-        const SoftCap<R> cap(pass.softcap, pass.temperature);
+        const SoftCap<R> cap{pass.softcap, pass.temperature};
         for (i64 k = 0; k < n; k += lanes<double>) {  // z and slope end on a whole vector
             f64v capped, s;
             cap(widen(z + k), capped, s);
             narrow(z + k, capped);
             if (slope) narrow(slope + k, s);
         }
-    } else if (sizeof(R) == 4 && inverse < std::numeric_limits<double>::infinity()) {  // in double, rounded once
+    } else if constexpr (sizeof(R) == 4) {  // in double, rounded once: 1 / T itself may round
+        const double inverse = 1 / pass.temperature;
         for (i64 k = 0; k < n; k += lanes<double>) narrow(z + k, widen(z + k) * inverse);
     } else {
         for (i64 k = 0; k < n; k += lanes<double>) narrow(z + k, widen(z + k) / pass.temperature);

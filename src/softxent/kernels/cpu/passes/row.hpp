@@ -152,7 +152,8 @@ inline Partial<R, P> merge(const Partial<R, P>* parts, i64 segments) {
     return row;
 }
 
-// E·first·f = factor·E·conversion; `first` is needed only where one factor would underflow
+// E·first·f = factor·E·conversion; `first` is needed only where one factor would underflow, or overflow so that a mask had
+// 0·∞
 template <class R>
 struct Factor {
     R first = 1, f;
@@ -163,8 +164,11 @@ struct Factor {
         const auto range = Range<R, R>::around(at);
         double both = factor * conversion(range, row.range);
         if constexpr (sizeof(R) == 4) {
-            const double tiny = both < 0 ? -0x1p-120 : 0x1p-120;
-            if (both < 0x1p-120 && both > -0x1p-120) first = R(both / tiny), both = tiny;
+            const double size = std::fabs(both), part = size < 0x1p-120 ? 0x1p-120 : 0x1p127;
+            if (size < 0x1p-120 || size > 0x1p127) {  // beyond 2^254 every E, from 2^−123 on, is ∞
+                first = R(size / part < 0x1p127 ? size / part : 0x1p127);
+                both = both < 0 ? -part : part;
+            }
         } else if (row.range.at - at > 350) {
             first = conversion(range, row.range, 480), both = factor * 0x1p-480;
         }
