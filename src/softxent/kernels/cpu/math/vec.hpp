@@ -131,12 +131,22 @@ inline V first_lanes(V x, int count) {
 }
 
 inline f64v widen(const double* p) { return read<f64v>(p); }
-inline f64v widen(const float* p) { return __builtin_convertvector(read<f32half>(p), f64v); }
-// the first half of the lanes, or the second
-template <int half>
-inline f64v widen_half(f32v v) {
+inline f64v widen(const float* p) {  // one by one: GCC 12 converts half a vector in two steps, by way of the stack
     return [&]<int... k>(std::integer_sequence<int, k...>) {
-        return __builtin_convertvector(__builtin_shufflevector(v, v, (k + half * lanes<double>)...), f64v);
+        return f64v{double(p[k])...};
+    }(std::make_integer_sequence<int, WIDTH / 8>());
+}
+// As many lanes as f64v has, from `half` of a vector: by shuffles, for a read of what was just written would wait
+template <int half>
+inline f64v widen_half(f64v x) {
+    return x;
+}
+template <int half>
+inline f64v widen_half(f32v x) {
+    typedef double whole __attribute__((vector_size(2 * WIDTH)));
+    const whole wide = __builtin_convertvector(x, whole);  // GCC 12 converts halves on their own in two steps each
+    return [&]<int... k>(std::integer_sequence<int, k...>) {
+        return __builtin_shufflevector(wide, wide, (half * lanes<double> + k)...);
     }(std::make_integer_sequence<int, lanes<double>>());
 }
 inline void narrow(double* p, f64v v) { write(p, v); }

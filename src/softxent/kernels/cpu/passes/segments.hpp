@@ -48,6 +48,7 @@ struct WholeRow : Row<R, P> {
                 y = pass.target[i] == ignored_index(pass) ? 0 : pass.target[i];
                 Strip<R> one;
                 R slope[lanes<double>];
+                for (int k = 0; k < lanes<R>; ++k) one.z[k] = 0;  // it is scaled by whole vectors
                 this->z_y = SOFTXENT_ISA::load(pass, this->logits, y, 1, one, slope)[0];
                 if (pass.softcap) this->slope_y = slope[0];
             }
