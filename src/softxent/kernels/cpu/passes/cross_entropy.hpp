@@ -136,8 +136,9 @@ inline double with_beside(const Row<R, CrossEntropy>& row, Beside<R, CrossEntrop
     return take(typename B::Given{given_weights(row, kind, j), max, unit});
 }
 
+// Also where the mean is over nothing: its gradient is 0, whatever the row
 inline bool is_ignored(const CrossEntropy& pass, i64 i) {
-    return pass.target && pass.target[i] == pass.options.ignore_index;
+    return pass.divisor == 0 || (pass.target && pass.target[i] == pass.options.ignore_index);
 }
 
 template <class R>

@@ -53,7 +53,7 @@ inline void set_number(const Column& column, i64 i, double value) {
 
 // What the gradient of row i's loss is divided by, with T where it is the same for all classes
 inline double gradient_divisor(const CrossEntropy& pass, i64 i) {
-    const double counted = pass.divisor > 0 ? pass.divisor : std::numeric_limits<double>::infinity();
+    const double counted = pass.divisor != 0 ? pass.divisor : std::numeric_limits<double>::infinity();
     const double divisor = pass.softcap ? counted : counted * pass.temperature;
     return pass.upstream ? divisor / number_of(pass.upstream, i) : divisor;
 }
@@ -100,7 +100,10 @@ inline Finished<D> finish(const CrossEntropy& pass, D divisor, const Sums<D>& ro
     // A' p_y − a_y = B·p_y − a_y·(1 − p_y), where 1 − p_y comes from the other classes
     const D others = hard.z >= row.max ? row.others : (row.largest + row.others) - hard.e;
     const D a_y = weight + hard.weight * each, b = each * (pass.weight_sum - hard.weight) + lse_grad;
-    const D target_grad = quotient<R>(SumOf<D>{b * hard.e - a_y * others}, divisor, row.largest, row.others);
+    D less = D{} + 1;  // E·a_y may overflow where p·a_y does not
+    if constexpr (sizeof(R) == 8) less = a_y > 0x1p500 || a_y < -0x1p500 ? D{} + 0x1p-256 : less;
+    const SumOf<D> difference{(b * less) * hard.e - (a_y * less) * others};
+    const D target_grad = quotient<R>(difference, divisor, row.largest, row.others) / less;
     constexpr double lowest = -std::numeric_limits<double>::max();
     return {loss, factor, hard.z < lowest ? zero_or_nan : target_grad};  // of a mask 0
 }
