@@ -160,6 +160,16 @@ def with_one(value: float, classes: int, at: int) -> Array:
     return logits
 
 
+def one_ahead(classes: int, largest: float, by: float, rows: int = 4) -> Array:
+    """Equal others: their terms round the same way each time they are added to a sum, wherever it stands."""
+    return np.where(np.arange(classes) == classes // 3, largest, largest - by) * np.ones((rows, 1))
+
+
+def geometric(classes: int, by: float, rows: int = 4) -> Array:
+    """p_j falls from class to class by the factor exp(−by)."""
+    return -by * np.arange(classes) * np.ones((rows, 1))
+
+
 def rows_of(*rows: list[float], times: int = 4) -> Array:
     return np.repeat(np.array(rows, np.float64), times, axis=0)
 
@@ -226,6 +236,23 @@ CASES = [
     ),
     Case("tiny loss of 300, float64", np.where(np.arange(300) == 7, 720, few_values(300, 1, 4, 60)), (FLOAT64,)),
     *(Case(f"V={v}, all {c}", np.full((4, v), float(c))) for v, c in ((2, 0), (10, 88), (300, -1e4), (1000, 0.1))),
+    # found by searching for the largest error: 7 to 12 ULP where a strip or a tile is added up plainly in its own type
+    *(
+        Case(f"{v - 1} equal beside one {by} above", one_ahead(v, largest, by), WIDE)
+        for v, largest, by in (
+            (24, 0, 1.7),
+            (33, 0, 3.2),
+            (48, 0, 2.9),
+            (65, 0, 0.7),
+            (6, 2.776997332139593, 6.4590611611079805),
+            (1025, -1.43, 0.01),
+            (1267, -1.9470564917691666, 6.737075591656693e-05),
+            (2540, 0, 22.238003605428013),
+            (3185, 2.0780369262756038, 15.005665930734132),
+        )
+    ),
+    Case("256 equal beside one, of 16 bits", one_ahead(257, 2, 4)),
+    *(Case(f"V={v}, each {by} below the one before", geometric(v, by), WIDE) for v, by in ((40, 0.7), (300, 0.01))),
     Case("a tie", rows_of([3, 1, 3], [3, 3, 1], [-1e4, 2, 2])),
     Case(
         "a tie between strips", np.where(np.arange(3 * STRIP) % (STRIP + 44) == 5, 30, few_values(3 * STRIP, 5, 4, 60))

@@ -7,12 +7,28 @@ import ml_dtypes
 import mpmath
 import numpy as np
 import pytest
+from hypothesis import given, settings, target
+from hypothesis import strategies as st
 
 import softxent as sx
+from benchmarks import reference
+from benchmarks.search import results
 from benchmarks.ulp import FORMATS, Exact, ulp_error
 from softxent.definition import scaled
 from softxent.kernels import _cpu
-from tests.cases import CASES, FLOAT32, FLOAT64, PLAIN, SETTINGS, computed_in, named, tolerance
+from tests.cases import (
+    CASES,
+    FLOAT32,
+    FLOAT64,
+    PLAIN,
+    SETTINGS,
+    WIDE,
+    computed_in,
+    geometric,
+    named,
+    one_ahead,
+    tolerance,
+)
 from tests.exact import exact_row
 
 
@@ -163,6 +179,104 @@ def one_loss_each(x, t, axis, **options):
     _, grad = sx.cross_entropy_and_grad(x, t, axis=axis, **options)
     options = {k: v for k, v in options.items() if k != "normalizer"}
     return sx.cross_entropy(x, t, axis=axis, **{**options, "reduction": "none"}), grad
+
+
+# The search -----------------------------------------------------------------------------------------------------------
+
+
+@st.composite
+def rows_that_round_alike(draw) -> np.ndarray:
+    """A row whose terms round the same way again and again, or any."""
+    classes, by = draw(st.integers(2, 4100)), draw(st.floats(1e-6, 30))
+    largest, kind = draw(st.floats(-90, 90)), draw(st.integers(0, 3))
+    if kind == 0:
+        return largest + geometric(classes, by / 8, 1)
+    if kind == 1:
+        return largest + by * np.random.default_rng(draw(st.integers(0, 999))).standard_normal((1, classes))
+    if kind == 2:
+        return np.where(np.arange(classes) < draw(st.integers(1, classes)), largest, largest - by)[None]
+    return one_ahead(classes, largest, by, 1)
+
+
+@pytest.mark.skipif(not reference.ENOUGH, reason="long double is no longer than double here")
+@pytest.mark.parametrize("axis", [-1, 0])
+@pytest.mark.parametrize("isa", _cpu.instruction_sets())
+@pytest.mark.parametrize("dtype", WIDE, ids=str)
+def test_a_search_finds_no_row_beyond_the_bound(dtype, isa, axis):
+    """One row goes along its classes; as many as fill a vector, with the classes first, go across."""
+    _cpu.use(isa)
+    times = 1 if axis == -1 else 17
+
+    @settings(derandomize=True, deadline=None, max_examples=120, database=None)
+    @given(rows_that_round_alike(), st.integers(0, 2))
+    def search(row, choice):
+        x = row.astype(dtype)
+        y = np.array([[0, x.shape[1] - 1, int(x.argmax())][choice]])
+        got = results(np.repeat(x, times, 0), np.repeat(y, times), axis)
+        errors = reference.errors({k: v[:1] for k, v in got.items()}, reference.results(x, y), y)
+        worst = max(float(error[0]) for error in errors.values())
+        target(worst)
+        assert worst <= tolerance(dtype, x.shape[1]), errors
+
+    search()
+
+
+# Small factors, large ones, nothing ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("by_index", [True, False], ids=["index", "probabilities"])
+@pytest.mark.parametrize(
+    "options", [{}, {"softcap": 1e4}, {"label_smoothing": 0.1}, {"temperature": 0.95}, {"z_loss": 1e-3}], ids=str
+)
+@pytest.mark.parametrize(("dtype", "far", "large"), [(FLOAT32, -140, 1e30), (FLOAT64, -900, 1e300)], ids=str)
+def test_weights_lift_what_is_far_below(dtype, far, large, options, by_index):
+    """E ends at e^−130 and e^−800 below the largest, where A·p_j need not be 0."""
+    logits = np.array([[0, far, far - 2, 1, -np.inf, far]], dtype)
+    target = np.array([0]) if by_index else np.array([[0.5, 0, 0, 0.5, 0, 0]], dtype)
+    weight = np.array([large, 1, 0, large, 1, 1], dtype)
+    row = exact_row(logits[0], target[0], class_weight=weight, **options)
+    bound = 4 if dtype == FLOAT32 or "softcap" not in options else 4 + 2 * abs(far)
+    for name in _cpu.instruction_sets():
+        _cpu.use(name)
+        _, grad = sx.cross_entropy_and_grad(logits, target, class_weight=weight, reduction="sum", **options)
+        assert_within_bound(name, grad, Exact(*(p[None] for p in row.grad)), row.grad_terms[None], bound)
+    assert (grad[0, [1, 2, 5]] != 0).all()
+
+
+@pytest.mark.parametrize("dtype", WIDE, ids=str)
+@pytest.mark.parametrize("divisor", [1e-20, 1e-35, 1e35])
+def test_divisors_small_and_large(dtype, divisor):
+    logits, target = np.array([[0, -30, 5, -np.inf, -60]], dtype), np.array([1])
+    row = exact_row(logits[0], 1, normalizer=divisor)
+    for name in _cpu.instruction_sets():
+        _cpu.use(name)
+        _, grad = sx.cross_entropy_and_grad(logits, target, normalizer=divisor)
+        assert_within_bound(name, grad, Exact(*(p[None] for p in row.grad)))
+
+
+@pytest.mark.parametrize("softcap", [3e-308, 1e-300, 1e-30, 1e200, 1e300])
+@pytest.mark.parametrize("dtype", WIDE, ids=str)
+def test_softcaps_beyond_all_logits(dtype, softcap):
+    """tanh is ±1, or the identity: z = ±c, or x."""
+    logits, target = np.array([[0.001, 0, -7, 0, 2]], dtype), np.array([1])
+    row = exact_row(logits[0], 1, softcap=softcap)
+    loss, grad = sx.cross_entropy_and_grad(logits, target, softcap=softcap, reduction="none")
+    assert_within_bound("loss", loss, row.loss)
+    assert_within_bound("gradient", grad, Exact(*(p[None] for p in row.grad)))
+
+
+@pytest.mark.parametrize("rows", [1, 40])
+@pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
+def test_a_weight_of_0_hides_no_nan(rows, reduction):
+    """Unless the mean is over nothing: then all is 0."""
+    logits, target = np.tile(np.float32([0, np.nan, 1]), (rows, 1)), np.zeros(rows, int)
+    loss, grad = sx.cross_entropy_and_grad(logits, target, class_weight=[0, 1, 1], reduction=reduction)
+    expected = 0 if reduction == "mean" else np.nan
+    np.testing.assert_array_equal(loss, expected)
+    np.testing.assert_array_equal(grad, expected)
+
+
+# Reductions ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", [FLOAT32, FLOAT64], ids=str)
