@@ -37,7 +37,7 @@ def constant(file: str, name: str) -> int:
     return int(found[1])
 
 
-FEW = constant("passes/tile.hpp", "FEW_CLASSES")
+FEW = constant("passes/tiles.hpp", "FEW_CLASSES")
 STRIP, SEGMENT = constant("passes/strip.hpp", "STRIP"), constant("passes/row.hpp", "SEGMENT")
 
 
@@ -180,7 +180,8 @@ def not_float16() -> tuple[np.dtype[Any], ...]:
 
 CASES = [
     *(Case(f"V={v} σ={s}", gaussian(v, s)) for s in (1, 5, 20, 100) for v in (2, 3, 10)),
-    *(Case(f"V={v} σ={s}", gaussian(v, s)) for v, s in ((FEW - 1, 100), (FEW, 5), (FEW + 1, 1), (FEW + 1, 20))),
+    *(Case(f"V={v} σ={s}", gaussian(v, s)) for v, s in ((47, 100), (48, 5), (49, 1), (49, 20))),
+    *(Case(f"V={v} σ={s}", few_values(v, s, 4, 80)) for v, s in ((FEW - 1, 100), (FEW, 5), (FEW + 1, 5))),
     *(Case(f"V=1000 σ={s}", few_values(1000, s, 2), WIDE) for s in (1, 20, 100)),
     Case("V=1000 σ=5", gaussian(1000, 5, 2)),
     *(

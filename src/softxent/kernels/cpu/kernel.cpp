@@ -1,5 +1,5 @@
 // The kernel of one instruction set, SOFTXENT_ISA.
-#include "passes/tile.hpp"
+#include "passes/tiles.hpp"
 
 #define SOFTXENT_TEXT_(x) #x
 #define SOFTXENT_TEXT(x) SOFTXENT_TEXT_(x)
@@ -9,9 +9,7 @@ namespace SOFTXENT_ISA {
 
 template <class R, class P>
 Sum run_in(const P& pass) {
-    if constexpr (!std::is_same_v<P, Sample> && !is_statistics<P>)
-        if (Tiles<R, P>::suit(pass)) return Tiles<R, P>::run(pass);
-    return Rows<R, P>::run(pass);
+    return Tiles<R, P>::suit(pass) ? Tiles<R, P>::run(pass) : Rows<R, P>::run(pass);
 }
 
 template <class P>

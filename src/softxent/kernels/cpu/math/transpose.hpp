@@ -6,66 +6,86 @@
 
 namespace softxent::SOFTXENT_ISA {
 
-// Floats go in blocks of lanes<float> rows × 4 classes: a vector of fours, each transposed with its three neighbours.
+// Blocks of lanes<T> rows × `side` classes go in vectors of pieces of 16 bytes, `side` numbers each: floats in fours,
+// doubles in twos. A piece and those of its neighbours, one from each of `side` vectors, are a square to transpose.
+template <class T>
+constexpr int side = 16 / sizeof(T);
 
-typedef float f32x4 __attribute__((vector_size(16)));
-constexpr int W = lanes<float>;
+template <class T>
+struct Squares {
+    using V = vec<T>;
+    static constexpr int W = lanes<T>, S = side<T>;
+    static constexpr auto all = std::make_integer_sequence<int, W>();
+    V x[S];
 
-// a0 b0 a1 b1 of every four lanes, or with high = 2 a2 b2 a3 b3
-template <int high, int... k>
-inline f32v zip(f32v a, f32v b, std::integer_sequence<int, k...>) {
-    return __builtin_shufflevector(a, b, (k / 4 * 4 + high + k % 4 / 2 + k % 2 * W)...);
-}
-// a0 a1 b0 b1 of every four lanes, or with high = 2 a2 a3 b2 b3
-template <int high, int... k>
-inline f32v pair(f32v a, f32v b, std::integer_sequence<int, k...>) {
-    return __builtin_shufflevector(a, b, (k / 4 * 4 + high + k % 2 + k % 4 / 2 * W)...);
-}
+    void transpose() {
+        if constexpr (S == 2) {
+            const V a = zip<0>(x[0], x[1], all), b = zip<1>(x[0], x[1], all);
+            x[0] = a, x[1] = b;
+        } else {
+            const V ab = zip<0>(x[0], x[1], all), ab_high = zip<2>(x[0], x[1], all);
+            const V cd = zip<0>(x[2], x[3], all), cd_high = zip<2>(x[2], x[3], all);
+            x[0] = pair<0>(ab, cd, all), x[1] = pair<2>(ab, cd, all);
+            x[2] = pair<0>(ab_high, cd_high, all), x[3] = pair<2>(ab_high, cd_high, all);
+        }
+    }
+    // pieces `step` apart
+    static V read_pieces(const T* p, i64 step) { return join<W / S>(p, step); }
+    template <int piece = 0>
+    static void write_pieces(T* p, i64 step, V v) {
+        [&]<int... k>(std::integer_sequence<int, k...>) {
+            write(p, __builtin_shufflevector(v, v, (piece * S + k)...));
+        }(std::make_integer_sequence<int, S>());
+        if constexpr (piece + 1 < W / S) write_pieces<piece + 1>(p + step, step, v);
+    }
 
-inline void transpose_fours(f32v (&x)[4]) {
-    constexpr auto all = std::make_integer_sequence<int, W>();
-    f32v ab = zip<0>(x[0], x[1], all), ab_high = zip<2>(x[0], x[1], all);
-    f32v cd = zip<0>(x[2], x[3], all), cd_high = zip<2>(x[2], x[3], all);
-    x[0] = pair<0>(ab, cd, all), x[1] = pair<2>(ab, cd, all);
-    x[2] = pair<0>(ab_high, cd_high, all), x[3] = pair<2>(ab_high, cd_high, all);
-}
+private:
+    // of every piece a0 b0 (a1 b1), or from the `high` place on
+    template <int high, int... k>
+    static V zip(V a, V b, std::integer_sequence<int, k...>) {
+        return __builtin_shufflevector(a, b, (k / S * S + high + k % S / 2 + k % 2 * W)...);
+    }
+    // of every four a0 a1 b0 b1, or with high = 2 a2 a3 b2 b3
+    template <int high, int... k>
+    static V pair(V a, V b, std::integer_sequence<int, k...>) {
+        return __builtin_shufflevector(a, b, (k / 4 * 4 + high + k % 2 + k % 4 / 2 * W)...);
+    }
+    typedef T Piece __attribute__((vector_size(16)));
+    template <int pieces>
+    static auto join(const T* p, i64 step) {
+        if constexpr (pieces == 1) {
+            return read<Piece>(p);
+        } else {
+            const auto a = join<pieces / 2>(p, step), b = join<pieces / 2>(p + pieces / 2 * step, step);
+            return [&]<int... k>(std::integer_sequence<int, k...>) {
+                return __builtin_shufflevector(a, b, k...);
+            }(std::make_integer_sequence<int, pieces * S>());
+        }
+    }
+};
 
-template <int n, class V>
-inline auto join(V a, V b) {  // n + n lanes
-    return [&]<int... k>(std::integer_sequence<int, k...>) {
-        return __builtin_shufflevector(a, b, k...);
-    }(std::make_integer_sequence<int, 2 * n>());
+// f(first row, first class) of each block; the last classes again rather than fewer. Returns the rows that are done.
+template <class T, class F>
+inline i64 for_blocks(i64 rows, i64 classes, F f) {
+    constexpr int S = side<T>;
+    if (classes < S) return 0;
+    i64 r = 0;
+    for (; r + lanes<T> <= rows; r += lanes<T>)
+        for (i64 j = 0; j < classes; j += S) f(r, j + S <= classes ? j : classes - S);
+    return r;
 }
-template <int n = W>
-inline auto read_fours(const float* p, i64 step) {  // n / 4 fours, `step` apart
-    if constexpr (n == 4)
-        return read<f32x4>(p);
-    else
-        return join<n / 2>(read_fours<n / 2>(p, step), read_fours<n / 2>(p + n / 8 * step, step));
-}
-template <int four = 0>
-inline void write_fours(float* p, i64 step, f32v x) {
-    write(p, __builtin_shufflevector(x, x, 4 * four, 4 * four + 1, 4 * four + 2, 4 * four + 3));
-    if constexpr (four + 1 < W / 4) write_fours<four + 1>(p + step, step, x);
-}
-
-// the classes j … j + 3 that hold class j; the last four again rather than fewer
-inline i64 four_from(i64 j, i64 classes) { return j + 4 <= classes ? j : classes - 4; }
 
 // to[class][row] = from[row][class]
 template <class T>
 inline void to_classes(const T* from, i64 from_step, i64 rows, i64 classes, T* to, i64 to_step) {
-    i64 r = 0;
-    if constexpr (sizeof(T) == 4)
-        if (classes >= 4)
-            for (; r + W <= rows; r += W)
-                for (i64 j = 0; j < classes; j += 4) {
-                    const i64 c = four_from(j, classes);
-                    f32v x[4];
-                    for (int k = 0; k < 4; ++k) x[k] = read_fours(from + (r + k) * from_step + c, 4 * from_step);
-                    transpose_fours(x);
-                    for (int k = 0; k < 4; ++k) write(to + (c + k) * to_step + r, x[k]);
-                }
+    constexpr int S = side<T>;
+    i64 r = for_blocks<T>(rows, classes, [&](i64 r, i64 c) {
+        Squares<T> block;
+        for (int k = 0; k < S; ++k)
+            block.x[k] = Squares<T>::read_pieces(from + (r + k) * from_step + c, S * from_step);
+        block.transpose();
+        for (int k = 0; k < S; ++k) write(to + (c + k) * to_step + r, block.x[k]);
+    });
     for (; r < rows; ++r)
         for (i64 c = 0; c < classes; ++c) to[c * to_step + r] = from[r * from_step + c];
 }
@@ -73,17 +93,14 @@ inline void to_classes(const T* from, i64 from_step, i64 rows, i64 classes, T* t
 // to[row][class] = from[class][row]
 template <class T>
 inline void to_rows(const T* from, i64 from_step, i64 rows, i64 classes, T* to, i64 to_step) {
-    i64 r = 0;
-    if constexpr (sizeof(T) == 4)
-        if (classes >= 4)
-            for (; r + W <= rows; r += W)
-                for (i64 j = 0; j < classes; j += 4) {
-                    const i64 c = four_from(j, classes);
-                    f32v x[4];
-                    for (int k = 0; k < 4; ++k) x[k] = read<f32v>(from + (c + k) * from_step + r);
-                    transpose_fours(x);
-                    for (int k = 0; k < 4; ++k) write_fours(to + (r + k) * to_step + c, 4 * to_step, x[k]);
-                }
+    constexpr int S = side<T>;
+    i64 r = for_blocks<T>(rows, classes, [&](i64 r, i64 c) {
+        Squares<T> block;
+        for (int k = 0; k < S; ++k) block.x[k] = read<vec<T>>(from + (c + k) * from_step + r);
+        block.transpose();
+        for (int k = 0; k < S; ++k)
+            Squares<T>::write_pieces(to + (r + k) * to_step + c, S * to_step, block.x[k]);
+    });
     for (; r < rows; ++r)
         for (i64 c = 0; c < classes; ++c) to[r * to_step + c] = from[c * from_step + r];
 }

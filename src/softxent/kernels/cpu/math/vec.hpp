@@ -136,7 +136,7 @@ inline f64v widen(const float* p) {  // one by one: GCC 12 converts half a vecto
         return f64v{double(p[k])...};
     }(std::make_integer_sequence<int, WIDTH / 8>());
 }
-// As many lanes as f64v has, from `half` of a vector: by shuffles, for a read of what was just written would wait
+// As many lanes as f64v has, from `half` of a vector
 template <int half>
 inline f64v widen_half(f64v x) {
     return x;
@@ -144,7 +144,7 @@ inline f64v widen_half(f64v x) {
 template <int half>
 inline f64v widen_half(f32v x) {
     typedef double whole __attribute__((vector_size(2 * WIDTH)));
-    const whole wide = __builtin_convertvector(x, whole);  // GCC 12 converts halves on their own in two steps each
+    const whole wide = __builtin_convertvector(x, whole);  // at once, for the same reason
     return [&]<int... k>(std::integer_sequence<int, k...>) {
         return __builtin_shufflevector(wide, wide, (half * lanes<double> + k)...);
     }(std::make_integer_sequence<int, lanes<double>>());

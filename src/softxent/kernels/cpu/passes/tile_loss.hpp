@@ -1,0 +1,185 @@
+// The loss and its gradient across rows.
+#pragma once
+#include "passes/tile.hpp"
+
+namespace softxent::SOFTXENT_ISA {
+
+template <class R>
+struct TilePass<R, CrossEntropy> : Tile<R, CrossEntropy> {
+    using Base = Tile<R, CrossEntropy>;
+    using Base::pass, Base::rows, Base::padded, Base::z_of, Base::e_of, Base::max, Base::top, Base::others;
+
+    const bool by_index, spreads, unlike;  // unlike: the rows' gradients have divisors of their own
+    const Weigh<R> weigh;
+    double *slope, *a;                     // ∂z/∂x with a softcap, and a_j of a target distribution
+    i64 at_y[ROWS];                        // where the targets are in the tile; of ignored rows at its end
+    alignas(64) R z_y[ROWS] = {}, e_y[ROWS] = {}, grad_y[ROWS];
+    alignas(64) double w_y[ROWS], gap[ROWS] = {}, weight[ROWS] = {}, divisor[ROWS];
+    alignas(64) double loss[ROWS], factor[ROWS];
+    i64v small, large;  // are there factors below SMALL, or above LIFTED?
+
+    static constexpr double SMALL = sizeof(R) == 4 ? 0x1p-120 : 0x1p-1000;  // a factor below loses digits as an R
+    static constexpr double LIFTED = 0x1p-30;  // times the smallest E, 2^−126, less than half the smallest float
+
+    static bool any(i64v is) { return reduce(is, [](auto a, auto b) { return a | b; }) != 0; }
+
+    explicit TilePass(const CrossEntropy& pass)
+        : Base(pass, needs(pass)), by_index(!pass.probabilities), spreads(spread(pass)),
+          unlike(pass.upstream && pass.upstream.stride), weigh(pass), slope(this->doubles),
+          a(this->doubles + (pass.softcap ? this->size() + lanes<double> : 0)) {
+        const double one_divisor = unlike ? 1 : gradient_divisor(pass, 0);
+        for (int r = 0; r < ROWS; ++r) w_y[r] = 1, divisor[r] = one_divisor;
+    }
+
+    static TileNeeds needs(const CrossEntropy& pass) {
+        return {pass.softcap || spread(pass) || may_lift(pass), (pass.softcap ? 1 : 0) + (pass.probabilities ? 1 : 0)};
+    }
+
+    void run(i64 first, int count, SumOf<f64v>& total) {
+        this->load_logits(first, count, slope);
+        const bool any_ignored = by_index && read_targets(first);
+        this->template sum_up<true>(first);
+        for (int r = 0; by_index && r < rows; ++r) e_y[r] = this->e[at_y[r]];
+        if (spreads) spread_out(first);
+        finish_rows(first, any_ignored);
+        if (pass.loss && pass.options.reduction == Reduction::none) set_numbers(pass.loss, first, loss, rows);
+        this->template for_rows<double>([&](int r) { total.add(read<f64v>(loss + r)); });
+        if (!pass.out) return;
+
+        spreads || pass.softcap ? combine() : multiply();
+        if (sizeof(R) == 4 && any(large)) lift();
+        if (by_index) set_targets();
+        if (any_ignored) clear_ignored();
+        this->store(pass.out, first, this->e);
+    }
+
+private:
+    bool ignored(int r) const { return at_y[r] == this->size(); }
+
+    // the targets of the rows and their logits; is any ignored?
+    bool read_targets(i64 first) {
+        const i64 *target = pass.target + first, nowhere = this->size();
+        bool any_ignored = false;
+        for (int r = 0; r < rows; ++r) {
+            const bool skip = target[r] == pass.options.ignore_index;
+            any_ignored |= skip;
+            at_y[r] = skip ? nowhere : target[r] * this->capacity + r;
+        }
+        for (int r = 0; r < rows; ++r) z_y[r] = this->z[at_y[r]];  // now, for E may overwrite it
+        if (const R* w = static_cast<const R*>(pass.weight))
+            for (int r = 0; r < rows; ++r) w_y[r] = ignored(r) ? 0 : w[target[r]];
+        return any_ignored;
+    }
+
+    f64v weight_of(i64 v, int r) const {
+        if (!by_index) return read<f64v>(a + v * this->capacity + r);
+        return f64v{} + weigh(0.0, v);
+    }
+
+    // a_j, Σ a_j and Σ a_j·(m − z_j) of every row
+    void spread_out(i64 first) {
+        if (!by_index) this->load(pass.probabilities, first, a);
+        this->template for_rows<double>([&](int r) {
+            SumOf<f64v> weights;
+            const f64v m = read<f64v>(max + r);
+            const auto gaps = sum_of_classes<double>(pass.classes, [&](i64 v) {
+                f64v w = f64v{} + (by_index ? weigh(0.0, v) : 0);
+                if (!by_index) {
+                    double* q = a + v * this->capacity + r;
+                    w = weigh(read<f64v>(q), v);
+                    write(q, w), weights.add(w);
+                }
+                return w != 0 ? w * (m - widen(z_of(v, r))) : f64v{};
+            });
+            write(gap + r, gaps.low.value());
+            write(weight + r, weights.value());
+        });
+    }
+
+    void finish_rows(i64 first, bool any_ignored) {
+        small = large = i64v{};
+        for (int r = 0; unlike && r < rows; ++r) divisor[r] = gradient_divisor(pass, first + r);
+        this->template for_rows<double>([&](int r) {
+            auto of = [&](double* x) { return read<f64v>(x + r); };
+            const Finished<f64v> done = finish<R, f64v>(pass, of(divisor), of(max), of(top), of(others), of(this->log_s),
+                                                        widen(z_y + r), widen(e_y + r), of(w_y), of(gap), of(weight));
+            write(loss + r, done.loss), write(factor + r, done.factor), narrow(grad_y + r, done.target_grad);
+            const f64v size = done.factor < 0 ? -done.factor : done.factor;
+            small |= size < SMALL, large |= size > LIFTED;
+        });
+        for (int r = 0; any_ignored && r < rows; ++r)
+            if (ignored(r)) loss[r] = factor[r] = 0;  // whatever its logits
+        for (int r = rows; r < padded; ++r) loss[r] = 0;
+    }
+
+    // The gradient factor·E_j. A small factor goes in two steps: as a float it would lose digits, the product need not.
+    void multiply() {
+        alignas(64) R f[ROWS], before[ROWS];
+        const bool any_small = any(small);
+        this->template for_rows<double>([&](int r) {
+            const f64v whole = read<f64v>(factor + r);
+            const auto is_small = (whole < SMALL) & (whole > -SMALL);
+            narrow(f + r, is_small ? f64v{} + SMALL : whole);
+            if (any_small) narrow(before + r, is_small ? whole * (1 / SMALL) : f64v{} + 1);
+        });
+        this->template for_rows<R>([&](int r) {
+            const vec<R> one = read<vec<R>>(f + r), two = read<vec<R>>(before + r);
+            if (any_small)
+                for (i64 v = 0; v < pass.classes; ++v) write(e_of(v, r), read<vec<R>>(e_of(v, r)) * two * one);
+            else
+                for (i64 v = 0; v < pass.classes; ++v) write(e_of(v, r), read<vec<R>>(e_of(v, r)) * one);
+        });
+    }
+
+    // The gradient (factor·E_j − a_j / divisor)·∂z/∂x: in double, rounded once; of a mask 0, unless the row has no softmax
+    void combine() {
+        constexpr double masked = -std::numeric_limits<double>::infinity();
+        this->template for_rows<double>([&](int r) {
+            const f64v f = read<f64v>(factor + r), scale = 1 / read<f64v>(divisor + r);
+            const auto defined = f == f;
+            for (i64 v = 0; v < pass.classes; ++v) {
+                f64v grad = widen(e_of(v, r)) * f;
+                if (spreads) grad -= weight_of(v, r) * scale;
+                if (pass.softcap) grad *= read<f64v>(slope + v * this->capacity + r);
+                const auto mask = (widen(z_of(v, r)) == masked) & defined;
+                narrow(e_of(v, r), mask ? f64v{} : grad);
+            }
+        });
+    }
+
+    void set_targets() {
+        if (pass.softcap)
+            for (int r = 0; r < rows; ++r) grad_y[r] = R(grad_y[r] * slope[at_y[r]]);
+        for (int r = 0; r < rows; ++r) this->e[at_y[r]] = grad_y[r];
+    }
+
+    void clear_ignored() {
+        for (int r = 0; r < rows; ++r)
+            if (ignored(r))
+                for (i64 v = 0; v < pass.classes; ++v) *e_of(v, r) = 0;
+    }
+
+    // E of a float ends at e^−130 of the largest. Where the factor makes even smaller ones count (a weight or an upstream
+    // gradient of 1e30), these are computed again in double.
+
+    static bool may_lift(const CrossEntropy& pass) {
+        if (sizeof(R) == 8) return false;
+        if (pass.weight || pass.options.z_loss || (pass.upstream && pass.upstream.stride)) return true;
+        const double divisor = gradient_divisor(pass, 0);
+        return divisor < 0x1p-20 && divisor > -0x1p-20;
+    }
+    bool lifts(int r) const { return factor[r] > LIFTED || factor[r] < -LIFTED; }
+    void lift() {
+        for (int r = 0; r < rows; ++r)
+            for (i64 v = 0; lifts(r) && v < pass.classes; ++v) {
+                const double below = double(*z_of(v, r)) - max[r];
+                if (!(below < -60) || below < -800) continue;
+                double grad = factor[r] * top[r] * exp(below);
+                if (spreads) grad -= weight_of(v, r)[0] / divisor[r];
+                if (pass.softcap) grad *= slope[v * this->capacity + r];
+                *e_of(v, r) = R(grad);
+            }
+    }
+};
+
+}  // namespace softxent::SOFTXENT_ISA
