@@ -52,6 +52,9 @@ def statistics(
     *,
     threads: int = 0,
 ) -> None: ...
+def way(name: str, logits: Buffer, axis: int) -> str:
+    """How the kernel goes over these logits in the pass of this name: "across rows" or "along rows"."""
+
 def read_tensors(type: type) -> bool:
     """Whether objects of this very type are read by its __dlpack_c_exchange_api__ from now on; False if it has none."""
 

@@ -7,22 +7,35 @@
 namespace softxent {
 namespace SOFTXENT_ISA {
 
-template <class R, class P>
-Sum run_in(const P& pass) {
-    return Tiles<R, P>::suit(pass) ? Tiles<R, P>::run(pass) : Rows<R, P>::run(pass);
+// f(a number of the type that rows are computed in)
+template <class F>
+auto in_type_of_rows(const Pass& pass, F f) {
+    return pass.logits.dtype == DType::f64 ? f(double()) : f(float());
 }
 
 template <class P>
 void run(const P& pass) {
-    const Sum total = pass.logits.dtype == DType::f64 ? run_in<double>(pass) : run_in<float>(pass);
+    const Sum total = in_type_of_rows(pass, [&](auto number) {
+        using R = decltype(number);
+        return Tiles<R, P>::suit(pass) ? Tiles<R, P>::run(pass) : Rows<R, P>::run(pass);
+    });
     if constexpr (is_cross_entropy<P>)
         if (pass.loss && pass.options.reduction != Reduction::none)
             set_number(pass.loss, 0, pass.divisor > 0 ? total.value() / pass.divisor : pass.empty);
 }
 
+template <class P>
+const char* way(const P& pass) {
+    const bool across = in_type_of_rows(pass, [&](auto number) { return Tiles<decltype(number), P>::suit(pass); });
+    return across ? "across rows" : "along rows";
+}
+
+template <class P>
+constexpr Run<P> both{run<P>, way<P>};
+
 extern const Kernel kernel;
-const Kernel kernel = {{run<Softmax>}, {run<LogSoftmax>}, {run<LogSumExp>}, {run<CrossEntropy>}, {run<Sample>},
-                       {run<Statistics>}, SOFTXENT_TEXT(SOFTXENT_ISA)};
+const Kernel kernel = {both<Softmax>, both<LogSoftmax>, both<LogSumExp>,          both<CrossEntropy>,
+                       both<Sample>,  both<Statistics>, SOFTXENT_TEXT(SOFTXENT_ISA)};
 
 }  // namespace SOFTXENT_ISA
 }  // namespace softxent

@@ -121,6 +121,7 @@ struct Statistics : Pass {
 template <class P>
 struct Run {
     void (*run)(const P&);
+    const char* (*way)(const P&);  // which way `run` takes: "across rows" or "along rows"
 };
 struct Kernel : Run<Softmax>, Run<LogSoftmax>, Run<LogSumExp>, Run<CrossEntropy>, Run<Sample>, Run<Statistics> {
     const char* isa;
@@ -128,6 +129,10 @@ struct Kernel : Run<Softmax>, Run<LogSoftmax>, Run<LogSumExp>, Run<CrossEntropy>
     template <class P>
     void operator()(const P& pass) const {
         Run<P>::run(pass);
+    }
+    template <class P>
+    const char* way_of(const P& pass) const {
+        return Run<P>::way(pass);
     }
 };
 

@@ -34,6 +34,7 @@ NB_MODULE(_cpu, m) {
           nb::arg("temperature"), nb::arg("log_prob"), nb::arg("entropy"), nb::arg("lse"), nb::arg("argmax"),
           nb::arg("rank"), keywords, threads);
     m.def("read_tensors", [](nb::type_object type) { return tensors.add(type); }, nb::arg("type"));
+    m.def("way", &way, nb::arg("name"), nb::arg("logits"), nb::arg("axis"));
     m.attr("MAX_THREADS") = MAX_THREADS;
     m.def("get_num_threads", &num_threads);
     m.def("set_num_threads", &set_num_threads, nb::arg("count"));

@@ -73,8 +73,8 @@ struct Tile : TileMemory {
     const P& pass;
     R *z, *e;        // classes × capacity each, or the same
     double* doubles; // likewise, as many as are needed
-    // Σ: E(max) + others, where `others` are all but one of the largest
-    alignas(64) double max[ROWS], top[ROWS], others[ROWS], log_s[ROWS];
+    // of each row its Sums
+    alignas(64) double max[ROWS], largest[ROWS], others[ROWS], log_denominator[ROWS];
     alignas(64) R max_narrow[ROWS];
 
     static int capacity_of(const Pass& pass, const TileNeeds& needs) {
@@ -113,7 +113,7 @@ struct Tile : TileMemory {
         if (pass.temperature != 1 || pass.softcap) scale_logits(pass, z, slope, size());
     }
 
-    vec<R> largest(int r) const {
+    vec<R> max_of(int r) const {
         vec<R> m = read<vec<R>>(z_of(0, r));
         auto larger = [](vec<R> a, vec<R> b) { return a > b ? a : b; };  // b if one is NaN
         auto x = [&](i64 v) { return read<vec<R>>(z_of(v, r)); };
@@ -130,7 +130,7 @@ struct Tile : TileMemory {
         const Array* to = out_of(pass);
         const auto out = to && to->data != pass.logits.data ? ahead_at(*to, first) : LinesAhead();
         for_rows<R>([&](int r) {
-            const vec<R> m = largest(r);
+            const vec<R> m = max_of(r);
             const auto range = Range<R, vec<R>>::around(m);
             const char *in_ahead = next.line + r * next.row_step, *out_ahead = out.line + r * out.row_step;
             bits_of<vec<R>> ties = {};
@@ -138,10 +138,10 @@ struct Tile : TileMemory {
                 const vec<R> x = read<vec<R>>(z_of(v, r)), exp = exp_in(range, x);
                 __builtin_prefetch(in_ahead), in_ahead += next.class_step;
                 __builtin_prefetch(out_ahead), out_ahead += out.class_step;
-                const auto is_top = x == m;
+                const auto is_max = x == m;
                 if constexpr (store) write(e_of(v, r), exp);
-                ties = count_if(ties, is_top);
-                return zero_if(is_top, exp);
+                ties = count_if(ties, is_max);
+                return zero_if(is_max, exp);
             });
             set_sums(r, m, exp_in(range, m), __builtin_convertvector(ties, vec<R>), sum);
         });
@@ -149,7 +149,7 @@ struct Tile : TileMemory {
             f64v s = read<f64v>(others + r), m = read<f64v>(max + r);
             s = m - m == 0 ? s : f64v{} + std::numeric_limits<double>::quiet_NaN();  // +inf, or nothing but masks
             write(others + r, s);
-            write(log_s + r, log_of_sum<R>(read<f64v>(top + r), s));
+            write(log_denominator + r, softxent::SOFTXENT_ISA::log_denominator<R>(read<f64v>(largest + r), s));
         });
     }
 
@@ -158,7 +158,7 @@ struct Tile : TileMemory {
         for_halves<R>([&](auto half, int k) {
             const f64v one = widen_half<half()>(e_max), more = widen_half<half()>(ties) - 1;
             write(max + r + k, widen_half<half()>(m));
-            write(top + r + k, one);
+            write(largest + r + k, one);
             write(others + r + k, (half() ? sum.high : sum.low).value() + more * one);
         });
     }
@@ -183,7 +183,7 @@ struct TilePass<R, Softmax> : Tile<R, Softmax> {
         this->template sum_up<true>(first);
         alignas(64) R factor[ROWS];
         this->template for_rows<double>([&](int r) {
-            narrow(factor + r, quotient<R>(SumOf<f64v>{f64v{} + 1}, f64v{} + 1, read<f64v>(this->top + r),
+            narrow(factor + r, quotient<R>(SumOf<f64v>{f64v{} + 1}, f64v{} + 1, read<f64v>(this->largest + r),
                                            read<f64v>(this->others + r)));
         });
         this->template for_rows<R>([&](int r) {
@@ -206,7 +206,7 @@ struct TilePass<R, LogSoftmax> : Tile<R, LogSoftmax> {
         this->load_logits(first, count);
         this->template sum_up<false>(first);
         alignas(64) R log_sum[ROWS];
-        this->template for_rows<double>([&](int r) { narrow(log_sum + r, read<f64v>(this->log_s + r)); });
+        this->template for_rows<double>([&](int r) { narrow(log_sum + r, read<f64v>(this->log_denominator + r)); });
         this->template for_rows<R>([&](int r) {
             const vec<R> m = read<vec<R>>(this->max_narrow + r), log_s = read<vec<R>>(log_sum + r);
             for (i64 v = 0; v < this->pass.classes; ++v)
@@ -228,7 +228,7 @@ struct TilePass<R, LogSumExp> : Tile<R, LogSumExp> {
             const bool defined = this->others[r] == this->others[r];
             const double m = this->max[r];
             set_number(this->pass.lse, first + r,
-                       defined ? m + this->log_s[r] : undefined_lse<R>(this->pass, first + r, m));
+                       defined ? m + this->log_denominator[r] : undefined_lse<R>(this->pass, first + r, m));
         }
     }
 };

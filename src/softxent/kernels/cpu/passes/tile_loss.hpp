@@ -7,10 +7,10 @@ namespace softxent::SOFTXENT_ISA {
 template <class R>
 struct TilePass<R, CrossEntropy> : Tile<R, CrossEntropy> {
     using Base = Tile<R, CrossEntropy>;
-    using Base::pass, Base::rows, Base::padded, Base::z_of, Base::e_of, Base::max, Base::top, Base::others;
+    using Base::pass, Base::rows, Base::padded, Base::z_of, Base::e_of, Base::max, Base::largest, Base::others;
 
-    const bool by_index, spreads, unlike;  // unlike: the rows' gradients have divisors of their own
-    const Weigh<R> weigh;
+    const bool by_index, soft, unlike;  // unlike: the rows' gradients have divisors of their own
+    const TargetWeights<R> weigh;
     double *slope, *a;                     // ∂z/∂x with a softcap, and a_j of a target distribution
     i64 at_y[ROWS];                        // where the targets are in the tile; of ignored rows at its end
     alignas(64) R z_y[ROWS] = {}, e_y[ROWS] = {}, grad_y[ROWS];
@@ -24,7 +24,7 @@ struct TilePass<R, CrossEntropy> : Tile<R, CrossEntropy> {
     static bool any(i64v is) { return reduce(is, [](auto a, auto b) { return a | b; }) != 0; }
 
     explicit TilePass(const CrossEntropy& pass)
-        : Base(pass, needs(pass)), by_index(!pass.probabilities), spreads(spread(pass)),
+        : Base(pass, needs(pass)), by_index(!pass.probabilities), soft(is_soft(pass)),
           unlike(pass.upstream && pass.upstream.stride), weigh(pass), slope(this->doubles),
           a(this->doubles + (pass.softcap ? this->size() + lanes<double> : 0)) {
         const double one_divisor = unlike ? 1 : gradient_divisor(pass, 0);
@@ -32,7 +32,7 @@ struct TilePass<R, CrossEntropy> : Tile<R, CrossEntropy> {
     }
 
     static TileNeeds needs(const CrossEntropy& pass) {
-        return {pass.softcap || spread(pass) || may_lift(pass), (pass.softcap ? 1 : 0) + (pass.probabilities ? 1 : 0)};
+        return {pass.softcap || is_soft(pass) || may_lift(pass), (pass.softcap ? 1 : 0) + (pass.probabilities ? 1 : 0)};
     }
 
     void run(i64 first, int count, SumOf<f64v>& total) {
@@ -40,13 +40,13 @@ struct TilePass<R, CrossEntropy> : Tile<R, CrossEntropy> {
         const bool any_ignored = by_index && read_targets(first);
         this->template sum_up<true>(first);
         for (int r = 0; by_index && r < rows; ++r) e_y[r] = this->e[at_y[r]];
-        if (spreads) spread_out(first);
+        if (soft) load_soft_target(first);
         finish_rows(first, any_ignored);
         if (pass.loss && pass.options.reduction == Reduction::none) set_numbers(pass.loss, first, loss, rows);
         this->template for_rows<double>([&](int r) { total.add(read<f64v>(loss + r)); });
         if (!pass.out) return;
 
-        spreads || pass.softcap ? combine() : multiply();
+        soft || pass.softcap ? combine() : multiply();
         if (sizeof(R) == 4 && any(large)) lift();
         if (by_index) set_targets();
         if (any_ignored) clear_ignored();
@@ -77,7 +77,7 @@ private:
     }
 
     // a_j, Σ a_j and Σ a_j·(m − z_j) of every row
-    void spread_out(i64 first) {
+    void load_soft_target(i64 first) {
         if (!by_index) this->load(pass.probabilities, first, a);
         this->template for_rows<double>([&](int r) {
             SumOf<f64v> weights;
@@ -101,8 +101,9 @@ private:
         for (int r = 0; unlike && r < rows; ++r) divisor[r] = gradient_divisor(pass, first + r);
         this->template for_rows<double>([&](int r) {
             auto of = [&](double* x) { return read<f64v>(x + r); };
-            const Finished<f64v> done = finish<R, f64v>(pass, of(divisor), of(max), of(top), of(others), of(this->log_s),
-                                                        widen(z_y + r), widen(e_y + r), of(w_y), of(gap), of(weight));
+            const Finished<f64v> done = finish<R, f64v>(
+                pass, of(divisor), {of(max), of(largest), of(others), of(this->log_denominator)},
+                {widen(z_y + r), widen(e_y + r), of(w_y)}, {of(gap), of(weight)});
             write(loss + r, done.loss), write(factor + r, done.factor), narrow(grad_y + r, done.target_grad);
             const f64v size = done.factor < 0 ? -done.factor : done.factor;
             small |= size < SMALL, large |= size > LIFTED;
@@ -139,7 +140,7 @@ private:
             const auto defined = f == f;
             for (i64 v = 0; v < pass.classes; ++v) {
                 f64v grad = widen(e_of(v, r)) * f;
-                if (spreads) grad -= weight_of(v, r) * scale;
+                if (soft) grad -= weight_of(v, r) * scale;
                 if (pass.softcap) grad *= read<f64v>(slope + v * this->capacity + r);
                 const auto mask = (widen(z_of(v, r)) == masked) & defined;
                 narrow(e_of(v, r), mask ? f64v{} : grad);
@@ -174,8 +175,8 @@ private:
             for (i64 v = 0; lifts(r) && v < pass.classes; ++v) {
                 const double below = double(*z_of(v, r)) - max[r];
                 if (!(below < -60) || below < -800) continue;
-                double grad = factor[r] * top[r] * exp(below);
-                if (spreads) grad -= weight_of(v, r)[0] / divisor[r];
+                double grad = factor[r] * largest[r] * exp(below);
+                if (soft) grad -= weight_of(v, r)[0] / divisor[r];
                 if (pass.softcap) grad *= slope[v * this->capacity + r];
                 *e_of(v, r) = R(grad);
             }

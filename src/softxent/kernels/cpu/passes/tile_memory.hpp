@@ -1,7 +1,7 @@
 // Between arrays and tiles: classes × rows that stay in L1, or for class planes in L2.
 #pragma once
-#include "passes/finish.hpp"
 #include "math/transpose.hpp"
+#include "passes/finish.hpp"
 
 namespace softxent::SOFTXENT_ISA {
 

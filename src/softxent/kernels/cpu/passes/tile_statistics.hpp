@@ -26,10 +26,10 @@ struct TilePass<R, Statistics> : Tile<R, Statistics> {
         this->template sum_up<true>(first);
         look_at_classes();
         for (int r = 0; r < rows; ++r) {
-            Mass<R> mass;
-            mass.max = R(max[r]), mass.top = this->top[r], mass.rest = this->others[r], mass.below = depth[r];
+            Partial<R> mass;
+            mass.max = R(max[r]), mass.top = this->largest[r], mass.rest = this->others[r], mass.below = depth[r];
             mass.first = first_largest[r], mass.above = above[r];
-            set_statistics(pass, first + r, mass, this->log_s[r], z_y[r]);
+            set_statistics(pass, first + r, mass, this->log_denominator[r], z_y[r]);
         }
     }
 
@@ -71,7 +71,7 @@ struct TilePass<R, Sample> : Tile<R, Sample> {
             const bool defined = this->others[r] == this->others[r];
             const i64 v = pass.index[first + r] = defined ? static_cast<i64>(drawn[r]) : -1;
             if (pass.log_prob && defined)
-                set_number(pass.log_prob, first + r, (double(*z_of(v, r)) - this->max[r]) - this->log_s[r]);
+                set_number(pass.log_prob, first + r, (double(*z_of(v, r)) - this->max[r]) - this->log_denominator[r]);
         }
     }
 
