@@ -30,7 +30,7 @@ def described(x):
     return x.view(np.uint16) if x.dtype == BFLOAT16 else x
 
 
-# Which way ------------------------------------------------------------------------------------------------------------
+# Which way ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
@@ -70,7 +70,7 @@ def test_shapes_go_both_ways(name):
         assert ways == {("along rows", True), ("along rows", False), ("across rows", True), ("across rows", False)}
 
 
-# Exact -----------------------------------------------------------------------------------------------------------------
+# Exact --------------------------------------------------------------------------------------------------------------
 
 
 def assert_exact(logits, target, axis=1, rows=None, tolerance=4, **options):
@@ -150,7 +150,7 @@ def test_upstream_lifts_only_the_rows_that_it_is_large_for():
     assert (grad[::2, 1] == 0).all()
 
 
-# Tiles ------------------------------------------------------------------------------------------------------------------
+# Tiles --------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)

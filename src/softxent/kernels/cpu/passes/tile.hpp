@@ -11,20 +11,6 @@
 
 namespace softxent::SOFTXENT_ISA {
 
-// As many lanes as f64v has, from `half` of a vector: by shuffles, for a read of what was just written would wait
-template <int half>
-inline f64v widen_half(f64v x) {
-    return x;
-}
-template <int half>
-inline f64v widen_half(f32v x) {
-    typedef double whole __attribute__((vector_size(2 * WIDTH)));
-    const whole wide = __builtin_convertvector(x, whole);  // GCC 12 converts halves on their own in two steps each
-    return [&]<int... k>(std::integer_sequence<int, k...>) {
-        return __builtin_shufflevector(wide, wide, (half * lanes<double> + k)...);
-    }(std::make_integer_sequence<int, lanes<double>>());
-}
-
 // A sum of vec<R> in double: of floats plainly, each half of the vector, and of doubles with the error
 template <class R>
 struct WideSum {
