@@ -54,6 +54,15 @@ struct TileNeeds {
     }
 };
 
+// What a tile has of a row, class by class. Held by value in loops: what they write might be the tile's own fields
+template <class T>
+struct Classes {
+    T* first;
+    i64 step;
+
+    T* operator[](i64 v) const { return first + v * step; }
+};
+
 template <class R, class P>
 struct Tile : TileMemory {
     const P& pass;
@@ -84,8 +93,9 @@ struct Tile : TileMemory {
     }
 
     i64 size() const { return pass.classes * capacity; }
-    const R* z_of(i64 v, int r) const { return z + v * capacity + r; }
-    R* e_of(i64 v, int r) { return e + v * capacity + r; }
+    // row r and those beside it, by class
+    Classes<R> z_of(int r) const { return {z + r, capacity}; }
+    Classes<R> e_of(int r) const { return {e + r, capacity}; }
 
     // f(first row) for each vector of numbers of T
     template <class T, class F>
@@ -100,12 +110,14 @@ struct Tile : TileMemory {
     }
 
     vec<R> max_of(int r) const {
-        vec<R> m = read<vec<R>>(z_of(0, r));
+        const Classes<R> z = z_of(r);
+        vec<R> m = read<vec<R>>(z[0]);
         auto larger = [](vec<R> a, vec<R> b) { return a > b ? a : b; };  // b if one is NaN
-        auto x = [&](i64 v) { return read<vec<R>>(z_of(v, r)); };
+        auto x = [&](i64 v) { return read<vec<R>>(z[v]); };
+        const i64 V = pass.classes;
         i64 v = 1;
-        for (; v + 4 <= pass.classes; v += 4) m = larger(larger(larger(x(v), x(v + 1)), larger(x(v + 2), x(v + 3))), m);
-        for (; v < pass.classes; ++v) m = larger(x(v), m);
+        for (; v + 4 <= V; v += 4) m = larger(larger(larger(x(v), x(v + 1)), larger(x(v + 2), x(v + 3))), m);
+        for (; v < V; ++v) m = larger(x(v), m);
         return m;
     }
 
@@ -117,15 +129,17 @@ struct Tile : TileMemory {
         const auto out = to && to->data != pass.logits.data ? ahead_at(*to, first) : LinesAhead();
         for_rows<R>([&](int r) {
             const vec<R> m = max_of(r);
+            const Classes<R> z = z_of(r), e = e_of(r);
+            const i64 in_step = next.class_step, out_step = out.class_step;
             const auto range = Range<R, vec<R>>::around(m);
             const char *in_ahead = next.line + r * next.row_step, *out_ahead = out.line + r * out.row_step;
             bits_of<vec<R>> ties = {};
             const auto sum = sum_of_classes<R>(pass.classes, [&](i64 v) {
-                const vec<R> x = read<vec<R>>(z_of(v, r)), exp = exp_in(range, x);
-                __builtin_prefetch(in_ahead), in_ahead += next.class_step;
-                __builtin_prefetch(out_ahead), out_ahead += out.class_step;
+                const vec<R> x = read<vec<R>>(z[v]), exp = exp_in(range, x);
+                __builtin_prefetch(in_ahead), in_ahead += in_step;
+                __builtin_prefetch(out_ahead), out_ahead += out_step;
                 const auto is_max = x == m;
-                if constexpr (store) write(e_of(v, r), exp);
+                if constexpr (store) write(e[v], exp);
                 ties = count_if(ties, is_max);
                 return zero_if(is_max, exp);
             });
@@ -174,10 +188,8 @@ struct TilePass<R, Softmax> : Tile<R, Softmax> {
         });
         this->template for_rows<R>([&](int r) {
             const vec<R> f = read<vec<R>>(factor + r);
-            for (i64 v = 0; v < this->pass.classes; ++v) {
-                R* x = this->e_of(v, r);
-                write(x, read<vec<R>>(x) * f);
-            }
+            const Classes<R> e = this->e_of(r);
+            for (i64 v = 0, V = this->pass.classes; v < V; ++v) write(e[v], read<vec<R>>(e[v]) * f);
         });
         this->store(this->pass.out, first, this->e);
     }
@@ -195,8 +207,8 @@ struct TilePass<R, LogSoftmax> : Tile<R, LogSoftmax> {
         this->template for_rows<double>([&](int r) { narrow(log_sum + r, read<f64v>(this->log_denominator + r)); });
         this->template for_rows<R>([&](int r) {
             const vec<R> m = read<vec<R>>(this->max_narrow + r), log_s = read<vec<R>>(log_sum + r);
-            for (i64 v = 0; v < this->pass.classes; ++v)
-                write(this->e_of(v, r), (read<vec<R>>(this->z_of(v, r)) - m) - log_s);
+            const Classes<R> z = this->z_of(r), out = this->e_of(r);
+            for (i64 v = 0, V = this->pass.classes; v < V; ++v) write(out[v], (read<vec<R>>(z[v]) - m) - log_s);
         });
         this->store(this->pass.out, first, this->e);
     }

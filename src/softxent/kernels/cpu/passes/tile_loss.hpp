@@ -46,7 +46,9 @@ struct TilePass<R, CrossEntropy> : Tile<R, CrossEntropy> {
         this->template for_rows<double>([&](int r) { total.add(read<f64v>(loss + r)); });
         if (!pass.out) return;
 
-        soft || pass.softcap ? combine() : multiply();
+        if (!soft && !pass.softcap) multiply();
+        else if (!soft) combine<false, true>();
+        else pass.softcap ? combine<true, true>() : combine<true, false>();
         if (sizeof(R) == 4 && any(large)) lift();
         if (by_index) set_targets();
         if (any_ignored) clear_ignored();
@@ -71,10 +73,9 @@ private:
         return any_ignored;
     }
 
-    f64v weight_of(i64 v, int r) const {
-        if (!by_index) return read<f64v>(a + v * this->capacity + r);
-        return f64v{} + weigh(0.0, v);
-    }
+    // a_j of rows r and on, class by class; of an index, without the target's own (1 − ε)·w_y, the same for all rows
+    Classes<double> a_of(int r) const { return {a + r, this->capacity}; }
+    f64v a_j(const Classes<double>& a, i64 v) const { return by_index ? f64v{} + weigh(0.0, v) : read<f64v>(a[v]); }
 
     // a_j, Σ a_j and Σ a_j·(m − z_j) of every row
     void load_soft_target(i64 first) {
@@ -82,14 +83,15 @@ private:
         this->template for_rows<double>([&](int r) {
             SumOf<f64v> weights;
             const f64v m = read<f64v>(max + r);
+            const Classes<double> a = a_of(r);
+            const Classes<R> z = z_of(r);
+            for (i64 v = 0; !by_index && v < pass.classes; ++v) {
+                const f64v w = weigh(read<f64v>(a[v]), v);
+                write(a[v], w), weights.add(w);
+            }
             const auto gaps = sum_of_classes<double>(pass.classes, [&](i64 v) {
-                f64v w = f64v{} + (by_index ? weigh(0.0, v) : 0);
-                if (!by_index) {
-                    double* q = a + v * this->capacity + r;
-                    w = weigh(read<f64v>(q), v);
-                    write(q, w), weights.add(w);
-                }
-                return w != 0 ? w * (m - widen(z_of(v, r))) : f64v{};
+                const f64v w = a_j(a, v);
+                return w != 0 ? w * (m - widen(z[v])) : f64v{};
             });
             write(gap + r, gaps.low.value());
             write(weight + r, weights.value());
@@ -125,25 +127,30 @@ private:
         });
         this->template for_rows<R>([&](int r) {
             const vec<R> one = read<vec<R>>(f + r), two = read<vec<R>>(before + r);
+            const Classes<R> e = e_of(r);
+            const i64 V = pass.classes;
             if (any_small)
-                for (i64 v = 0; v < pass.classes; ++v) write(e_of(v, r), read<vec<R>>(e_of(v, r)) * two * one);
+                for (i64 v = 0; v < V; ++v) write(e[v], read<vec<R>>(e[v]) * two * one);
             else
-                for (i64 v = 0; v < pass.classes; ++v) write(e_of(v, r), read<vec<R>>(e_of(v, r)) * one);
+                for (i64 v = 0; v < V; ++v) write(e[v], read<vec<R>>(e[v]) * one);
         });
     }
 
     // The gradient (factor·E_j − a_j / divisor)·∂z/∂x: in double, rounded once; of a mask 0, unless the row has no softmax
+    template <bool soft, bool capped>
     void combine() {
         constexpr double masked = -std::numeric_limits<double>::infinity();
         this->template for_rows<double>([&](int r) {
             const f64v f = read<f64v>(factor + r), scale = 1 / read<f64v>(divisor + r);
             const auto defined = f == f;
-            for (i64 v = 0; v < pass.classes; ++v) {
-                f64v grad = widen(e_of(v, r)) * f;
-                if (soft) grad -= weight_of(v, r) * scale;
-                if (pass.softcap) grad *= read<f64v>(slope + v * this->capacity + r);
-                const auto mask = (widen(z_of(v, r)) == masked) & defined;
-                narrow(e_of(v, r), mask ? f64v{} : grad);
+            const Classes<R> z = z_of(r), e = e_of(r);
+            const Classes<double> a = a_of(r), s{slope + r, this->capacity};
+            for (i64 v = 0, V = pass.classes; v < V; ++v) {
+                f64v grad = widen(e[v]) * f;
+                if (soft) grad -= a_j(a, v) * scale;
+                if (capped) grad *= read<f64v>(s[v]);
+                const auto mask = (widen(z[v]) == masked) & defined;
+                narrow(e[v], mask ? f64v{} : grad);
             }
         });
     }
@@ -157,7 +164,7 @@ private:
     void clear_ignored() {
         for (int r = 0; r < rows; ++r)
             if (ignored(r))
-                for (i64 v = 0; v < pass.classes; ++v) *e_of(v, r) = 0;
+                for (i64 v = 0; v < pass.classes; ++v) *e_of(r)[v] = 0;
     }
 
     // E of a float ends at e^−130 of the largest. Where the factor makes even smaller ones count (a weight or an upstream
@@ -173,12 +180,12 @@ private:
     void lift() {
         for (int r = 0; r < rows; ++r)
             for (i64 v = 0; lifts(r) && v < pass.classes; ++v) {
-                const double below = double(*z_of(v, r)) - max[r];
+                const double below = double(*z_of(r)[v]) - max[r];
                 if (!(below < -60) || below < -800) continue;
                 double grad = factor[r] * largest[r] * exp(below);
-                if (soft) grad -= weight_of(v, r)[0] / divisor[r];
+                if (soft) grad -= a_j(a_of(r), v)[0] / divisor[r];
                 if (pass.softcap) grad *= slope[v * this->capacity + r];
-                *e_of(v, r) = R(grad);
+                *e_of(r)[v] = R(grad);
             }
     }
 };

@@ -21,7 +21,7 @@ struct TilePass<R, Statistics> : Tile<R, Statistics> {
         this->load_logits(first, count);
         for (int r = 0; r < rows; ++r) {
             const i64 y = pass.target[first + r];
-            z_y[r] = *z_of(y == pass.ignore_index ? 0 : y, r);
+            z_y[r] = *z_of(r)[y == pass.ignore_index ? 0 : y];
         }
         this->template sum_up<true>(first);
         look_at_classes();
@@ -37,9 +37,10 @@ private:
     void look_at_classes() {
         this->template for_rows<R>([&](int r) {
             const vec<R> m = read<vec<R>>(this->max_narrow + r), target = read<vec<R>>(z_y + r);
+            const Classes<R> z_at = z_of(r), e = e_of(r);
             Index largest = {}, larger = {}, seen = {};
             const auto sum = sum_of_classes<R>(pass.classes, [&](i64 v) {
-                const vec<R> z = read<vec<R>>(z_of(v, r)), exp = read<vec<R>>(e_of(v, r));
+                const vec<R> z = read<vec<R>>(z_at[v]), exp = read<vec<R>>(e[v]);
                 larger = count_if(larger, z > target);
                 seen |= z == m;
                 largest = count_if(largest, ~seen);
@@ -71,19 +72,20 @@ struct TilePass<R, Sample> : Tile<R, Sample> {
             const bool defined = this->others[r] == this->others[r];
             const i64 v = pass.index[first + r] = defined ? static_cast<i64>(drawn[r]) : -1;
             if (pass.log_prob && defined)
-                set_number(pass.log_prob, first + r, (double(*z_of(v, r)) - this->max[r]) - this->log_denominator[r]);
+                set_number(pass.log_prob, first + r, (double(*z_of(r)[v]) - this->max[r]) - this->log_denominator[r]);
         }
     }
 
 private:
     void draw(int r) {
         const i64 V = pass.classes;
+        const Classes<R> e = e_of(r);
         f64v all = {};
-        for (i64 v = 0; v < V; ++v) all += widen(e_of(v, r));
+        for (i64 v = 0; v < V; ++v) all += widen(e[v]);
         const f64v wanted = read<f64v>(u + r) * all;
         f64v below = {}, passed = {}, last = {};  // how many sums do not pass it; the last class that can be drawn
         for (i64 v = 0; v < V; ++v) {
-            const f64v exp = widen(e_of(v, r));
+            const f64v exp = widen(e[v]);
             below += exp;
             passed += below > wanted ? f64v{} : f64v{} + 1;
             last = exp > 0 ? f64v{} + double(v) : last;
