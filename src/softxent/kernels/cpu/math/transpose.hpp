@@ -75,11 +75,70 @@ inline i64 for_blocks(i64 rows, i64 classes, F f) {
     return r;
 }
 
+// Two or three classes side by side: `classes` vectors hold lanes<T> rows of them
+template <class T, int classes>
+struct Side {
+    using V = vec<T>;
+    static constexpr int W = lanes<T>;
+    static constexpr auto all = std::make_integer_sequence<int, W>();
+    V x[classes];
+
+    // Lane k of the result is x[vector(k)][lane(k)]
+    template <class Vector, class Lane, int... k>
+    V pick(Vector vector, Lane lane, std::integer_sequence<int, k...>) const {
+        const V two = __builtin_shufflevector(x[0], x[1], (vector(k) == 1 ? W + lane(k) : lane(k))...);
+        if constexpr (classes == 2) return two;
+        else return __builtin_shufflevector(two, x[classes - 1], (vector(k) == 2 ? W + lane(k) : k)...);
+    }
+    template <int c>
+    V of_class() const {
+        constexpr auto place = [](int k) { return k * classes + c; };
+        return pick([=](int k) { return place(k) / W; }, [=](int k) { return place(k) % W; }, all);
+    }
+    template <int n>
+    V of_rows() const {
+        constexpr auto place = [](int k) { return n * W + k; };
+        return pick([=](int k) { return place(k) % classes; }, [=](int k) { return place(k) / classes; }, all);
+    }
+};
+
+// f(number) for 0 … count − 1, each a constant
+template <int count, class F>
+inline void for_constants(F f) {
+    [&]<int... k>(std::integer_sequence<int, k...>) {
+        (f(std::integral_constant<int, k>()), ...);
+    }(std::make_integer_sequence<int, count>());
+}
+
+template <int classes, class T>
+inline i64 side_to_classes(const T* from, i64 rows, T* to, i64 to_step) {
+    i64 r = 0;
+    for (; r + lanes<T> <= rows; r += lanes<T>) {
+        Side<T, classes> side;
+        for (int k = 0; k < classes; ++k) side.x[k] = read<vec<T>>(from + r * classes + k * lanes<T>);
+        for_constants<classes>([&](auto c) { write(to + c() * to_step + r, side.template of_class<c()>()); });
+    }
+    return r;
+}
+template <int classes, class T>
+inline i64 classes_to_side(const T* from, i64 from_step, i64 rows, T* to) {
+    i64 r = 0;
+    for (; r + lanes<T> <= rows; r += lanes<T>) {
+        Side<T, classes> side;
+        for (int k = 0; k < classes; ++k) side.x[k] = read<vec<T>>(from + k * from_step + r);
+        for_constants<classes>([&](auto n) { write(to + r * classes + n() * lanes<T>, side.template of_rows<n()>()); });
+    }
+    return r;
+}
+
 // to[class][row] = from[row][class]
 template <class T>
 inline void to_classes(const T* from, i64 from_step, i64 rows, i64 classes, T* to, i64 to_step) {
     constexpr int S = side<T>;
-    i64 r = for_blocks<T>(rows, classes, [&](i64 r, i64 c) {
+    i64 r = 0;
+    if (classes == 2 && from_step == 2) r = side_to_classes<2>(from, rows, to, to_step);
+    else if (classes == 3 && from_step == 3) r = side_to_classes<3>(from, rows, to, to_step);
+    else r = for_blocks<T>(rows, classes, [&](i64 r, i64 c) {
         Squares<T> block;
         for (int k = 0; k < S; ++k)
             block.x[k] = Squares<T>::read_pieces(from + (r + k) * from_step + c, S * from_step);
@@ -94,7 +153,10 @@ inline void to_classes(const T* from, i64 from_step, i64 rows, i64 classes, T* t
 template <class T>
 inline void to_rows(const T* from, i64 from_step, i64 rows, i64 classes, T* to, i64 to_step) {
     constexpr int S = side<T>;
-    i64 r = for_blocks<T>(rows, classes, [&](i64 r, i64 c) {
+    i64 r = 0;
+    if (classes == 2 && to_step == 2) r = classes_to_side<2>(from, from_step, rows, to);
+    else if (classes == 3 && to_step == 3) r = classes_to_side<3>(from, from_step, rows, to);
+    else r = for_blocks<T>(rows, classes, [&](i64 r, i64 c) {
         Squares<T> block;
         for (int k = 0; k < S; ++k) block.x[k] = read<vec<T>>(from + (c + k) * from_step + r);
         block.transpose();

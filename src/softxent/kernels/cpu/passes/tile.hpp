@@ -43,10 +43,10 @@ inline WideSum<R> sum_of_classes(i64 classes, F f) {
     return sum;
 }
 
-// What one wants to keep of a tile beside z, in its place E
+// What a pass needs of a tile beside E, which otherwise takes the place of z
 struct TileNeeds {
-    bool z = false;      // after E is there
-    int doubles = 0;     // for each logit, beside z and E
+    bool z = false;   // once E is there
+    int doubles = 0;  // for each logit
 
     template <class R>
     i64 bytes() const {
@@ -66,21 +66,21 @@ struct Classes {
 template <class R, class P>
 struct Tile : TileMemory {
     const P& pass;
-    R *z, *e;        // classes × capacity each, or the same
-    double* doubles; // likewise, as many as are needed
-    // of each row its Sums
+    R *z, *e;         // classes × capacity each; the same memory unless z is needed once E is there
+    double* doubles;  // likewise, as many as are needed
+    // the Sums of each row
     alignas(64) double max[ROWS], largest[ROWS], others[ROWS], log_denominator[ROWS];
     alignas(64) R max_narrow[ROWS];
 
     static int capacity_of(const Pass& pass, const TileNeeds& needs) {
-        constexpr i64 W = lanes<R>;
-        const i64 a_row = pass.classes * needs.bytes<R>();
-        i64 rows = TILE_BYTES / a_row / W * W;
+        const i64 row_bytes = pass.classes * needs.bytes<R>();
+        i64 rows = TILE_BYTES / row_bytes, least = lanes<R>;
         if (rows_are_closer(pass.logits, pass.dims) && rows < PLANE_ROWS) {
-            rows = PLANE_BYTES / a_row / W * W;
+            rows = PLANE_BYTES / row_bytes, least = LINE / bytes_of(pass.logits.dtype);
             rows = rows > PLANE_ROWS ? PLANE_ROWS : rows;
         }
-        return static_cast<int>(rows < W ? W : rows > ROWS ? ROWS : rows);
+        rows = rows < least ? least : rows > ROWS ? ROWS : rows;
+        return static_cast<int>(rows / lanes<R> * lanes<R>);
     }
 
     Tile(const P& pass, const TileNeeds& needs) : TileMemory{pass, capacity_of(pass, needs)}, pass(pass) {
@@ -133,16 +133,17 @@ struct Tile : TileMemory {
             const i64 in_step = next.class_step, out_step = out.class_step;
             const auto range = Range<R, vec<R>>::around(m);
             const char *in_ahead = next.line + r * next.row_step, *out_ahead = out.line + r * out.row_step;
-            bits_of<vec<R>> ties = {};
+            bits_of<vec<R>> count = {};
             const auto sum = sum_of_classes<R>(pass.classes, [&](i64 v) {
                 const vec<R> x = read<vec<R>>(z[v]), exp = exp_in(range, x);
                 __builtin_prefetch(in_ahead), in_ahead += in_step;
                 __builtin_prefetch(out_ahead), out_ahead += out_step;
-                const auto is_max = x == m;
+                const auto other = x != m;
                 if constexpr (store) write(e[v], exp);
-                ties = count_if(ties, is_max);
-                return zero_if(is_max, exp);
+                count = count_if(count, other);
+                return other ? exp : vec<R>{};
             });
+            const auto ties = static_cast<std::remove_reference_t<decltype(count[0])>>(pass.classes) - count;
             set_sums(r, m, exp_in(range, m), __builtin_convertvector(ties, vec<R>), sum);
         });
         for_rows<double>([&](int r) {
@@ -164,12 +165,12 @@ struct Tile : TileMemory {
     }
 };
 
-// double numbers of a tile's rows into a column
+// Writes the numbers of a tile's rows into a column
 inline void set_numbers(const Column& column, i64 first, const double* values, int count) {
     for (int r = 0; r < count; ++r) set_number(column, first + r, values[r]);
 }
 
-// What a pass makes of its tiles: run(first row, how many rows, Σ of the losses)
+// A tile of a pass: run(first row, how many rows, Σ of the losses) does one after the other
 template <class R, class P>
 struct TilePass;
 

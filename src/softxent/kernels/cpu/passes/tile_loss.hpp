@@ -16,7 +16,7 @@ struct TilePass<R, CrossEntropy> : Tile<R, CrossEntropy> {
     alignas(64) R z_y[ROWS] = {}, e_y[ROWS] = {}, grad_y[ROWS];
     alignas(64) double w_y[ROWS], gap[ROWS] = {}, weight[ROWS] = {}, divisor[ROWS];
     alignas(64) double loss[ROWS], factor[ROWS];
-    i64v small, large;  // are there factors below SMALL, or above LIFTED?
+    i64v small, large;  // whether there are factors below SMALL, or above LIFTED
 
     static constexpr double SMALL = sizeof(R) == 4 ? 0x1p-120 : 0x1p-1000;  // a factor below loses digits as an R
     static constexpr double LIFTED = 0x1p-30;  // times the smallest E, 2^−126, less than half the smallest float
@@ -58,7 +58,7 @@ struct TilePass<R, CrossEntropy> : Tile<R, CrossEntropy> {
 private:
     bool ignored(int r) const { return at_y[r] == this->size(); }
 
-    // the targets of the rows and their logits; is any ignored?
+    // Where the targets of the rows are, and their logits; returns whether any row is ignored
     bool read_targets(i64 first) {
         const i64 *target = pass.target + first, nowhere = this->size();
         bool any_ignored = false;
@@ -73,11 +73,11 @@ private:
         return any_ignored;
     }
 
-    // a_j of rows r and on, class by class; of an index, without the target's own (1 − ε)·w_y, the same for all rows
+    // a_j of rows r and on, class by class; of an index without the target's own (1 − ε)·w_y, the same for all rows
     Classes<double> a_of(int r) const { return {a + r, this->capacity}; }
     f64v a_j(const Classes<double>& a, i64 v) const { return by_index ? f64v{} + weigh(0.0, v) : read<f64v>(a[v]); }
 
-    // a_j, Σ a_j and Σ a_j·(m − z_j) of every row
+    // Σ a_j·(m − z_j) of every row, and of a target distribution a_j and Σ a_j
     void load_soft_target(i64 first) {
         if (!by_index) this->load(pass.probabilities, first, a);
         this->template for_rows<double>([&](int r) {
@@ -136,7 +136,7 @@ private:
         });
     }
 
-    // The gradient (factor·E_j − a_j / divisor)·∂z/∂x: in double, rounded once; of a mask 0, unless the row has no softmax
+    // The gradient (factor·E_j − a_j / divisor)·∂z/∂x: in double, rounded once; 0 of a mask, unless the row is undefined
     template <bool soft, bool capped>
     void combine() {
         constexpr double masked = -std::numeric_limits<double>::infinity();

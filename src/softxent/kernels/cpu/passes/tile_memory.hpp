@@ -5,12 +5,15 @@
 
 namespace softxent::SOFTXENT_ISA {
 
-constexpr int ROWS = 128;               // at most, in a tile
-constexpr int TILE_BYTES = 24 * 1024;   // of L1's 32 or 48 KiB
-constexpr int PLANE_ROWS = 64;          // at least, of class planes: a plane is read in pieces that memory is quick with,
-constexpr int PLANE_BYTES = 256 * 1024; // as long as they stay in L2
+constexpr int ROWS = 128;              // at most, in a tile
+constexpr int TILE_BYTES = 24 * 1024;  // of L1's 32 or 48 KiB
 
-// Are neighbouring rows closer in memory than a row's classes?
+// Of class planes a tile has rows enough for memory to read a plane's piece quickly, while it stays in L2: with 64
+// rows 100 planes take 1.5 ns an element, 2.6 with the 24 that L1 has room for (benchmarks/results/across.md)
+constexpr int PLANE_ROWS = 64, PLANE_BYTES = 256 * 1024;
+constexpr int LINE = 64;  // bytes that memory gives at once
+
+// Whether neighbouring rows are closer together in memory than a row's classes
 inline bool rows_are_closer(const Array& array, int dims) {
     const i64 row = array.stride[dims - 1], classes = array.class_stride;
     return (row < 0 ? -row : row) < (classes < 0 ? -classes : classes);
