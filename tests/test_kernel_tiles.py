@@ -139,6 +139,26 @@ def test_a_large_weight_lifts_tiny_probabilities(below, axis):
     assert_exact(np.float32([0, -below, -1, -below - 20, -np.inf]), 0, axis, class_weight=np.full(5, 1e30, np.float32))
 
 
+@pytest.mark.parametrize("below", [790, 805, 850, 900])
+def test_a_large_weight_lifts_tiny_probabilities_in_float64(below):
+    weight = np.full(4, 1e200)
+    assert_exact(np.float64([0, -below, -1, -np.inf]), 0, class_weight=weight)
+
+
+@pytest.mark.parametrize("below", [131, 150])
+def test_a_large_weight_lifts_tiny_probabilities_beside_label_smoothing(below):
+    assert_exact(
+        np.float32([0, -below, -1]), 0, class_weight=np.float32([1e30, 1e-25, 1]), label_smoothing=1e-3, tolerance=8
+    )
+
+
+def test_distances_beyond_the_largest_number():
+    """m − z is infinite, and ε / V of it is not."""
+    x = np.tile([1e308, -1e308, 0], (9, 1))
+    losses = sx.cross_entropy(x, np.zeros(9, np.int64), label_smoothing=0.03, reduction="none")
+    np.testing.assert_allclose(losses, 0.01 * 1e308 + 0.01 * 2e308, rtol=1e-14)
+
+
 def test_upstream_lifts_only_the_rows_that_it_is_large_for():
     x = np.repeat(np.float32([[0, -150, -1]]), 9, axis=0)
     factors = np.where(np.arange(9) % 2, 1e30, 1).astype(np.float32)

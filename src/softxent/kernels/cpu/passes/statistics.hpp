@@ -45,20 +45,25 @@ inline double with_beside(const Row<R, Statistics>& row, Beside<R, Statistics>& 
     return part;
 }
 
-// entropy = lse − Σ p_j·z_j = log Σ exp(z_j − m) + Σ p_j·(m − z_j), a sum of terms ≥ 0
+// entropy = lse − Σ p_j·z_j = log Σ exp(z_j − m) + Σ p_j·(m − z_j), a sum of terms ≥ 0; below: Σ E_j·(m − z_j)
+template <class R>
+inline void set_statistics(const Statistics& pass, i64 i, const Sums<double>& row, double z_y, double below, i64 first,
+                           i64 above) {
+    const bool ignored = pass.target[i] == pass.ignore_index, defined = row.others == row.others;
+    const i64 nan = defined ? -1 : first_nan<R>(pass, i);
+    set_number(pass.log_prob, i, ignored ? 0 : (z_y - row.max) - row.log_denominator);
+    set_number(pass.entropy, i, row.log_denominator + below / (row.largest + row.others));
+    set_number(pass.lse, i, defined || nan >= 0 ? row.max + row.log_denominator : row.max);
+    pass.argmax[i] = nan < 0 ? first : nan;
+    pass.rank[i] = ignored ? -1 : above;
+}
+
 template <class R>
 void pass_over(WholeRow<R, Statistics>& row, Sum&) {
-    const Statistics& pass = row.pass;
-    const i64 i = row.i;
     const auto sum = row.sum_up();
     const double log_sum = log_denominator<R>(sum.largest, sum.others);
-    const bool ignored = pass.target[i] == pass.ignore_index;
-    const i64 nan = sum.defined() ? -1 : first_nan<R>(pass, i);
-    set_number(pass.log_prob, i, ignored ? 0 : (row.z_y - double(sum.max)) - log_sum);
-    set_number(pass.entropy, i, log_sum + sum.beside.below.value() / sum.denominator());
-    set_number(pass.lse, i, sum.defined() || nan >= 0 ? sum.max + log_sum : sum.max);
-    pass.argmax[i] = nan < 0 ? sum.beside.first : nan;
-    pass.rank[i] = ignored ? -1 : sum.beside.above;
+    set_statistics<R>(row.pass, row.i, {sum.max, sum.largest, sum.others, log_sum}, row.z_y, sum.beside.below.value(),
+                      sum.beside.first, sum.beside.above);
 }
 
 }  // namespace softxent::SOFTXENT_ISA

@@ -19,7 +19,8 @@ struct TilePass<R, CrossEntropy> : Tile<R, CrossEntropy> {
     i64v small, large;  // whether there are factors below SMALL, or above LIFTED
 
     static constexpr double SMALL = sizeof(R) == 4 ? 0x1p-120 : 0x1p-1000;  // a factor below loses digits as an R
-    static constexpr double LIFTED = 0x1p-30;  // times the smallest E, 2^−126, less than half the smallest float
+    // times E at e^−CUTOFF, 2^−124 and 2^−962, less than half the smallest number
+    static constexpr double LIFTED = sizeof(R) == 4 ? 0x1p-30 : 0x1p-116;
 
     static bool any(i64v is) { return reduce(is, [](auto a, auto b) { return a | b; }) != 0; }
 
@@ -49,7 +50,7 @@ struct TilePass<R, CrossEntropy> : Tile<R, CrossEntropy> {
         if (!soft && !pass.softcap) multiply();
         else if (!soft) combine<false, true>();
         else pass.softcap ? combine<true, true>() : combine<true, false>();
-        if (sizeof(R) == 4 && any(large)) lift();
+        if (any(large)) lift();
         if (by_index) set_targets();
         if (any_ignored) clear_ignored();
         this->store(pass.out, first, this->e);
@@ -82,7 +83,7 @@ private:
         if (!by_index) this->load(pass.probabilities, first, a);
         this->template for_rows<double>([&](int r) {
             SumOf<f64v> weights;
-            const f64v m = read<f64v>(max + r);
+            const f64v half_max = 0.5 * read<f64v>(max + r);  // m − z may not fit where its product with a_j does
             const Classes<double> a = a_of(r);
             const Classes<R> z = z_of(r);
             for (i64 v = 0; !by_index && v < pass.classes; ++v) {
@@ -91,9 +92,9 @@ private:
             }
             const auto gaps = sum_of_classes<double>(pass.classes, [&](i64 v) {
                 const f64v w = a_j(a, v);
-                return w != 0 ? w * (m - widen(z[v])) : f64v{};
+                return w != 0 ? w * (half_max - 0.5 * widen(z[v])) : f64v{};
             });
-            write(gap + r, gaps.low.value());
+            write(gap + r, 2 * gaps.low.value());
             write(weight + r, weights.value());
         });
     }
@@ -136,7 +137,7 @@ private:
         });
     }
 
-    // The gradient (factor·E_j − a_j / divisor)·∂z/∂x: in double, rounded once; 0 of a mask, unless the row is undefined
+    // The gradient (factor·E_j − a_j / divisor)·∂z/∂x: in double, rounded once; 0 of a mask, if the row is defined
     template <bool soft, bool capped>
     void combine() {
         constexpr double masked = -std::numeric_limits<double>::infinity();
@@ -167,26 +168,26 @@ private:
                 for (i64 v = 0; v < pass.classes; ++v) *e_of(r)[v] = 0;
     }
 
-    // E of a float ends at e^−130 of the largest. Where the factor makes even smaller ones count (a weight or an upstream
-    // gradient of 1e30), these are computed again in double.
-
+    // E ends at e^−CUTOFF of the largest. Where the factor makes even smaller ones count (a weight or an upstream gradient
+    // of 1e30), these are computed in ranges of their own; −a_j is there already.
     static bool may_lift(const CrossEntropy& pass) {
-        if (sizeof(R) == 8) return false;
         if (pass.weight || pass.options.z_loss || (pass.upstream && pass.upstream.stride)) return true;
         const double divisor = gradient_divisor(pass, 0);
         return divisor < 0x1p-20 && divisor > -0x1p-20;
     }
-    bool lifts(int r) const { return factor[r] > LIFTED || factor[r] < -LIFTED; }
     void lift() {
-        for (int r = 0; r < rows; ++r)
-            for (i64 v = 0; lifts(r) && v < pass.classes; ++v) {
-                const double below = double(*z_of(r)[v]) - max[r];
-                if (!(below < -60) || below < -800) continue;
-                double grad = factor[r] * largest[r] * exp(below);
-                if (soft) grad -= a_j(a_of(r), v)[0] / divisor[r];
-                if (pass.softcap) grad *= slope[v * this->capacity + r];
-                *e_of(r)[v] = R(grad);
+        for (int r = 0; r < rows; ++r) {
+            if (!(factor[r] > LIFTED || factor[r] < -LIFTED)) continue;
+            const R m = this->max_narrow[r];
+            const Partial<R, CrossEntropy> row{Range<R, R>::around(m), m, largest[r], others[r], {}};
+            for (i64 v = 0; v < pass.classes; ++v) {
+                const R z = *z_of(r)[v];
+                if (!(z < row.range.lowest) || z < -std::numeric_limits<R>::max()) continue;
+                const Factor<R> f(z, row, factor[r]);
+                const R p = R(exp_wide(Range<R, R>::around(z), z)) * f.first * f.f;
+                *e_of(r)[v] += pass.softcap ? R(p * slope[v * this->capacity + r]) : p;
             }
+        }
     }
 };
 

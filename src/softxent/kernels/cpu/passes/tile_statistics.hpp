@@ -26,10 +26,8 @@ struct TilePass<R, Statistics> : Tile<R, Statistics> {
         this->template sum_up<true>(first);
         look_at_classes();
         for (int r = 0; r < rows; ++r) {
-            Partial<R> mass;
-            mass.max = R(max[r]), mass.top = this->largest[r], mass.rest = this->others[r], mass.below = depth[r];
-            mass.first = first_largest[r], mass.above = above[r];
-            set_statistics(pass, first + r, mass, this->log_denominator[r], z_y[r]);
+            const Sums<double> row{max[r], this->largest[r], this->others[r], this->log_denominator[r]};
+            set_statistics<R>(pass, first + r, row, z_y[r], depth[r], first_largest[r], above[r]);
         }
     }
 

@@ -20,7 +20,8 @@ struct Tiles {
     }
 
     static Sum run(const P& pass) {
-        const i64 capacity = Tile<R, P>::capacity_of(pass, TilePass<R, P>::needs(pass)), wanted = 2 * SEGMENT / pass.classes;
+        const i64 capacity = Tile<R, P>::capacity_of(pass, TilePass<R, P>::needs(pass));
+        const i64 wanted = 2 * SEGMENT / pass.classes;
         const i64 per_task = wanted < capacity ? capacity : wanted / capacity * capacity;
         const i64 count = (pass.rows + per_task - 1) / per_task;
         return add_up_tasks(count, [&](Sum* sums) {
