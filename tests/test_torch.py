@@ -258,7 +258,7 @@ def test_softmax(name, dim):
     x, *_ = drawn(3, 4, 5)
     close(getattr(S, name)(x, dim), getattr(torch, name)(x, dim))
     close(getattr(S, name)(x, dim, temperature=0.5), getattr(torch, name)(2 * x, dim))
-    close(getattr(S, name)(x, dim, torch.float64), getattr(torch, name)(x, dim, torch.float64))
+    close(getattr(S, name)(x, dim, dtype=torch.float64), getattr(torch, name)(x, dim, torch.float64))
     close(getattr(sx, name)(x, dim), getattr(torch, name)(x, dim))
     assert getattr(S, name)(x.bfloat16(), dim).dtype == torch.bfloat16
 

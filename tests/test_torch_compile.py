@@ -21,6 +21,7 @@ def leaf(x=X):
 def arguments(**options):
     defaults = {"axis": 1, "ignore_index": -100, "label_smoothing": 0.1, "temperature": 1.5, "softcap": None}
     defaults |= {"z_loss": 0.0, "reduction": "mean", "normalizer": None, "dtype": torch.float32, "empty": "nan"}
+    defaults |= {"name": "input"}
     return tuple((defaults | options).values())
 
 
@@ -31,11 +32,13 @@ OPERATORS = {
     "cross_entropy, none": (ops.cross_entropy, (leaf(), T, None, *arguments(reduction="none", z_loss=0.1))),
     "cross_entropy, bfloat16": (ops.cross_entropy, (leaf(X.bfloat16()), T, None, *arguments(dtype=torch.bfloat16))),
     "cross_entropy_grad": (ops.cross_entropy_grad, (leaf(), T, None, leaf(ONE), *arguments(normalizer=3.0))),
-    "softmax": (ops.normalize, (leaf(), 0, 1, 2.0)),
-    "log_softmax": (ops.normalize, (leaf(), 1, 0, 1.0)),
-    "logsumexp": (ops.normalize, (leaf(), 2, 1, 1.0)),
-    "statistics": (ops.statistics, (leaf(), T, 1, -100, 1.0)),
-    "sample": (ops.sample, (X, 1, 1.0, torch.rand(5, dtype=torch.float64))),
+    "softmax": (ops.softmax, (leaf(), 1, 2.0, "input")),
+    "log_softmax": (ops.log_softmax, (leaf(), 0, 1.0, "input")),
+    "softmax, bfloat16": (ops.softmax, (leaf(X.bfloat16()), 1, 1.0, "input")),
+    "logsumexp": (ops.logsumexp, (leaf(), 1, "input")),
+    "statistics": (ops.statistics, (leaf(), T, *arguments(label_smoothing=0.0, reduction="none"))),
+    "sample": (ops.sample, (X, 1, 1.0, torch.rand(5, dtype=torch.float64), "input")),
+    "no rows": (ops.cross_entropy, (leaf(X[:0]), T[:0], None, *arguments())),
 }
 
 

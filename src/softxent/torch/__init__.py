@@ -1,7 +1,9 @@
 """softxent for PyTorch, in PyTorch's conventions: `import softxent.torch as F`, and F.cross_entropy is this one."""
 
+from typing import Any as _Any
+
 try:
-    import torch as _torch  # noqa: F401
+    import torch as _torch
 except ModuleNotFoundError as missing:
     raise ModuleNotFoundError(
         f"softxent.torch needs {missing.name}: pip install 'softxent[torch]'", name=missing.name
@@ -31,3 +33,15 @@ __all__ = [
     "softmax",
     "statistics",
 ]
+
+
+def __getattr__(name: str) -> _Any:
+    """What softxent has not is PyTorch's, so that this module may stand for torch.nn.functional in any file."""
+    try:
+        return getattr(_torch.nn.functional, name)
+    except AttributeError:
+        raise AttributeError(f"neither 'softxent.torch' nor 'torch.nn.functional' has an attribute {name!r}") from None
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *dir(_torch.nn.functional)})

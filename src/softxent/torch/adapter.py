@@ -9,78 +9,56 @@ from torch import Tensor
 
 from softxent.options import LossOptions
 from softxent.results import Statistics
-from softxent.torch import checks, dispatch, functional, kernel, ops
-from softxent.torch.kernel import Call
-
-NORMALIZE = {"softmax": dispatch.softmax, "log_softmax": dispatch.log_softmax}
+from softxent.torch import autograd, checks, core
+from softxent.torch.calls import COMPUTED_IN, Call
+from softxent.torch.names import ARRAYS
 
 
 def normalize(op: str, logits: Tensor, axis: int | tuple[int, ...] | None, temperature: float = 1.0) -> Tensor:
-    axes = checks.dims("axis", tuple(range(logits.ndim)) if axis is None else axis, logits, "logits")
+    axes = tuple(range(logits.ndim)) if axis is None else axis
     if op == "logsumexp":
-        return functional.logsumexp(logits, tuple(axes))
-    if len(axes) == 1:
-        checks.logits("logits", logits, axes[0])
-        return NORMALIZE[op](logits, axes[0], temperature)
-    last = list(range(-len(axes), 0))
-    moved = logits.movedim(axes, last)
-    merged = moved.flatten(-len(axes))
-    return normalize(op, merged, -1, temperature).reshape(moved.shape).movedim(last, axes)
+        return core.logsumexp(logits, axes, False, ARRAYS)
+    return core.normalize(getattr(autograd, op), logits, axes, temperature, ARRAYS)
 
 
 def cross_entropy(logits: Tensor, target: Any, axis: int, options: LossOptions) -> Tensor:
     """Losses are float32 or wider, and the mean over nothing is 0."""
-    t, weight, call = prepared(logits, target, axis, options)
-    return dispatch.cross_entropy(logits, t, weight, call.arguments)
+    return autograd.cross_entropy(logits, *prepared(logits, target, axis, options))
 
 
 def cross_entropy_and_grad(
     logits: Tensor, target: Any, axis: int, options: LossOptions, out: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    t, weight, call = prepared(logits, target, axis, options)
+    t, weight, arguments = prepared(logits, target, axis, options)
     if out is not None:
-        checks.out(out, logits, t)
-    if torch.compiler.is_compiling():
-        return graph_of_both(logits.detach(), t.detach(), weight, call, out)
-    if out is None:
-        grad = kernel.empty_like(logits)
-    else:
+        checks.out(out, logits, target=t, class_weight=weight)
         torch.autograd.graph.increment_version(out)
-        grad = out
-    return kernel.loss(logits, t, weight, call, grad), grad
+    return core.loss_and_grad(logits, t, weight, arguments, out)
 
 
-def graph_of_both(x: Tensor, t: Tensor, weight: Tensor | None, call: Call, out: Tensor | None) -> tuple[Tensor, Tensor]:
-    loss = ops.cross_entropy(x, t, weight, *call.arguments)
-    grad = ops.cross_entropy_grad(x, t, weight, torch.ones_like(loss), *call.arguments)
-    if out is None:
-        return loss, grad
-    with torch.no_grad():
-        out.copy_(grad)
-    return loss, out
-
-
-def prepared(logits: Tensor, target: Any, axis: int, options: LossOptions) -> tuple[Tensor, Tensor | None, Call]:
-    (axis,) = checks.dims("axis", axis, logits, "logits")
-    t, w = torch.as_tensor(target), options.class_weight
-    weight = None if w is None else torch.as_tensor(w)
-    checks.logits_and_target("logits", logits, t, axis)
+def prepared(
+    logits: Tensor, target: Any, axis: int, options: LossOptions
+) -> tuple[Tensor, Tensor | None, tuple[Any, ...]]:
+    """The target and the class weights as tensors, and the other arguments; all checked."""
+    (axis,) = checks.dims(ARRAYS, axis, logits)
+    t, weight = as_tensor(target), None if options.class_weight is None else as_tensor(options.class_weight)
+    _, by_index = checks.logits_and_target(ARRAYS, logits, t, axis)
     if weight is not None:
-        checks.weight("class_weight", weight, logits.shape[axis])
-    return t, weight, Call(axis, options, kernel.COMPUTED_IN[logits.dtype], "zero", "logits")
+        checks.weight(ARRAYS, weight, logits, logits.shape[axis], by_index)
+    return t, weight, Call(axis, options, COMPUTED_IN[logits.dtype], "zero", ARRAYS).arguments
+
+
+def as_tensor(value: Any) -> Tensor:
+    """torch.as_tensor, whatever the default device."""
+    return value if isinstance(value, Tensor) else torch.as_tensor(value, device="cpu")
 
 
 def log_prob(logits: Tensor, target: Any, axis: int, temperature: float, ignore_index: int) -> Tensor:
-    t = torch.as_tensor(target)
-    x, axis = functional.logits_and_indices("logits", logits, t, axis)
-    options = LossOptions(temperature=temperature, ignore_index=ignore_index, reduction="none")
-    return 0 - cross_entropy(x, t, axis, options)
+    return core.log_prob(logits, as_tensor(target), axis, temperature, ignore_index, ARRAYS)
 
 
 def statistics(logits: Tensor, target: Any, axis: int, temperature: float, ignore_index: int) -> Statistics:
-    t = torch.as_tensor(target)
-    x, axis = functional.logits_and_indices("logits", logits, t, axis)
-    return dispatch.statistics(x, t, axis, ignore_index, temperature, "logits")
+    return core.statistics(logits, as_tensor(target), axis, temperature, ignore_index, ARRAYS)
 
 
 def sample(logits: Tensor, axis: int, temperature: float, rng: Any, return_log_prob: bool) -> Any:
@@ -88,6 +66,4 @@ def sample(logits: Tensor, axis: int, temperature: float, rng: Any, return_log_p
     generator = torch.Generator().manual_seed(rng) if isinstance(rng, int) else rng
     if generator is not None and not isinstance(generator, torch.Generator):
         raise checks.generator(rng)
-    return functional.sample(
-        logits, axis, temperature=temperature, generator=generator, return_log_prob=return_log_prob
-    )
+    return core.sample(logits, axis, temperature, generator, return_log_prob, ARRAYS)

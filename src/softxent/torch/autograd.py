@@ -1,292 +1,466 @@
-"""The kernel behind PyTorch's autograd: each Function's forward is one kernel call, and has its derivatives beside it.
+"""The kernels behind PyTorch's autograd: each Function's forward is one kernel call, and has its derivatives beside it.
 
-Every derivative is made of these Functions and of PyTorch's own operations, so that it has derivatives in turn.
+Every derivative is made of these Functions and of PyTorch's own operations, so that it has derivatives in turn. The
+operators of softxent.torch.ops get the same derivatives.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd import Function
+from torch._C import _after_autograd_keyset, _AutoDispatchBelowAutograd, _is_fwd_grad_enabled
+from torch._C._autograd import _top_saved_tensors_default_hooks as saved_tensors_hooks
+from torch._functorch.utils import enable_single_level_autograd_function
+from torch.autograd import forward_ad
 
-from softxent.torch import checks, dispatch, formulas, kernel
-from softxent.torch.function import (
-    EagerFunction,
-    apply,
-    forbid_second_forward,
-    leading,
-    transforms_active,
-    with_eager_twin,
-)
-from softxent.torch.kernel import LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, Call
+from softxent import derivatives
+from softxent.results import Statistics as Columns
+from softxent.torch import checks, ops
+from softxent.torch.calls import COMPUTED_IN, Call, by_operator, call_of, rows_of
+from softxent.torch.devices import kernels_of
+
+
+Compute = Callable[..., Any]  # the first argument of a Function: what computes the result, from the other arguments
+
+
+class Function(torch.autograd.Function):
+    """A Function that torch.func never meets, whose apply comes without the preparations for it: half of a small call."""
+
+    @classmethod
+    def apply(cls, *arguments: Any) -> Any:
+        return super(torch.autograd.Function, cls).apply(*arguments)
+
+
+def needs_graph(*tensors: Tensor | None) -> bool:
+    """Whether one of them has a derivative to keep in mind."""
+    if forward_ad._current_level >= 0:
+        return True
+    return torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in tensors)
+
+
+class Primals:
+    """What a ctx saved, without the tangents of the innermost level of forward mode; those of other levels stay."""
+
+    def __init__(self, ctx: Any) -> None:
+        self.ctx = ctx
+
+    @property
+    def saved_tensors(self) -> tuple[Tensor | None, ...]:
+        return tuple(primal(x) for x in self.ctx.saved_tensors)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.ctx, name)
+
+
+def primal(x: Tensor | None) -> Tensor | None:
+    return x if x is None or not x.is_floating_point() else forward_ad.unpack_dual(x).primal
+
+
+def of_primals(jvp: Callable[..., Any]) -> Callable[..., Any]:
+    """A jvp whose own derivative in forward mode PyTorch takes too, where it otherwise leaves it out without a word."""
+
+    def differentiable(ctx: Any, *tangents: Tensor | None) -> Any:
+        with forward_ad._set_fwd_grad_enabled(True):
+            return jvp(Primals(ctx), *tangents)
+
+    return differentiable
+
 
 # softmax, log_softmax, logsumexp ------------------------------------------------------------------------------------
 
 
-@with_eager_twin
+def softmax(x: Tensor, axis: int, temperature: float = 1.0, name: str = "input") -> Tensor:
+    if by_operator(x):
+        return ops.softmax(x, axis, temperature, name)
+    compute, given = kernels_of(x).softmax, (x, axis, temperature, name)
+    return Softmax.apply(compute, *given) if needs_graph(x) else compute(*given)
+
+
+def log_softmax(x: Tensor, axis: int, temperature: float = 1.0, name: str = "input") -> Tensor:
+    if by_operator(x):
+        return ops.log_softmax(x, axis, temperature, name)
+    compute, given = kernels_of(x).log_softmax, (x, axis, temperature, name)
+    return LogSoftmax.apply(compute, *given) if needs_graph(x) else compute(*given)
+
+
+def logsumexp(x: Tensor, axis: int, name: str = "input") -> Tensor:
+    if by_operator(x):
+        return ops.logsumexp(x, axis, name)
+    compute = kernels_of(x).logsumexp
+    return LogSumExp.apply(compute, x, axis, name) if needs_graph(x) else compute(x, axis, name)
+
+
+LIBRARY = derivatives.Library(softmax, log_softmax, logsumexp, torch.where, torch.tanh)
+
+
 class Softmax(Function):
     """p; ∂p_j/∂x_i = p_j·([i = j] − p_i) / T, which is symmetric."""
 
     @staticmethod
-    def forward(x: Tensor, axis: int, temperature: float) -> Tensor:
-        return kernel.normalize(SOFTMAX, x, axis, temperature)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: Tensor) -> None:
-        _, ctx.axis, ctx.temperature = inputs
-        ctx.save_for_backward(output)
-        ctx.save_for_forward(output)
+    def forward(ctx: Any, compute: Compute, x: Tensor, axis: int, temperature: float, name: str) -> Tensor:
+        p = compute(x, axis, temperature, name)
+        ctx.arguments = axis, temperature
+        keep(ctx, x if x.dtype.itemsize == 2 else p)  # p of 16 bits would leave few digits of v − Σ p·v
+        return p
 
     @staticmethod
     def backward(ctx: Any, v: Tensor) -> Any:
-        (p,) = ctx.saved_tensors
-        return formulas.softmax_times(v, p, ctx.axis, ctx.temperature), None, None
+        if v is None:
+            return (None,) * 5
+        (saved,), (axis, T) = ctx.saved_tensors, ctx.arguments
+        p = softmax(saved.float(), axis, T) if saved.dtype.itemsize == 2 else saved
+        return None, derivatives.softmax_times(v.to(p.dtype), p, axis, T).to(saved.dtype), None, None, None
 
     @staticmethod
-    def jvp(ctx: Any, v: Tensor, *_: None) -> Tensor:
-        forbid_second_forward()
-        return Softmax.backward(ctx, v)[0]
-
-    @staticmethod
-    def vmap(info: Any, in_dims: Any, x: Tensor, axis: int, temperature: float) -> tuple[Tensor, int]:
-        return dispatch.softmax(leading(x, in_dims[0], info.batch_size), axis + 1, temperature), 0
+    @of_primals
+    def jvp(ctx: Any, _: None, v: Tensor, *__: None) -> Tensor:
+        return Softmax.backward(ctx, v)[1]
 
 
-@with_eager_twin
 class LogSoftmax(Function):
     """log p; ∂log p_j/∂x_i = ([i = j] − p_i) / T."""
 
     @staticmethod
-    def forward(x: Tensor, axis: int, temperature: float) -> Tensor:
-        return kernel.normalize(LOG_SOFTMAX, x, axis, temperature)
+    def forward(ctx: Any, compute: Compute, x: Tensor, axis: int, temperature: float, name: str) -> Tensor:
+        log_p = compute(x, axis, temperature, name)
+        ctx.arguments = axis, temperature
+        keep(ctx, x if x.dtype.itemsize == 2 else log_p)
+        return log_p
 
-    setup_context = Softmax.setup_context
+    @staticmethod
+    def derivative(ctx: Any, v: Tensor, formula: Callable[..., Tensor]) -> Tensor:
+        (saved,), (axis, T) = ctx.saved_tensors, ctx.arguments
+        p = softmax(saved.float(), axis, T) if saved.dtype.itemsize == 2 else saved.exp()
+        return formula(v.to(p.dtype), p, axis, T).to(saved.dtype)
 
     @staticmethod
     def backward(ctx: Any, v: Tensor) -> Any:
-        (log_p,) = ctx.saved_tensors
-        return formulas.times_log_softmax(v, log_p, ctx.axis, ctx.temperature), None, None
+        if v is None:
+            return (None,) * 5
+        return None, LogSoftmax.derivative(ctx, v, derivatives.times_log_softmax), None, None, None
 
     @staticmethod
-    def jvp(ctx: Any, v: Tensor, *_: None) -> Tensor:
-        forbid_second_forward()
-        (log_p,) = ctx.saved_tensors
-        return formulas.log_softmax_times(v, log_p, ctx.axis, ctx.temperature)
-
-    @staticmethod
-    def vmap(info: Any, in_dims: Any, x: Tensor, axis: int, temperature: float) -> tuple[Tensor, int]:
-        return dispatch.log_softmax(leading(x, in_dims[0], info.batch_size), axis + 1, temperature), 0
+    @of_primals
+    def jvp(ctx: Any, _: None, v: Tensor, *__: None) -> Tensor:
+        return LogSoftmax.derivative(ctx, v, derivatives.log_softmax_times)
 
 
-@with_eager_twin
 class LogSumExp(Function):
     """lse; ∂lse/∂x_j = p_j."""
 
     @staticmethod
-    def forward(x: Tensor, axis: int) -> Tensor:
-        return kernel.normalize(LOGSUMEXP, x, axis)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: Tensor) -> None:
-        x, ctx.axis = inputs
-        ctx.save_for_backward(x)
-        ctx.save_for_forward(x)
+    def forward(ctx: Any, compute: Compute, x: Tensor, axis: int, name: str) -> Tensor:
+        ctx.axis = axis
+        keep(ctx, x)
+        return compute(x, axis, name)
 
     @staticmethod
     def backward(ctx: Any, v: Tensor) -> Any:
+        if v is None:
+            return (None,) * 4
         (x,) = ctx.saved_tensors
-        return v.unsqueeze(ctx.axis) * dispatch.softmax(x, ctx.axis), None
+        wide = COMPUTED_IN[x.dtype]
+        return None, (v.to(wide).unsqueeze(ctx.axis) * softmax(x.to(wide), ctx.axis)).to(x.dtype), None, None
 
     @staticmethod
-    def jvp(ctx: Any, v: Tensor, *_: None) -> Tensor:
-        forbid_second_forward()
+    @of_primals
+    def jvp(ctx: Any, _: None, v: Tensor, *__: None) -> Tensor:
         (x,) = ctx.saved_tensors
-        return (v * dispatch.softmax(x, ctx.axis)).sum(ctx.axis)
+        wide = COMPUTED_IN[x.dtype]
+        return (v.to(wide) * softmax(x.to(wide), ctx.axis)).sum(ctx.axis).to(x.dtype)
 
-    @staticmethod
-    def vmap(info: Any, in_dims: Any, x: Tensor, axis: int) -> tuple[Tensor, int]:
-        return dispatch.logsumexp(leading(x, in_dims[0], info.batch_size), axis + 1), 0
+
+def keep(ctx: Any, *tensors: Tensor | None) -> None:
+    """For backward, and for forward mode; what has no gradient or tangent comes as None, not as zeros."""
+    ctx.save_for_backward(*tensors)
+    ctx.save_for_forward(*tensors)
+    ctx.set_materialize_grads(False)
 
 
 # cross-entropy ----------------------------------------------------------------------------------------------------
 
 
-@with_eager_twin
+def cross_entropy(x: Tensor, target: Tensor, weight: Tensor | None, arguments: Any, inplace: bool = False) -> Tensor:
+    """`arguments` are call_of's."""
+    if by_operator(x, target, weight):
+        if inplace:
+            raise checks.not_in_place()
+        return ops.cross_entropy(x, target, weight, *arguments)
+    call, compute = call_of(*arguments), kernels_of(x).loss
+    if not needs_graph(x, target, weight):
+        return compute(x, target, weight, call)
+    function = CrossEntropy
+    if x.requires_grad and torch.is_grad_enabled():
+        if inplace:
+            checks.overwritable(call.names.logits, x, target=target, **{call.names.weight: weight})
+            function = InPlace
+        elif call.options.reduction != "none" and saved_tensors_hooks(True) is None:
+            function = GradientAhead  # the upstream gradient is likely to be 1, and the graph not to be made again
+    return function.apply(compute, x, target, weight, call)
+
+
+def gradient(x: Tensor, target: Tensor, weight: Tensor | None, upstream: Tensor, call: Call) -> Tensor:
+    if by_operator(x, target, weight, upstream):
+        return ops.cross_entropy_grad(x, target, weight, upstream, *call.arguments)
+    compute, given = kernels_of(x).gradient, (x, target, weight, upstream, call)
+    return Gradient.apply(compute, *given) if needs_graph(x, target, weight, upstream) else compute(*given)
+
+
+def formulas(x: Tensor, target: Tensor, weight: Tensor | None, upstream: Tensor, call: Call) -> derivatives.Loss:
+    """The derivatives of one call, in the dtype that it is computed in."""
+    wide, by_index = COMPUTED_IN[x.dtype], not target.is_floating_point()
+    x, upstream = x.to(wide), upstream.to(wide)
+    target = target.long() if by_index else target.to(wide)
+    weight = None if weight is None else weight.to(wide)
+    return derivatives.Loss(
+        LIBRARY,
+        lambda u: gradient(x, target, weight, u, call),
+        x,
+        target,
+        weight,
+        upstream,
+        by_index,
+        call.axis,
+        call.options,
+    )
+
+
+def ones(x: Tensor, call: Call) -> Tensor:
+    """An upstream gradient of 1."""
+    return x.new_ones(rows_of(x, call.axis) if call.options.reduction == "none" else (), dtype=COMPUTED_IN[x.dtype])
+
+
+def of_masses(
+    masses: Callable[[], Tensor], f: derivatives.Loss, target: Tensor, weight: Tensor | None, needed: tuple[bool, ...]
+) -> tuple[Tensor | None, Tensor | None]:
+    """From a derivative to a_j = w_j·q_j those to a probability target and to class weights."""
+    if not any(needed):
+        return None, None
+    of_a = masses()
+    of_target = f.masses_to_target(of_a).to(target.dtype) if needed[0] else None
+    return of_target, f.masses_to_weight(of_a).to(weight.dtype) if needed[1] and weight is not None else None
+
+
 class CrossEntropy(Function):
     """The loss. It keeps the logits, which exist anyway; lse would not do, for p_y − 1 needs the others beside p_y."""
 
     @staticmethod
-    def forward(x: Tensor, target: Tensor, weight: Tensor | None, call: Call) -> Tensor:
-        return kernel.loss(x, target, weight, call)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: Tensor) -> None:
-        *tensors, ctx.call = inputs
-        ctx.save_for_backward(*tensors)
-        ctx.save_for_forward(*tensors)
+    def forward(
+        ctx: Any, compute: Compute, x: Tensor, target: Tensor, weight: Tensor | None, call: Call
+    ) -> Tensor:
+        ctx.call = call
+        keep(ctx, x, target, weight)
+        return compute(x, target, weight, call)
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> Any:
-        return *formulas.loss_backward(ctx, upstream), None
+        if upstream is None:
+            return (None,) * 5
+        (x, target, weight), call = ctx.saved_tensors, ctx.call
+        of_x = gradient(x, target, weight, upstream, call) if ctx.needs_input_grad[1] else None
+        return None, of_x, *of_others(ctx, x, target, weight, upstream), None
 
     @staticmethod
-    def jvp(ctx: Any, v: Tensor | None, target_v: Tensor | None, *_: None) -> Tensor:
-        forbid_second_forward()
-        (x, target, weight), call = ctx.saved_tensors[:3], ctx.call
-        shape = kernel.rows_of(x, call.axis) if call.options.reduction == "none" else ()
-        one, result = torch.ones(shape, dtype=x.dtype), torch.zeros(shape, dtype=call.dtype)
-        if v is not None:
-            result = result + formulas.total(dispatch.gradient(x, target, weight, one, call) * v, x, call)
-        if target_v is not None:
-            terms = formulas.target_gradient(x, target, weight, one, call) * target_v
-            result = result + formulas.total(terms, x, call)
-        return result.to(call.dtype)
-
-    @staticmethod
-    def vmap(info: Any, in_dims: Any, x: Tensor, target: Tensor, weight: Tensor | None, call: Call) -> Any:
-        checks.one_weight(in_dims[2])
-        x, target = (leading(a, d, info.batch_size) for a, d in zip((x, target), in_dims, strict=False))
-        losses = apply(CrossEntropy, x, target, weight, call.of_rows())
-        if call.options.reduction == "none":
-            return losses, 0
-        total, count = losses.unsqueeze(-1).flatten(1).sum(1), formulas.divisor(x, target, weight, call, batched=True)
-        mean = total / count
-        return (mean if call.empty == "nan" else torch.where(torch.as_tensor(count) == 0, 0, mean)), 0
+    @of_primals
+    def jvp(ctx: Any, _: None, v: Tensor | None, target_v: Tensor | None, weight_v: Tensor | None, __: None) -> Tensor:
+        (x, target, weight), call = ctx.saved_tensors, ctx.call
+        f = formulas(x, target, weight, ones(x, call), call)
+        terms = [] if v is None else [f.gradient(f.upstream) * v]
+        if target_v is not None or weight_v is not None:
+            if f.by_index:
+                raise checks.weight_derivative(call.names.weight)
+            terms.append(f.to_masses() * f.masses_tangent(target_v, weight_v))
+        return sum(map(f.total, terms)).to(call.dtype)
 
 
-class GradientAhead(EagerFunction):
+def of_others(ctx: Any, x: Tensor, target: Tensor, weight: Tensor | None, upstream: Tensor) -> Any:
+    """∂loss/∂target and ∂loss/∂weight, where they are asked for."""
+    if not any(ctx.needs_input_grad[2:4]):
+        return None, None
+    f = formulas(x, target, weight, upstream, ctx.call)
+    return of_masses(f.to_masses, f, target, weight, ctx.needs_input_grad[2:4])
+
+
+class GradientAhead(Function):
     """The same in one pass: the gradient is computed beside the loss, for an upstream gradient of 1.
 
-    Another upstream gradient computes it again, into the same memory, rather than multiplying what has been rounded.
+    For another one it is multiplied if that adds no rounding, and else computed again into the same memory.
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, target: Tensor, weight: Tensor | None, call: Call) -> Tensor:
-        grad = kernel.empty_like(x)
-        loss = kernel.loss(x, target, weight, call, grad)
-        ctx.call, ctx.spent = call, False
-        ctx.save_for_backward(x, target, weight, grad)
-        ctx.save_for_forward(x, target, weight)
-        return loss
+    def forward(
+        ctx: Any, compute: Compute, x: Tensor, target: Tensor, weight: Tensor | None, call: Call
+    ) -> Tensor:
+        ctx.call, ctx.grad = call, kernels_of(x).empty_like(x)  # not saved, which would tie it to x's being unchanged
+        keep(ctx, x, target, weight)
+        return compute(x, target, weight, call, ctx.grad)
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> Any:
-        if ctx.spent or torch.is_grad_enabled() or transforms_active():
+        grad, ctx.grad = ctx.grad, None  # from here on it is the caller's, who may write to it
+        if grad is None or upstream is None or torch.is_grad_enabled() or by_operator(upstream):
             return CrossEntropy.backward(ctx, upstream)
-        x, target, weight, grad = ctx.saved_tensors
-        ctx.spent = True  # from here on it is the caller's, who may write to it
-        if upstream.item() != 1:
-            kernel.gradient(x, target, weight, upstream, ctx.call, out=grad)
-        of_target = formulas.target_gradient(x, target, weight, upstream, ctx.call) if ctx.needs_input_grad[1] else None
-        return grad.data, of_target, None, None
+        if kernels_of(grad).scale(grad, upstream) and not any(ctx.needs_input_grad[2:4]):
+            return None, grad, None, None, None
+        x, target, weight = ctx.saved_tensors
+        of_target, of_weight = of_others(ctx, x, target, weight, upstream)
+        return None, kernels_of(x).gradient(x, target, weight, upstream, ctx.call, grad), of_target, of_weight, None
 
     jvp = CrossEntropy.jvp
 
 
-class InPlace(EagerFunction):
-    """The same without a second array: the gradient takes the logits' place, which autograd is told of."""
+class InPlace(Function):
+    """The same without a second array: backward writes the gradient over the logits, which autograd is told of."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, target: Tensor, weight: Tensor | None, call: Call) -> Tensor:
-        loss = kernel.loss(x, target, weight, call, out=x)
-        torch.autograd.graph.increment_version(x)  # so that an operation which kept its result, as exp does, says so
-        ctx.call, ctx.spent = call, False
-        ctx.save_for_backward(x.data)
-        return loss
+    def forward(
+        ctx: Any, compute: Compute, x: Tensor, target: Tensor, weight: Tensor | None, call: Call
+    ) -> Tensor:
+        ctx.call, ctx.grad = call, None
+        keep(ctx, x, target, weight)
+        return compute(x, target, weight, call)
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> Any:
-        if ctx.spent or torch.is_grad_enabled():
+        if upstream is None:
+            return (None,) * 5
+        if ctx.grad is not None or torch.is_grad_enabled() or by_operator(upstream):
             raise checks.spent()
-        (grad,) = ctx.saved_tensors
-        ctx.spent = True
-        if upstream.ndim:
-            grad.mul_(upstream.unsqueeze(ctx.call.axis))
-        elif upstream.item() != 1:
-            grad.mul_(upstream)
-        return grad.data, None, None, None
+        x, target, weight = ctx.saved_tensors
+        of_target, of_weight = of_others(ctx, x, target, weight, upstream)
+        ctx.grad = x.data  # and kept, so that no leaf takes the logits' memory as its .grad, but copies it
+        torch.autograd.graph.increment_version(x)  # so that an operation which kept its result, as exp does, says so
+        kernels_of(x).gradient(x, target, weight, upstream, ctx.call, ctx.grad)
+        return None, ctx.grad, of_target, of_weight, None
+
+    jvp = CrossEntropy.jvp
 
 
-@with_eager_twin
 class Gradient(Function):
     """G = upstream · ∂loss/∂x: linear in upstream, and in x the Hessian, which is symmetric."""
 
     @staticmethod
-    def forward(x: Tensor, target: Tensor, weight: Tensor | None, upstream: Tensor, call: Call) -> Tensor:
-        return kernel.gradient(x, target, weight, upstream, call)
-
-    setup_context = CrossEntropy.setup_context
+    def forward(
+        ctx: Any, compute: Compute, x: Tensor, target: Tensor, weight: Tensor | None, upstream: Tensor, call: Call
+    ) -> Tensor:
+        ctx.call = call
+        keep(ctx, x, target, weight, upstream)
+        return compute(x, target, weight, upstream, call)
 
     @staticmethod
     def backward(ctx: Any, v: Tensor) -> Any:
-        return *formulas.gradient_backward(ctx, v), None
+        if v is None:
+            return (None,) * 6
+        (x, target, weight, upstream), needed = ctx.saved_tensors, ctx.needs_input_grad
+        f = formulas(x, target, weight, upstream, ctx.call)
+        v = v.to(f.x.dtype)
+        of_target, of_weight = of_masses(lambda: f.gradient_to_masses(v), f, target, weight, needed[2:4])
+        of_x = f.hessian_times(v).to(x.dtype) if needed[1] else None
+        of_upstream = f.total(v * f.gradient(ones(x, ctx.call))).to(upstream.dtype) if needed[4] else None
+        return None, of_x, of_target, of_weight, of_upstream, None
 
     @staticmethod
-    def jvp(
-        ctx: Any, v: Tensor | None, target_v: Tensor | None, _: None, upstream_v: Tensor | None, __: None
-    ) -> Tensor:
-        forbid_second_forward()
+    @of_primals
+    def jvp(ctx: Any, _: None, v: Any, target_v: Any, weight_v: Any, upstream_v: Any, __: None) -> Tensor:
         (x, target, weight, upstream), call = ctx.saved_tensors, ctx.call
-        result = torch.zeros_like(x)
-        if v is not None:
-            result = result + formulas.hessian_times(v, x, target, weight, upstream, call)
-        if target_v is not None:
-            result = result + formulas.mixed_times(target_v, x, target, weight, upstream, call, to="input")
+        f = formulas(x, target, weight, upstream, call)
+        terms = [] if v is None else [f.hessian_times(v.to(f.x.dtype))]
+        if target_v is not None or weight_v is not None:
+            if f.by_index:
+                raise checks.weight_derivative(call.names.weight)
+            terms.append(f.gradient_times_masses(f.masses_tangent(target_v, weight_v)))
         if upstream_v is not None:
-            result = result + dispatch.gradient(x, target, weight, upstream_v, call)
-        return result
-
-    @staticmethod
-    def vmap(
-        info: Any, in_dims: Any, x: Tensor, target: Tensor, weight: Tensor | None, upstream: Tensor, call: Call
-    ) -> Any:
-        checks.one_weight(in_dims[2])
-        x, target, upstream = (
-            leading(a, d, info.batch_size) for a, d in ((x, in_dims[0]), (target, in_dims[1]), (upstream, in_dims[3]))
-        )
-        rows = call.of_rows()
-        if call.options.reduction != "none":
-            upstream = formulas.over(upstream, formulas.divisor(x, target, weight, call, batched=True))
-            shape = kernel.rows_of(x, rows.axis)
-            upstream = upstream.reshape(-1, *(1 for _ in shape[1:])).expand(shape)
-        return dispatch.gradient(x, target, weight, upstream, rows), 0
+            terms.append(f.gradient(upstream_v))
+        return sum(terms).to(x.dtype)
 
 
-@with_eager_twin
+# statistics, sample -------------------------------------------------------------------------------------------------
+
+
+def statistics(x: Tensor, target: Tensor, arguments: tuple[Any, ...]) -> Columns:
+    """`arguments` are call_of's."""
+    if by_operator(x, target):
+        return Columns(*ops.statistics(x, target, *arguments))
+    compute, given = kernels_of(x).statistics, (x, target, call_of(*arguments))
+    return Columns(*(Statistics.apply(compute, *given) if needs_graph(x) else compute(*given)))
+
+
+def sample(x: Tensor, axis: int, temperature: float, uniform: Tensor, name: str) -> tuple[Tensor, Tensor]:
+    """The drawn indices and their log-probabilities, without derivatives."""
+    x = x.detach()
+    return (ops.sample if by_operator(x, uniform) else kernels_of(x).sample)(x, axis, temperature, uniform, name)
+
+
 class Statistics(Function):
     """log p_y, entropy and lse, which have derivatives, and argmax and rank, which have none."""
 
     @staticmethod
-    def forward(x: Tensor, target: Tensor, call: Call) -> tuple[Tensor, ...]:
-        return tuple(kernel.statistics(x, target, call))
+    def forward(ctx: Any, compute: Compute, x: Tensor, target: Tensor, call: Call) -> tuple[Tensor, ...]:
+        columns = tuple(compute(x, target, call))
+        ctx.call = call
+        ctx.mark_non_differentiable(*columns[3:])
+        keep(ctx, x, target, columns[1])
+        return columns
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: tuple[Tensor, ...]) -> None:
-        x, target, ctx.call = inputs
-        ctx.mark_non_differentiable(*output[3:])
-        ctx.set_materialize_grads(False)
-        ctx.save_for_backward(x, target, output[1])
-        ctx.save_for_forward(x, target, output[1])
+    def gradients(ctx: Any) -> tuple[Callable[[Tensor], Tensor], ...]:
+        """upstream · ∂log p_y/∂x, ∂H/∂x and ∂lse/∂x."""
+        (x, target, entropy), call = ctx.saved_tensors, ctx.call
+        axis, T = call.axis, call.options.temperature
+        x = x.to(entropy.dtype)
+
+        def of_entropy(u: Tensor) -> Tensor:
+            p, log_p = softmax(x, axis, T), log_softmax(x, axis, T)
+            return u.unsqueeze(axis) * derivatives.entropy_gradient(p, log_p, entropy, axis, T, LIBRARY)
+
+        return (
+            lambda u: gradient(x, target, None, -u, call),
+            of_entropy,
+            lambda u: u.unsqueeze(axis) * softmax(x, axis, T) / T,
+        )
 
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor | None) -> Any:
-        return formulas.statistics_backward(ctx, *upstream[:3]), None, None
+        parts = [f(u) for f, u in zip(Statistics.gradients(ctx), upstream, strict=False) if u is not None]
+        return None, sum(parts).to(ctx.saved_tensors[0].dtype) if parts else None, None, None
 
     @staticmethod
-    def jvp(ctx: Any, v: Tensor, *_: None) -> Any:
-        forbid_second_forward()
-        (x, target, entropy), call = ctx.saved_tensors, ctx.call
+    @of_primals
+    def jvp(ctx: Any, _: None, v: Tensor, *__: None) -> Any:
+        entropy = ctx.saved_tensors[2]
         one = torch.ones_like(entropy)
-        derivatives = (
-            -dispatch.gradient(x, target, None, one, call),
-            formulas.entropy_derivative(x, entropy, call),
-            formulas.lse_derivative(x, entropy, call),
-        )
-        return *((d * v).sum(call.axis).to(entropy.dtype) for d in derivatives), None, None
+        return *((f(one) * v).sum(ctx.call.axis).to(entropy.dtype) for f in Statistics.gradients(ctx)), None, None
 
-    @staticmethod
-    def vmap(info: Any, in_dims: Any, x: Tensor, target: Tensor, call: Call) -> Any:
-        x, target = (leading(a, d, info.batch_size) for a, d in zip((x, target), in_dims, strict=False))
-        return apply(Statistics, x, target, call.of_rows()), 0
+
+# The operators' derivatives -------------------------------------------------------------------------------------------
+
+
+def give_derivatives(operator: Any, function: type[Function], tensors: int | None = None) -> None:
+    """The operator's arguments after its tensors are call_of's, or else those of the Function as they are."""
+
+    def autograd(keyset: Any, *given: Any) -> Any:
+        modes = torch.is_grad_enabled(), _is_fwd_grad_enabled()
+
+        def below(*given: Any) -> Any:
+            """Past autograd; the transforms of torch.func that lie outside see whether derivatives are wanted."""
+            given = given if tensors is None else (*given[:tensors], *given[tensors].arguments)
+            with _AutoDispatchBelowAutograd(), torch.set_grad_enabled(modes[0]), forward_ad._set_fwd_grad_enabled(modes[1]):
+                return operator.redispatch(keyset & _after_autograd_keyset, *given)
+
+        if tensors is not None:
+            given = (*given[:tensors], call_of(*given[tensors:]))
+        with enable_single_level_autograd_function():
+            return function.apply(below, *given) if any(modes) else below(*given)
+
+    ops.LIBRARY.impl(operator._opname, autograd, "Autograd", with_keyset=True)
+
+
+give_derivatives(ops.softmax, Softmax)
+give_derivatives(ops.log_softmax, LogSoftmax)
+give_derivatives(ops.logsumexp, LogSumExp)
+give_derivatives(ops.cross_entropy, CrossEntropy, 3)
+give_derivatives(ops.cross_entropy_grad, Gradient, 4)
+give_derivatives(ops.statistics, Statistics, 2)

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from softxent.checks import element, integer
+from softxent.checks import element, integer, not_indices, positive
+from softxent.torch.names import Names
 
 LOGITS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.uint16, torch.uint32, torch.uint64)
@@ -33,21 +34,25 @@ def dtype(x: Tensor) -> str:
 
 
 def tensor(name: str, x: Any) -> None:
-    """A dense tensor in the memory that the CPU kernel reads."""
+    """A dense tensor that a kernel reads, or one without memory, whose results have shapes only."""
     if not isinstance(x, Tensor):
         raise DTypeError(f"{name} is {type(x).__name__}, but must be a tensor")
     if x.layout != torch.strided:
         raise DTypeError(f"{name} is {str(x.layout).removeprefix('torch.')}, but must be strided (dense)")
-    if not x.is_cpu:
+    if not (x.is_cpu or x.is_meta):
         raise DTypeError(
             f"{name} is on {x.device}, but softxent has a kernel for cpu only; "
             f"move it there with {name}.cpu(), or use torch.nn.functional on {x.device.type}"
         )
 
 
+def same_device(name: str, y: Tensor, logits: str, x: Tensor) -> None:
+    if y.device != x.device:
+        raise DTypeError(f"{name} is on {y.device}, but {logits} is on {x.device}: both must be on the same device")
+
+
 def logits(name: str, x: Any, axis: int) -> None:
-    if not isinstance(x, Tensor) or not x.is_cpu or x.layout != torch.strided:
-        tensor(name, x)
+    tensor(name, x)
     if x.dtype not in LOGITS:
         raise DTypeError(f"{name} is {dtype(x)}, but must be float16, bfloat16, float32 or float64")
     if x.ndim == 0:
@@ -56,27 +61,45 @@ def logits(name: str, x: Any, axis: int) -> None:
         raise InputError(f"{name} has shape {tuple(x.shape)}, but must have at least 1 class")
 
 
-def dims(name: str, value: Any, x: Any, of: str = "input") -> list[int]:
+def dims(names: Names, value: Any, x: Any) -> list[int]:
     """The axes, counted from the first."""
-    tensor(of, x)
+    tensor(names.logits, x)
     if x.ndim == 0:
-        raise InputError(f"{of} is a single number, but must have an axis of classes")
-    wanted = [integer(name, k) for k in (value if isinstance(value, (tuple, list)) else [value])]
-    for k in wanted:
+        raise InputError(f"{names.logits} is a single number, but must have an axis of classes")
+    given = [integer(names.axis, k) for k in (value if isinstance(value, (tuple, list)) else [value])]
+    for k in given:
         if not -x.ndim <= k < x.ndim:
-            raise ClassIndexError(f"{name} is {k}, but {of} has {x.ndim} axes ({-x.ndim} … {x.ndim - 1})")
-    result = [k % x.ndim for k in wanted]
+            raise ClassIndexError(f"{names.axis} is {k}, but {names.logits} has {x.ndim} axes ({-x.ndim} … {x.ndim - 1})")
+    result = [k % x.ndim for k in given]
     if len(set(result)) < len(result) or not result:
-        raise InputError(f"{name} is {value}, but must name at least one axis, and each once")
+        raise InputError(f"{names.axis} is {value}, but must name at least one axis, and each once")
     return result
 
 
-def logits_and_target(name: str, x: Any, t: Any, axis: int | None = None) -> tuple[int, bool]:
+def only_axis(value: Any, names: Names) -> int:
+    """The axis of a single number, which counts as one with an axis of length 1."""
+    for k in value if isinstance(value, (tuple, list)) else [value]:
+        if integer(names.axis, k) not in (-1, 0):
+            raise ClassIndexError(f"{names.axis} is {k}, but {names.logits} is a single number (-1 … 0)")
+    return 0
+
+
+def target_of_one_row(x: Any, t: Any) -> Any:
+    """As PyTorch, takes a target of shape (1,) for logits of shape (C,)."""
+    if isinstance(x, Tensor) and isinstance(t, Tensor) and x.ndim == 1 and t.shape == (1,) and t.dtype in INTEGERS:
+        return t[0]
+    return t
+
+
+def logits_and_target(names: Names, x: Any, t: Any, axis: int | None = None) -> tuple[int, bool]:
     """The axis of the classes, by default PyTorch's, and whether the target is class indices, or else probabilities."""
+    name = names.logits
     if not (isinstance(x, Tensor) and x.is_cpu and x.layout == torch.strided):
         tensor(name, x)
     if not (isinstance(t, Tensor) and t.is_cpu and t.layout == torch.strided):
         tensor("target", t)
+    if not (x.is_cpu and t.is_cpu):
+        same_device("target", t, name, x)
     shape, target_shape = tuple(x.shape), tuple(t.shape)  # tuples, which are ten times as fast to slice
     if axis is None:
         axis = 1 if len(shape) > 1 else 0
@@ -96,14 +119,21 @@ def logits_and_target(name: str, x: Any, t: Any, axis: int | None = None) -> tup
     return axis, by_index
 
 
-def weight(name: str, w: Any, classes: int) -> None:
-    tensor(name, w)
-    if w.requires_grad:
-        raise InputError(f"{name} requires grad, but cross_entropy has no derivative for it; pass {name}.detach()")
+def weight(names: Names, w: Any, x: Tensor, classes: int, by_index: bool) -> None:
+    tensor(names.weight, w)
+    same_device(names.weight, w, names.logits, x)
+    if by_index and w.requires_grad and torch.is_grad_enabled():
+        raise weight_derivative(names.weight)
     if w.dtype not in LOGITS + INTEGERS:
-        raise DTypeError(f"{name} is {dtype(w)}, but must be numbers")
+        raise DTypeError(f"{names.weight} is {dtype(w)}, but must be numbers")
     if w.shape != (classes,):
-        raise InputError(f"{name} has shape {tuple(w.shape)}, but there are {classes} classes: expected ({classes},)")
+        raise InputError(
+            f"{names.weight} has shape {tuple(w.shape)}, but there are {classes} classes: expected ({classes},)"
+        )
+
+
+def weight_derivative(name: str) -> InputError:
+    return InputError(f"{name} requires grad, but cross_entropy has no derivative for it beside class indices; pass {name}.detach()")
 
 
 def weight_values(name: str, w: Tensor) -> None:
@@ -140,17 +170,58 @@ def target_value(name: str, t: Tensor, row: int, classes: int) -> ClassIndexErro
     )
 
 
+def freed(name: str) -> RuntimeError:
+    return RuntimeError(f"{name} has no memory: its storage was freed")
+
+
+def temperature(value: Any) -> float:
+    if isinstance(value, Tensor):
+        no_derivative("temperature", value)
+        value = value.item()
+    positive("temperature", value)
+    return value
+
+
+def no_derivative(name: str, value: Tensor) -> None:
+    if value.requires_grad and torch.is_grad_enabled():
+        raise InputError(f"{name} requires grad, but softxent has no derivative for it; pass {name}.detach()")
+
+
+def normalizer(value: Tensor) -> None:
+    if value.ndim:
+        raise InputError(f"normalizer has shape {tuple(value.shape)}, but must be a single number")
+    no_derivative("normalizer", value)
+
+
+def not_negative_in_graph(name: str, value: Tensor) -> None:
+    torch._assert_async(value >= 0, f"{name} must be a finite number 0 or more")
+
+
 def own_memory(name: str, x: Tensor) -> None:
-    if any(stride == 0 and size > 1 for size, stride in zip(x.shape, x.stride(), strict=True)) or x.is_neg():
-        raise RuntimeError(f"{name} is expanded or lazily negated, but must hold each number in memory of its own")
+    """Each element lies somewhere else."""
+    if x.is_neg():
+        raise RuntimeError(f"{name} is lazily negated, but must hold its numbers as they are")
+    end = 0
+    for stride, size in sorted((stride, size) for size, stride in zip(x.shape, x.stride(), strict=True) if size > 1):
+        if stride <= end:
+            raise RuntimeError(f"{name} overlaps itself, but must hold each number in memory of its own")
+        end += stride * (size - 1)
 
 
-def overwritable(name: str, x: Tensor) -> None:
+def overwritable(name: str, x: Tensor, **others: Tensor | None) -> None:
     """Its storage may hold the gradient."""
     base = x if x._base is None else x._base
     if base.is_leaf and base.requires_grad:
         raise RuntimeError(f"{name} is (a view of) a leaf that requires grad, but inplace=True overwrites it")
     own_memory(name, x)
+    apart(name, x, **others)
+
+
+def apart(name: str, x: Tensor, **others: Tensor | None) -> None:
+    """None of the others lies in the storage of `x`."""
+    for other, y in others.items():
+        if y is not None and x.untyped_storage().data_ptr() == y.untyped_storage().data_ptr():
+            raise ValueError(f"{name} shares {other}'s storage, but must be another tensor")
 
 
 def not_in_place() -> RuntimeError:
@@ -164,12 +235,8 @@ def spent() -> RuntimeError:
     )
 
 
-def second_forward() -> RuntimeError:
-    return RuntimeError("softxent has no forward mode over forward mode: take torch.func.hessian, or jacrev for one")
-
-
-def out(to: Any, x: Tensor, t: Tensor) -> None:
-    """`out` can hold the gradient of `x`, and is `x` itself or does not touch it."""
+def out(to: Any, x: Tensor, **others: Tensor | None) -> None:
+    """`out` can hold the gradient of `x`, and is `x` itself or does not touch it, nor the others."""
     tensor("out", to)
     if to.shape != x.shape:
         raise InputError(f"out has shape {tuple(to.shape)}, but logits has shape {tuple(x.shape)}")
@@ -181,8 +248,7 @@ def out(to: Any, x: Tensor, t: Tensor) -> None:
     same = to.data_ptr() == x.data_ptr() and to.stride() == x.stride()
     if not same and to.untyped_storage().data_ptr() == x.untyped_storage().data_ptr():
         raise ValueError("out shares logits' storage, but must be logits itself or another tensor")
-    if to.untyped_storage().data_ptr() == t.untyped_storage().data_ptr():
-        raise ValueError("out shares target's storage, but must be another tensor")
+    apart("out", to, **others)
 
 
 def generator(rng: Any) -> TypeError:

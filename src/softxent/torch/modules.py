@@ -8,12 +8,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from softxent.options import LossOptions
 from softxent.torch.functional import cross_entropy
 
+PYTORCHS = signature(torch.nn.CrossEntropyLoss.__init__).parameters
 DEFAULTS = {  # of the options: all parameters but the tensors and what PyTorch has deprecated
-    name: parameter.default
-    for name, parameter in signature(cross_entropy).parameters.items()
-    if name not in ("input", "target", "weight", "size_average", "reduce")
+    **{name: p.default for name, p in PYTORCHS.items() if name in ("ignore_index", "reduction", "label_smoothing")},
+    **{name: p.default for name, p in signature(LossOptions).parameters.items() if name not in ("class_weight", *PYTORCHS)},
+    "empty": "nan",
+    "inplace": False,
 }
 
 
@@ -24,25 +27,10 @@ class CrossEntropyLoss(torch.nn.CrossEntropyLoss):
     CrossEntropyLoss(label_smoothing=0.1)
     """
 
-    def __init__(
-        self,
-        weight: Tensor | None = None,
-        size_average: None = None,
-        ignore_index: int = -100,
-        reduce: None = None,
-        reduction: str = "mean",
-        label_smoothing: float = 0.0,
-        *,
-        temperature: float = 1.0,
-        softcap: float | None = None,
-        z_loss: float = 0.0,
-        normalizer: float | None = None,
-        empty: str = "nan",
-        inplace: bool = False,
-    ) -> None:
-        super().__init__(weight, size_average, ignore_index, reduce, reduction, label_smoothing)
-        self.temperature, self.softcap, self.z_loss = temperature, softcap, z_loss
-        self.normalizer, self.empty, self.inplace = normalizer, empty, inplace
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        own = {name: options.pop(name, default) for name, default in DEFAULTS.items() if name not in PYTORCHS}
+        super().__init__(*arguments, **options)
+        vars(self).update(own)
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return cross_entropy(input, target, self.weight, **self.options())

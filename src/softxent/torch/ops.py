@@ -1,157 +1,170 @@
-"""The kernel as PyTorch operators: what torch.compile and torch.export see of it.
+"""The kernels as PyTorch operators: what torch.compile, torch.export, torch.func and subclasses of Tensor see of them.
 
-Each has a fake implementation, which knows shapes and dtypes without computing, and its derivative. In eager mode
-softxent.torch.autograd calls the kernel without them, which takes a third of the time of a small call.
+Each has a fake implementation, which knows shapes and dtypes without computing, and a rule for torch.func.vmap. Their
+derivatives are those of softxent.torch.autograd, which registers them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.library import custom_op
-from torch.nn import Parameter
+from torch.library import Library, register_fake, register_vmap
 
-from softxent.torch import formulas, kernel
-from softxent.torch.kernel import LOGSUMEXP, SOFTMAX, Call, call_of, rows_of
+from softxent.torch import checks
+from softxent.torch.calls import COMPUTED_IN, SCHEMA, Call, call_of, rows_of
+from softxent.torch.devices import KERNELS
+
+LIBRARY = Library("softxent", "DEF")
 
 
-def wanted(x: Tensor) -> bool:
-    """While a graph is traced, and for subclasses of Tensor, which the dispatcher knows to handle or to refuse."""
-    return torch.compiler.is_compiling() or type(x) not in (Tensor, Parameter)
+def operator(
+    name: str,
+    schema: str,
+    compute: Callable[..., Any],
+    fake: Callable[..., Any],
+    vmap: Callable[..., Any],
+) -> torch._ops.OpOverload:
+    """Defines torch.ops.softxent.name; compute(kernels, …) is given the kernels of a device."""
+    LIBRARY.define(f"{name}{schema}", tags=(torch.Tag.pt2_compliant_tag,))
+    for device, kernels in KERNELS.items():
+        LIBRARY.impl(name, lambda *arguments, k=kernels: compute(k, *arguments), device.upper())
+    register_fake(f"softxent::{name}", fake, lib=LIBRARY)
+    register_vmap(f"softxent::{name}", vmap, lib=LIBRARY)
+    return getattr(torch.ops.softxent, name).default
+
+
+def leading(info: Any, x: Tensor, dim: int | None) -> Tensor:
+    """With the axis of vmap first."""
+    return x.expand(info.batch_size, *x.shape) if dim is None else x.movedim(dim, 0)
 
 
 # softmax, log_softmax, logsumexp ------------------------------------------------------------------------------------
 
-
-@custom_op("softxent::normalize", mutates_args=(), device_types="cpu")
-def normalize(x: Tensor, op: int, axis: int, temperature: float) -> Tensor:
-    return kernel.normalize(op, x, axis, temperature)
-
-
-@normalize.register_fake
-def _(x: Tensor, op: int, axis: int, temperature: float) -> Tensor:
-    return x.new_empty(rows_of(x, axis)) if op == LOGSUMEXP else torch.empty_like(x)
-
-
-def _save(ctx: Any, inputs: Any, output: Tensor) -> None:
-    x, ctx.op, ctx.axis, ctx.temperature = inputs
-    ctx.save_for_backward(x if ctx.op == LOGSUMEXP else output)
-
-
-def _backward(ctx: Any, v: Tensor) -> Any:
-    (saved,) = ctx.saved_tensors
-    axis, T = ctx.axis, ctx.temperature
-    if ctx.op == LOGSUMEXP:
-        return v.unsqueeze(axis) * normalize(saved, SOFTMAX, axis, 1.0), None, None, None
-    derivative = formulas.softmax_times if ctx.op == SOFTMAX else formulas.times_log_softmax
-    return derivative(v, saved, axis, T), None, None, None
-
-
-normalize.register_autograd(_backward, setup_context=_save)
-
+softmax = operator(
+    "softmax",
+    "(Tensor input, int axis, float temperature, str name) -> Tensor",
+    lambda kernels, *arguments: kernels.softmax(*arguments),
+    lambda x, *_: torch.empty_like(x),
+    lambda info, dims, x, axis, *rest: (softmax(leading(info, x, dims[0]), axis + 1, *rest), 0),
+)
+log_softmax = operator(
+    "log_softmax",
+    "(Tensor input, int axis, float temperature, str name) -> Tensor",
+    lambda kernels, *arguments: kernels.log_softmax(*arguments),
+    lambda x, *_: torch.empty_like(x),
+    lambda info, dims, x, axis, *rest: (log_softmax(leading(info, x, dims[0]), axis + 1, *rest), 0),
+)
+logsumexp = operator(
+    "logsumexp",
+    "(Tensor input, int axis, str name) -> Tensor",
+    lambda kernels, *arguments: kernels.logsumexp(*arguments),
+    lambda x, axis, _: x.new_empty(rows_of(x, axis)),
+    lambda info, dims, x, axis, name: (logsumexp(leading(info, x, dims[0]), axis + 1, name), 0),
+)
 
 # cross-entropy ----------------------------------------------------------------------------------------------------
 
-ARGUMENTS = (  # of call_of
-    "int axis, int ignore_index, float label_smoothing, float temperature, float? softcap, float z_loss, "
-    "str reduction, float? normalizer, ScalarType dtype, str empty, str name='input'"
-)
+
+def _loss_shape(x: Tensor, call: Call) -> tuple[int, ...]:
+    return rows_of(x, call.axis) if call.options.reduction == "none" else ()
 
 
-@custom_op(
-    "softxent::cross_entropy",
-    mutates_args=(),
-    device_types="cpu",
-    schema=f"(Tensor input, Tensor target, Tensor? weight, {ARGUMENTS}) -> Tensor",
-)
-def cross_entropy(x: Tensor, target: Tensor, weight: Tensor | None, *arguments: Any) -> Tensor:
-    return kernel.loss(x, target, weight, call_of(*arguments))
-
-
-@cross_entropy.register_fake
-def _(x: Tensor, target: Tensor, weight: Tensor | None, *arguments: Any) -> Tensor:
+def _losses_vmapped(info: Any, dims: Any, x: Tensor, target: Tensor, weight: Tensor | None, *arguments: Any) -> Any:
+    checks.one_weight(dims[2])
     call = call_of(*arguments)
-    return x.new_empty(rows_of(x, call.axis) if call.options.reduction == "none" else (), dtype=call.dtype)
+    x, target = leading(info, x, dims[0]), leading(info, target, dims[1])
+    losses = cross_entropy(x, target, weight, *call.of_rows().arguments)
+    if call.options.reduction == "none":
+        return losses, 0
+    total, count = losses.flatten(1).sum(1) if losses.ndim > 1 else losses, divisors(x, target, weight, call)
+    mean = total / count
+    return (mean if call.empty == "nan" else torch.where(torch.as_tensor(count) == 0, 0, mean)), 0
 
 
-@custom_op(
-    "softxent::cross_entropy_grad",
-    mutates_args=(),
-    device_types="cpu",
-    schema=f"(Tensor input, Tensor target, Tensor? weight, Tensor upstream, {ARGUMENTS}) -> Tensor",
+def _gradients_vmapped(
+    info: Any, dims: Any, x: Tensor, target: Tensor, weight: Tensor | None, upstream: Tensor, *arguments: Any
+) -> Any:
+    checks.one_weight(dims[2])
+    call = call_of(*arguments)
+    x, target = leading(info, x, dims[0]), leading(info, target, dims[1])
+    upstream, rows = leading(info, upstream, dims[3]), call.of_rows()
+    if call.options.reduction != "none":
+        count = divisors(x, target, weight, call)
+        upstream = torch.where(torch.as_tensor(count) == 0, 0, upstream / count)
+        shape = rows_of(x, rows.axis)
+        upstream = upstream.reshape(-1, *(1 for _ in shape[1:])).expand(shape)
+    return cross_entropy_grad(x, target, weight, upstream, *rows.arguments), 0
+
+
+def divisors(x: Tensor, target: Tensor, weight: Tensor | None, call: Call) -> Tensor | float:
+    """What each call's sum of losses is divided by; the calls are along the first axis."""
+    options = call.options
+    if options.reduction == "sum":
+        return 1.0
+    if options.normalizer is not None:
+        return options.normalizer
+    if target.is_floating_point():
+        return x[0].numel() / x.shape[call.axis + 1]
+    ignored = target == options.ignore_index
+    counted = ~ignored if weight is None else torch.where(ignored, 0, weight[torch.where(ignored, 0, target).long()])
+    return counted.unsqueeze(-1).flatten(1).sum(1)
+
+
+cross_entropy = operator(
+    "cross_entropy",
+    f"(Tensor input, Tensor target, Tensor? weight, {SCHEMA}) -> Tensor",
+    lambda kernels, x, target, weight, *arguments: kernels.loss(x, target, weight, call_of(*arguments)),
+    lambda x, target, weight, *arguments: x.new_empty(
+        _loss_shape(x, call_of(*arguments)), dtype=call_of(*arguments).dtype
+    ),
+    _losses_vmapped,
 )
-def cross_entropy_grad(x: Tensor, target: Tensor, weight: Tensor | None, upstream: Tensor, *arguments: Any) -> Tensor:
-    return kernel.gradient(x, target, weight, upstream, call_of(*arguments))
-
-
-@cross_entropy_grad.register_fake
-def _(x: Tensor, *_: Any) -> Tensor:
-    return torch.empty_like(x)
-
-
-def _save_loss(ctx: Any, inputs: Any, output: Tensor) -> None:
-    ctx.save_for_backward(*inputs[:3])
-    ctx.call = call_of(*inputs[3:])
-
-
-def _save_gradient(ctx: Any, inputs: Any, output: Tensor) -> None:
-    ctx.save_for_backward(*inputs[:4])
-    ctx.call = call_of(*inputs[4:])
-
-
-cross_entropy.register_autograd(
-    lambda ctx, upstream: (*formulas.loss_backward(ctx, upstream), *[None] * 12), setup_context=_save_loss
-)
-cross_entropy_grad.register_autograd(
-    lambda ctx, v: (*formulas.gradient_backward(ctx, v), *[None] * 11), setup_context=_save_gradient
+cross_entropy_grad = operator(
+    "cross_entropy_grad",
+    f"(Tensor input, Tensor target, Tensor? weight, Tensor upstream, {SCHEMA}) -> Tensor",
+    lambda kernels, x, target, weight, upstream, *arguments: kernels.gradient(
+        x, target, weight, upstream, call_of(*arguments)
+    ),
+    lambda x, *_: torch.empty_like(x),
+    _gradients_vmapped,
 )
 
-
-# sample -----------------------------------------------------------------------------------------------------------
-
-
-@custom_op("softxent::sample", mutates_args=(), device_types="cpu")
-def sample(x: Tensor, axis: int, temperature: float, uniform: Tensor) -> tuple[Tensor, Tensor]:
-    return kernel.sample(x, axis, temperature, uniform)
+# statistics, sample ---------------------------------------------------------------------------------------------------
 
 
-@sample.register_fake
-def _(x: Tensor, axis: int, temperature: float, uniform: Tensor) -> tuple[Tensor, Tensor]:
+def _fake_statistics(x: Tensor, target: Tensor, *arguments: Any) -> tuple[Tensor, ...]:
+    call = call_of(*arguments)
+    rows = rows_of(x, call.axis)
+    return tuple(x.new_empty(rows, dtype=dtype) for dtype in [COMPUTED_IN[x.dtype]] * 3 + [torch.int64] * 2)
+
+
+def _fake_sample(x: Tensor, axis: int, *_: Any) -> tuple[Tensor, Tensor]:
     rows = rows_of(x, axis)
-    return x.new_empty(rows, dtype=torch.int64), x.new_empty(rows, dtype=kernel.COMPUTED_IN[x.dtype])
+    return x.new_empty(rows, dtype=torch.int64), x.new_empty(rows, dtype=COMPUTED_IN[x.dtype])
 
 
-# statistics -------------------------------------------------------------------------------------------------------
-
-
-def call_of_statistics(x: Tensor, axis: int, ignore_index: int, temperature: float, name: str = "input") -> Call:
-    dtype = kernel.COMPUTED_IN[x.dtype]
-    return call_of(axis, ignore_index, 0.0, temperature, None, 0.0, "none", None, dtype, "nan", name)
-
-
-@custom_op("softxent::statistics", mutates_args=(), device_types="cpu")
-def statistics(
-    x: Tensor, target: Tensor, axis: int, ignore_index: int, temperature: float, name: str = "input"
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    return tuple(kernel.statistics(x, target, call_of_statistics(x, axis, ignore_index, temperature, name)))
-
-
-@statistics.register_fake
-def _(x: Tensor, target: Tensor, axis: int, *arguments: Any) -> tuple[Tensor, ...]:
-    call, rows = call_of_statistics(x, axis, *arguments), rows_of(x, axis)
-    return tuple(x.new_empty(rows, dtype=dtype) for dtype in [call.dtype] * 3 + [torch.int64] * 2)
-
-
-def _save_statistics(ctx: Any, inputs: Any, output: tuple[Tensor, ...]) -> None:
-    x, target, *arguments = inputs
-    ctx.set_materialize_grads(False)
-    ctx.save_for_backward(x, target, output[1])
-    ctx.call = call_of_statistics(x, *arguments)
-
-
-statistics.register_autograd(
-    lambda ctx, *upstream: (formulas.statistics_backward(ctx, *upstream[:3]), *[None] * 5),
-    setup_context=_save_statistics,
+statistics = operator(
+    "statistics",
+    f"(Tensor input, Tensor target, {SCHEMA}) -> (Tensor, Tensor, Tensor, Tensor, Tensor)",
+    lambda kernels, x, target, *arguments: tuple(kernels.statistics(x, target, call_of(*arguments))),
+    _fake_statistics,
+    lambda info, dims, x, target, *arguments: (
+        statistics(
+            leading(info, x, dims[0]), leading(info, target, dims[1]), *call_of(*arguments).of_rows().arguments
+        ),
+        (0,) * 5,
+    ),
+)
+sample = operator(
+    "sample",
+    "(Tensor input, int axis, float temperature, Tensor uniform, str name) -> (Tensor, Tensor)",
+    lambda kernels, *arguments: kernels.sample(*arguments),
+    _fake_sample,
+    lambda info, dims, x, axis, temperature, uniform, name: (
+        sample(leading(info, x, dims[0]), axis + 1, temperature, leading(info, uniform, dims[3]), name),
+        (0, 0),
+    ),
 )

@@ -1,0 +1,20 @@
+"""Which device has which kernels: the only table of them.
+
+Each is a module with the same calls (normalize, loss, gradient, scale, statistics, sample), which return tensors and
+never wait for their device.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from torch import Tensor
+
+from softxent.torch.devices import cpu
+
+KERNELS: dict[str, ModuleType] = {"cpu": cpu}
+
+
+def kernels_of(x: Tensor) -> ModuleType:
+    """The kernels of the device that `x` is on."""
+    return KERNELS[x.device.type]

@@ -1,0 +1,181 @@
+"""Tensors → the CPU kernel. Nothing here knows of autograd."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from softxent.checks import undrawable
+from softxent.kernels import _cpu
+from softxent.memory import kept, lend
+from softxent.results import Statistics
+from softxent.torch import checks
+from softxent.torch.calls import COMPUTED_IN, Call, rows_of
+from softxent.torch.names import ARRAYS
+
+FORMATS = {
+    torch.float16: "e",
+    torch.bfloat16: "H",  # Python's buffers have no name for it
+    torch.float32: "f",
+    torch.float64: "d",
+    torch.int64: "q",
+}
+
+
+def raw(x: Tensor | None, name: str = "out") -> Any:
+    """What the kernel is handed."""
+    if x is None:
+        return None
+    address = x.data_ptr()
+    if not address and x.numel():
+        raise checks.freed(name)
+    return address, FORMATS[x.dtype], x.shape, x.stride()
+
+
+def empty(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    """torch.empty, whatever the default device."""
+    return torch.empty(shape, dtype=dtype, device="cpu")
+
+
+def empty_like(x: Tensor) -> Tensor:
+    """torch.empty_like; of a large tensor, in memory that is kept from call to call."""
+    if not kept(x.nbytes):
+        return torch.empty_like(x)
+    strides = x.stride() if x.is_contiguous() else torch.empty_like(x, device="meta").stride()
+    return torch.frombuffer(lend(x.nbytes), dtype=x.dtype).as_strided(x.shape, strides).data  # no view, to autograd
+
+
+# softmax, log_softmax, logsumexp ------------------------------------------------------------------------------------
+
+
+def softmax(x: Tensor, axis: int, temperature: float, name: str) -> Tensor:
+    out = empty_like(x)
+    _cpu.softmax(raw(x, name), axis, temperature, raw(out))
+    return out
+
+
+def log_softmax(x: Tensor, axis: int, temperature: float, name: str) -> Tensor:
+    out = empty_like(x)
+    _cpu.log_softmax(raw(x, name), axis, temperature, raw(out))
+    return out
+
+
+def logsumexp(x: Tensor, axis: int, name: str) -> Tensor:
+    lse = empty(rows_of(x, axis), x.dtype)
+    _cpu.logsumexp(raw(x, name), axis, raw(lse))
+    return lse
+
+
+# cross-entropy ----------------------------------------------------------------------------------------------------
+
+
+def loss(x: Tensor, target: Tensor, weight: Tensor | None, call: Call, out: Tensor | None = None) -> Tensor:
+    """The loss; with `out`, ∂loss/∂x is written there."""
+    result = empty(rows_of(x, call.axis) if call.options.reduction == "none" else (), call.dtype)
+    run(x, target, weight, call, out, result, None)
+    return result
+
+
+def gradient(
+    x: Tensor, target: Tensor, weight: Tensor | None, upstream: Tensor, call: Call, out: Tensor | None = None
+) -> Tensor:
+    """upstream · ∂loss/∂x, into `out` if that is given; upstream is a number, or without a reduction one a row."""
+    out = empty_like(x) if out is None else out
+    run(x, target, weight, call, out, None, upstream.contiguous())
+    return out
+
+
+def scale(grad: Tensor, upstream: Tensor) -> bool:
+    """Multiplies in place by `upstream`, a number, unless that would round a second time: then returns False.
+
+    Powers of two up to 1 change the exponent alone, and below the normal range add half a unit at most.
+    """
+    factor = upstream.item()
+    mantissa, _ = math.frexp(factor)
+    if abs(mantissa) != 0.5 or abs(factor) > 1:
+        return False
+    if factor != 1:
+        grad.mul_(factor)
+    return True
+
+
+def run(
+    x: Tensor, target: Tensor, weight: Tensor | None, call: Call, out: Tensor | None, loss: Tensor | None, upstream: Any
+) -> None:
+    t = as_target(x, target, call)
+    w = None if weight is None else as_weight(weight, t, call, COMPUTED_IN[x.dtype])
+    if call.names is ARRAYS and t.dtype != torch.int64:
+        checks.probabilities(t)
+    try:
+        _cpu.cross_entropy(
+            raw(x, call.names.logits),
+            raw(t, "target"),
+            call.axis,
+            raw(w, call.names.weight),
+            raw(out),
+            raw(loss),
+            raw(upstream, "upstream"),
+            call.options.packed,
+            call.empty == "nan",
+        )
+    except _cpu.BadTarget as bad:
+        raise checks.target_value(call.names.logits, t, bad.args[0], x.shape[call.axis]) from None
+
+
+def as_target(x: Tensor, t: Tensor, call: Call) -> Tensor:
+    """Class indices as int64, or probabilities."""
+    if t.dtype == torch.int64:
+        return t.contiguous()
+    if t.dtype in COMPUTED_IN:
+        return t
+    index = t.to(torch.int64).contiguous()
+    if t.dtype == torch.uint64 and index.numel() and index.min() < 0:  # wrapped round
+        raise checks.target_value(call.names.logits, t, int(index.flatten().argmin()), x.shape[call.axis])
+    return index
+
+
+def as_weight(weight: Tensor, t: Tensor, call: Call, wide: torch.dtype) -> Tensor:
+    """The class weights in the dtype of the computation; numbers that are not finite count where their class occurs."""
+    raw(weight, call.names.weight)
+    if call.names is ARRAYS:
+        checks.weight_values(call.names.weight, weight)
+    w = weight.to(wide).contiguous()
+    if t.dtype == torch.int64 and not call.options.label_smoothing and not w.isfinite().all():
+        occurs = torch.zeros_like(w, dtype=torch.bool)
+        occurs[t[(t >= 0) & (t < len(w)) & (t != call.options.ignore_index)]] = True
+        w = torch.where(occurs, w, 0)
+    return w
+
+
+def statistics(x: Tensor, target: Tensor, call: Call) -> Statistics:
+    t = as_target(x, target, call)
+    floats = [empty(t.shape, COMPUTED_IN[x.dtype]) for _ in range(3)]
+    integers = [empty(t.shape, torch.int64) for _ in range(2)]
+    options = call.options
+    try:
+        _cpu.statistics(
+            raw(x, call.names.logits),
+            raw(t, "target"),
+            call.axis,
+            options.ignore_index,
+            options.temperature,
+            *map(raw, (*floats, *integers)),
+        )
+    except _cpu.BadTarget as bad:
+        raise checks.target_value(call.names.logits, t, bad.args[0], x.shape[call.axis]) from None
+    return Statistics(*floats, *integers)
+
+
+# sample -----------------------------------------------------------------------------------------------------------
+
+
+def sample(x: Tensor, axis: int, temperature: float, uniform: Tensor, name: str) -> tuple[Tensor, Tensor]:
+    """For each row the index that `uniform` falls on, and its log-probability."""
+    index, log_prob = empty(rows_of(x, axis), torch.int64), empty(rows_of(x, axis), COMPUTED_IN[x.dtype])
+    bad = _cpu.sample(raw(x, name), axis, temperature, raw(uniform.contiguous()), raw(index), raw(log_prob))
+    if bad >= 0:
+        raise undrawable(bad, rows_of(x, axis), name)
+    return index, log_prob
