@@ -105,7 +105,7 @@ ON_META = {
     "softmax": "same(S.softmax(x, 1), x.softmax(1))",
     "softmax, large": "same(S.softmax(HUGE, 1), HUGE.softmax(1))",
     "softmax backward": "same(grad(S.softmax, x, 1, upstream=x), grad(torch.softmax, x, 1, upstream=x))",
-    "softmax of bfloat16, backward": "same(grad(S.softmax, H, 1, upstream=H), grad(torch.softmax, H, 1, upstream=H))",
+    "softmax of bfloat16, backward": "same(grad(S.softmax, H, 1, upstream=H), grad(torch.softmax, H, 1, upstream=H), rtol=0.02, atol=0.01)",
     "log_softmax": "same(S.log_softmax(x, 1), x.log_softmax(1))",
     "logsumexp": "same(S.logsumexp(x, 1), x.logsumexp(1))",
     "log_prob": 'same(S.log_prob(x, t), -F.cross_entropy(x, t, reduction="none"))',
