@@ -5,74 +5,11 @@ import multiprocessing
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 pytestmark = pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="this system cannot fork")
-
-# The process that each case is a fork of: `same` and `refused` say what came of it.
-PARENT = """
-import contextlib, io, json, os, signal, sys, warnings
-import torch, torch.nn.functional as F
-import softxent as sx, softxent.torch as S
-import torch._dynamo, torch._subclasses.fake_tensor  # in each fork it would take seconds
-from torch.testing import assert_close
-
-warnings.simplefilter("ignore")
-torch.set_num_threads(1)  # OpenMP's threads do not survive a fork
-assert_close(torch.ones(1), torch.ones(1))  # imports what it needs
-g = torch.Generator().manual_seed(0)
-x, t, w = torch.randn(4, 5, generator=g), torch.tensor([1, 0, 3, 2]), torch.rand(5, generator=g) + 0.1
-p = torch.softmax(torch.randn(4, 5, generator=g), 1)
-
-def freed(tensor):
-    tensor = tensor.clone()
-    tensor.untyped_storage().resize_(0)
-    return tensor
-
-def fake(tensor):
-    return torch._subclasses.fake_tensor.FakeTensorMode().from_tensor(tensor)
-
-def deep(*shape):
-    return torch.zeros([1] * 70 + list(shape))
-
-def grad(f, x, *arguments, upstream=None, **options):
-    x = x.detach().clone().requires_grad_()
-    loss = f(x, *arguments, **options)
-    loss.backward(torch.ones(loss.shape, device="cpu") if upstream is None else upstream)
-    return x.grad
-
-def same(got, expected, **tolerance):
-    assert_close(got, expected, **tolerance)
-    print("same")
-
-def refused(f, *names):
-    try:
-        f()
-    except (TypeError, ValueError, RuntimeError) as error:
-        print("refused" if str(error).startswith(names) else f"refused, but says: {error}")
-    else:
-        print("not refused")
-
-def ended(case):
-    reader, writer = os.pipe()
-    if not (child := os.fork()):
-        signal.alarm(20)
-        os.dup2(writer, 1)
-        os.dup2(writer, 2)
-        try:
-            exec(case, globals())
-        except BaseException as error:
-            print(f"{type(error).__name__}: {error}")
-        sys.stdout.flush()
-        os._exit(0)
-    os.close(writer)
-    with open(reader, encoding="utf-8", errors="replace") as lines:
-        printed = lines.read()
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), printed.strip()
-
-print(json.dumps({name: ended(case) for name, case in json.load(sys.stdin).items()}))
-"""
 
 # A loss times a number --------------------------------------------------------------------------------------------
 
@@ -105,7 +42,7 @@ ON_META = {
     "softmax": "same(S.softmax(x, 1), x.softmax(1))",
     "softmax, large": "same(S.softmax(HUGE, 1), HUGE.softmax(1))",
     "softmax backward": "same(grad(S.softmax, x, 1, upstream=x), grad(torch.softmax, x, 1, upstream=x))",
-    "softmax of bfloat16, backward": "same(grad(S.softmax, H, 1, upstream=H), grad(torch.softmax, H, 1, upstream=H), rtol=0.02, atol=0.01)",
+    "softmax of bfloat16, backward": "same(grad(S.softmax, H, 1, upstream=H), SOFTMAX_GRAD, rtol=0.02, atol=0.01)",
     "log_softmax": "same(S.log_softmax(x, 1), x.log_softmax(1))",
     "logsumexp": "same(S.logsumexp(x, 1), x.logsumexp(1))",
     "log_prob": 'same(S.log_prob(x, t), -F.cross_entropy(x, t, reduction="none"))',
@@ -116,6 +53,7 @@ ON_META = {
 }  # fmt: skip
 BEFORE = """
 LOSS, H = F.cross_entropy(x, t), x.bfloat16()
+SOFTMAX_GRAD = grad(torch.softmax, H, 1, upstream=H)
 HUGE, HUGE_T = torch.randn(1100, 1000, generator=g), torch.zeros(1100).long()
 GRAD, JVP = grad(F.cross_entropy, x, t), torch.func.jvp(lambda x: F.cross_entropy(x, t), (x,), (x,))
 HESSIAN, SURE = torch.func.hessian(lambda x: F.cross_entropy(x, t))(x), 1e3 * F.one_hot(t, 5).float()
@@ -179,6 +117,71 @@ WRITTEN_OR_READ_LATER = {
     ),
 }
 
+# Subclasses of Tensor whose memory is another tensor's ----------------------------------------------------------------
+
+ROLES = {
+    "logits": "M.cross_entropy({}(x), t)",
+    "probabilities": "M.cross_entropy(x, {}(p))",
+    "probabilities, of rows": "M.cross_entropy(x, {}(p), reduction='none')",
+    "class indices": "M.cross_entropy(x, {}(t))",
+    "weight": "M.cross_entropy(x, t, {}(w))",
+    "weight and probabilities": "M.cross_entropy(x, p, {}(w))",
+    "everything": "M.cross_entropy({0}(x), {0}(t), {0}(w))",
+    "the gradient's target": "grad(M.cross_entropy, x, {}(p))",
+    "the gradient's weight": "grad(M.cross_entropy, x, t, {}(w))",
+    "upstream gradient": "grad(M.cross_entropy, x, t, reduction='none', upstream={}(w[:4]))",
+    "upstream gradient of a mean": "grad(M.cross_entropy, x, t, upstream={}(torch.tensor(2.0)))",
+    "upstream gradient of softmax": "grad(M.softmax, x, 1, upstream={}(p))",
+    "softmax": "M.softmax({}(x), 1)",
+    "log_softmax": "M.log_softmax({}(x), 1)",
+}
+OWN_ROLES = {
+    "logsumexp": "S.logsumexp({}(x), 1)",
+    "statistics": "S.statistics({}(x), t).lse",
+    "target of statistics": "S.statistics(x, {}(t)).log_prob",
+    "log_prob": "S.log_prob({}(x), t)",
+    "target of log_prob": "S.log_prob(x, {}(t))",
+    "sample": "S.sample({}(1e3 * F.one_hot(t, 5).float()))",
+    "sx.cross_entropy": "sx.cross_entropy(x, {}(p))",
+    "class_weight": "sx.cross_entropy(x, t, class_weight={}(w))",
+    "cross_entropy_and_grad": "sx.cross_entropy_and_grad(x, {}(t))[1]",
+    "logits of cross_entropy_and_grad": "sx.cross_entropy_and_grad({}(x), t)[1]",
+}
+SUBCLASSES = {
+    f"{kind} as {name}": f"of = lambda M: {call.format(kind)}; same(inner(of(S)), inner(of(F)))"
+    for kind in ("Wrapper", "arriving")
+    for name, call in ROLES.items()
+} | {
+    f"{kind} as {name}": f"same(inner({call.format(kind)}), {call.format('')})"
+    for kind in ("Wrapper", "arriving")
+    for name, call in OWN_ROLES.items()
+}  # fmt: skip
+DTENSORS = {
+    f"DTensor {logits}, {target} {where}, {reduction}": f"""
+def of(f):
+    a = distributed(x.clone(), {logits!r}).requires_grad_()
+    loss = f(a, distributed({target}, {where!r}), reduction={reduction!r})
+    loss.sum().backward()
+    return whole(loss.detach()), whole(a.grad)
+same(of(S.cross_entropy), of(F.cross_entropy))"""
+    for logits in ("R", 0, 1)
+    for target, where in (("t", "R"), ("t", 0), ("p", logits))
+    for reduction in ("mean", "sum", "none")
+} | {
+    f"DTensor {logits}, {name}": f"""
+def of(f):
+    a = distributed(x.clone(), {logits!r}).requires_grad_()
+    y = f(a, 1)
+    y.square().sum().backward()
+    return whole(y.detach()), whole(a.grad)
+same(of(S.{name}), of(torch.{name}))"""
+    for logits in ("R", 0, 1)
+    for name in ("softmax", "log_softmax", "logsumexp")
+} | {  # where PyTorch refuses to mix them
+    "DTensor target of a tensor": "refused(lambda: S.cross_entropy(x, distributed(p, 'R')), '')",
+    "DTensor weight of a tensor": "refused(lambda: S.cross_entropy(x, t, distributed(w, 'R')), '')",
+}  # fmt: skip
+
 # torch.func, and more axes than the kernel has room for --------------------------------------------------------------
 
 FUNC = {
@@ -228,14 +231,20 @@ print("same")"""
     for name, call in MANY_AXES.items()
 }
 
-CASES = {**SCALED, **DEFAULT_DEVICE, **WITHOUT_MEMORY, **FREED, **WRITTEN_OR_READ_LATER, **FUNC, **TOO_MANY}
+TABLES = [SCALED, DEFAULT_DEVICE, WITHOUT_MEMORY, FREED, WRITTEN_OR_READ_LATER, SUBCLASSES, DTENSORS, FUNC, TOO_MANY]
+CASES = {name: case for table in TABLES for name, case in table.items()}
 
 
 @pytest.fixture(scope="module")
 def ended():
     """Of each case its exit code and what it printed."""
-    command = [sys.executable, "-c", PARENT]
-    done = subprocess.run(command, input=json.dumps({**CASES, **FAKE}), capture_output=True, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.torch_in_a_fork"],
+        cwd=Path(__file__).parents[1],
+        input=json.dumps({**CASES, **FAKE}),
+        capture_output=True,
+        encoding="utf-8",
+    )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
