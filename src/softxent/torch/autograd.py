@@ -19,7 +19,7 @@ from torch.autograd import forward_ad
 from softxent import derivatives
 from softxent.results import Statistics as Columns
 from softxent.torch import checks, ops
-from softxent.torch.calls import COMPUTED_IN, Call, by_operator, call_of, rows_of
+from softxent.torch.calls import COMPUTED_IN, Call, call_of, rows_of
 from softxent.torch.devices import kernels_of
 
 
@@ -73,21 +73,21 @@ def of_primals(jvp: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def softmax(x: Tensor, axis: int, temperature: float = 1.0, name: str = "input") -> Tensor:
-    if by_operator(x):
+    if ops.wanted(x):
         return ops.softmax(x, axis, temperature, name)
     compute, given = kernels_of(x).softmax, (x, axis, temperature, name)
     return Softmax.apply(compute, *given) if needs_graph(x) else compute(*given)
 
 
 def log_softmax(x: Tensor, axis: int, temperature: float = 1.0, name: str = "input") -> Tensor:
-    if by_operator(x):
+    if ops.wanted(x):
         return ops.log_softmax(x, axis, temperature, name)
     compute, given = kernels_of(x).log_softmax, (x, axis, temperature, name)
     return LogSoftmax.apply(compute, *given) if needs_graph(x) else compute(*given)
 
 
 def logsumexp(x: Tensor, axis: int, name: str = "input") -> Tensor:
-    if by_operator(x):
+    if ops.wanted(x):
         return ops.logsumexp(x, axis, name)
     compute = kernels_of(x).logsumexp
     return LogSumExp.apply(compute, x, axis, name) if needs_graph(x) else compute(x, axis, name)
@@ -185,7 +185,7 @@ def keep(ctx: Any, *tensors: Tensor | None) -> None:
 
 def cross_entropy(x: Tensor, target: Tensor, weight: Tensor | None, arguments: Any, inplace: bool = False) -> Tensor:
     """`arguments` are call_of's."""
-    if by_operator(x, target, weight):
+    if ops.wanted(x, target, weight):
         if inplace:
             raise checks.not_in_place()
         return ops.cross_entropy(x, target, weight, *arguments)
@@ -195,7 +195,8 @@ def cross_entropy(x: Tensor, target: Tensor, weight: Tensor | None, arguments: A
     function = CrossEntropy
     if x.requires_grad and torch.is_grad_enabled():
         if inplace:
-            checks.overwritable(call.names.logits, x, target=target, **{call.names.weight: weight})
+            others = {"target": target, call.names.weight: weight}
+            checks.overwritable(call.names.logits, x, producers(x), **others)
             function = InPlace
         elif call.options.reduction != "none" and saved_tensors_hooks(True) is None:
             function = GradientAhead  # the upstream gradient is likely to be 1, and the graph not to be made again
@@ -203,7 +204,7 @@ def cross_entropy(x: Tensor, target: Tensor, weight: Tensor | None, arguments: A
 
 
 def gradient(x: Tensor, target: Tensor, weight: Tensor | None, upstream: Tensor, call: Call) -> Tensor:
-    if by_operator(x, target, weight, upstream):
+    if ops.wanted(x, target, weight, upstream):
         return ops.cross_entropy_grad(x, target, weight, upstream, *call.arguments)
     compute, given = kernels_of(x).gradient, (x, target, weight, upstream, call)
     return Gradient.apply(compute, *given) if needs_graph(x, target, weight, upstream) else compute(*given)
@@ -301,7 +302,7 @@ class GradientAhead(Function):
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> Any:
         grad, ctx.grad = ctx.grad, None  # from here on it is the caller's, who may write to it
-        if grad is None or upstream is None or torch.is_grad_enabled() or by_operator(upstream):
+        if grad is None or upstream is None or torch.is_grad_enabled() or ops.wanted(upstream):
             return CrossEntropy.backward(ctx, upstream)
         if kernels_of(grad).scale(grad, upstream) and not any(ctx.needs_input_grad[2:4]):
             return None, grad, None, None, None
@@ -312,6 +313,27 @@ class GradientAhead(Function):
     jvp = CrossEntropy.jvp
 
 
+HANDED_ON = {  # by the backward of these, as it came
+    f"{name}Backward{k}"
+    for name in (
+        "Add", "Sub", "Clone", "ToCopy", "Alias", "View", "UnsafeView", "ReshapeAlias", "AsStrided", "T", "Transpose",
+        "Permute", "Squeeze", "Unsqueeze", "Expand", "Slice", "Select", "Split", "Unbind", "ViewAs", "CopySlices",
+    )
+    for k in range(3)
+}  # fmt: skip
+
+
+def producers(x: Tensor) -> set[str]:
+    """The kinds of nodes of autograd that get the gradient of `x` itself, not a result of it."""
+    kinds, nodes = set(), [x.grad_fn]
+    while nodes:
+        node = nodes.pop()
+        kinds.add(kind := type(node).__name__)
+        if kind in HANDED_ON:
+            nodes += [after for after, _ in node.next_functions if after is not None]
+    return kinds
+
+
 class InPlace(Function):
     """The same without a second array: backward writes the gradient over the logits, which autograd is told of."""
 
@@ -319,22 +341,24 @@ class InPlace(Function):
     def forward(
         ctx: Any, compute: Compute, x: Tensor, target: Tensor, weight: Tensor | None, call: Call
     ) -> Tensor:
-        ctx.call, ctx.grad = call, None
+        ctx.call, ctx.grad, ctx.to_leaf = call, None, "AccumulateGrad" in producers(x)
         keep(ctx, x, target, weight)
         return compute(x, target, weight, call)
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> Any:
-        if upstream is None:
-            return (None,) * 5
-        if ctx.grad is not None or torch.is_grad_enabled() or by_operator(upstream):
+        if upstream is None or not torch._C._will_engine_execute_node(ctx.next_functions[0][0]):
+            ctx.needs_input_grad = (False, False, *ctx.needs_input_grad[2:])
+            return CrossEntropy.backward(ctx, upstream)
+        if ctx.grad is not None or torch.is_grad_enabled() or ops.wanted(upstream):
             raise checks.spent()
         x, target, weight = ctx.saved_tensors
         of_target, of_weight = of_others(ctx, x, target, weight, upstream)
-        ctx.grad = x.data  # and kept, so that no leaf takes the logits' memory as its .grad, but copies it
+        ctx.grad = x.data
         torch.autograd.graph.increment_version(x)  # so that an operation which kept its result, as exp does, says so
         kernels_of(x).gradient(x, target, weight, upstream, ctx.call, ctx.grad)
-        return None, ctx.grad, of_target, of_weight, None
+        grad = ctx.grad.clone() if ctx.to_leaf else ctx.grad  # else the logits' memory could become a leaf's .grad
+        return None, grad, of_target, of_weight, None
 
     jvp = CrossEntropy.jvp
 
@@ -382,7 +406,7 @@ class Gradient(Function):
 
 def statistics(x: Tensor, target: Tensor, arguments: tuple[Any, ...]) -> Columns:
     """`arguments` are call_of's."""
-    if by_operator(x, target):
+    if ops.wanted(x, target):
         return Columns(*ops.statistics(x, target, *arguments))
     compute, given = kernels_of(x).statistics, (x, target, call_of(*arguments))
     return Columns(*(Statistics.apply(compute, *given) if needs_graph(x) else compute(*given)))
@@ -391,7 +415,7 @@ def statistics(x: Tensor, target: Tensor, arguments: tuple[Any, ...]) -> Columns
 def sample(x: Tensor, axis: int, temperature: float, uniform: Tensor, name: str) -> tuple[Tensor, Tensor]:
     """The drawn indices and their log-probabilities, without derivatives."""
     x = x.detach()
-    return (ops.sample if by_operator(x, uniform) else kernels_of(x).sample)(x, axis, temperature, uniform, name)
+    return (ops.sample if ops.wanted(x, uniform) else kernels_of(x).sample)(x, axis, temperature, uniform, name)
 
 
 class Statistics(Function):

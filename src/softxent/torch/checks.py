@@ -9,11 +9,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._C._autograd import _top_saved_tensors_default_hooks as saved_tensors_hooks
+from torch.nn import Parameter
 
 from softxent.checks import element, integer, not_indices, positive
 from softxent.torch.names import Names
 
 LOGITS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
+MOST_AXES = 64  # as in PyTorch's own kernels
 INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.uint16, torch.uint32, torch.uint64)
 
 
@@ -57,6 +60,8 @@ def logits(name: str, x: Any, axis: int) -> None:
         raise DTypeError(f"{name} is {dtype(x)}, but must be float16, bfloat16, float32 or float64")
     if x.ndim == 0:
         raise InputError(f"{name} is a single number, but must have an axis of classes")
+    if x.ndim > MOST_AXES:
+        raise InputError(f"{name} has {x.ndim} axes, but must have {MOST_AXES} at most")
     if x.shape[axis] == 0:
         raise InputError(f"{name} has shape {tuple(x.shape)}, but must have at least 1 class")
 
@@ -103,7 +108,7 @@ def logits_and_target(names: Names, x: Any, t: Any, axis: int | None = None) -> 
     shape, target_shape = tuple(x.shape), tuple(t.shape)  # tuples, which are ten times as fast to slice
     if axis is None:
         axis = 1 if len(shape) > 1 else 0
-    if x.dtype not in LOGITS or 0 in shape[axis : axis + 1] or not shape:
+    if x.dtype not in LOGITS or 0 in shape[axis : axis + 1] or not 0 < len(shape) <= MOST_AXES:
         logits(name, x, axis)
     rows = shape[:axis] + shape[axis + 1 :]
     by_index = target_shape == rows
@@ -208,20 +213,25 @@ def own_memory(name: str, x: Tensor) -> None:
         end += stride * (size - 1)
 
 
-def overwritable(name: str, x: Tensor, **others: Tensor | None) -> None:
-    """Its storage may hold the gradient."""
+def overwritable(name: str, x: Tensor, producers: set[str], **others: Tensor | None) -> None:
+    """Its storage may hold the gradient; `producers` are the nodes of autograd that it comes from."""
     base = x if x._base is None else x._base
     if base.is_leaf and base.requires_grad:
         raise RuntimeError(f"{name} is (a view of) a leaf that requires grad, but inplace=True overwrites it")
     own_memory(name, x)
     apart(name, x, **others)
+    if saved_tensors_hooks(True) is not None:
+        raise RuntimeError("inplace is True, but must be False in a checkpoint and under other hooks of saved tensors")
+    users = torch._C._storage_Use_Count(x.untyped_storage()._cdata) - 1  # without the object that was just asked
+    if "CompiledFunctionBackward" in producers and users > 1 + (base is not x):
+        raise RuntimeError(f"{name} shares its memory with what a compiled function keeps, but inplace=True overwrites it")
 
 
 def apart(name: str, x: Tensor, **others: Tensor | None) -> None:
     """None of the others lies in the storage of `x`."""
     for other, y in others.items():
-        if y is not None and x.untyped_storage().data_ptr() == y.untyped_storage().data_ptr():
-            raise ValueError(f"{name} shares {other}'s storage, but must be another tensor")
+        if y is not None and y.numel() and x.untyped_storage().data_ptr() == y.untyped_storage().data_ptr():
+            raise InputError(f"{name} shares {other}'s storage, but must be another tensor")
 
 
 def not_in_place() -> RuntimeError:
@@ -238,6 +248,8 @@ def spent() -> RuntimeError:
 def out(to: Any, x: Tensor, **others: Tensor | None) -> None:
     """`out` can hold the gradient of `x`, and is `x` itself or does not touch it, nor the others."""
     tensor("out", to)
+    if type(to) is not type(x) and not {type(to), type(x)} <= {Tensor, Parameter}:
+        raise DTypeError(f"out is a {type(to).__name__}, but logits is a {type(x).__name__}")
     if to.shape != x.shape:
         raise InputError(f"out has shape {tuple(to.shape)}, but logits has shape {tuple(x.shape)}")
     if to.dtype != x.dtype:

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from softxent.options import NUMBERS
 from softxent.results import Statistics
-from softxent.torch import autograd, checks
+from softxent.torch import autograd, checks, ops
 from softxent.torch.calls import COMPUTED_IN, call_of, rows_of
+from softxent.torch.devices import kernels_of
 from softxent.torch.names import Names
 
 DEFAULTS = {field.name: field.default for field in NUMBERS}
@@ -151,12 +152,12 @@ def loss_and_grad(
 ) -> tuple[Tensor, Tensor]:
     """Without autograd."""
     x, target = x.detach(), target.detach()
-    if not autograd.by_operator(x, target, weight, out):
-        kernels = autograd.kernels_of(x)
+    if not ops.wanted(x, target, weight, out):
+        kernels = kernels_of(x)
         grad = kernels.empty_like(x) if out is None else out
         return kernels.loss(x, target, weight, call_of(*call), grad), grad
     loss = autograd.cross_entropy(x, target, weight, call)
-    grad = autograd.ops.cross_entropy_grad(x, target, weight, torch.ones_like(loss), *call)
+    grad = ops.cross_entropy_grad(x, target, weight, torch.ones_like(loss), *call)
     if out is None:
         return loss, grad
     with torch.no_grad():

@@ -13,11 +13,22 @@ import torch
 from torch import Tensor
 from torch.library import Library, register_fake, register_vmap
 
-from softxent.torch import checks
-from softxent.torch.calls import COMPUTED_IN, SCHEMA, Call, call_of, rows_of
+from softxent.torch import checks, sharding
+from softxent.torch.calls import COMPUTED_IN, SCHEMA, Call, by_operator, call_of, rows_of
 from softxent.torch.devices import KERNELS
 
 LIBRARY = Library("softxent", "DEF")
+SHARDINGS: dict[torch._ops.OpOverload, Callable[..., list[str]]] = {}  # for DTensor, until the first one comes
+
+
+def wanted(*tensors: Tensor | None) -> bool:
+    """Whether the call is an operator's, which then knows every kind of tensor that is among these."""
+    if not by_operator(*tensors):
+        return False
+    if SHARDINGS and not torch.compiler.is_compiling() and any(type(x).__name__ == "DTensor" for x in tensors):
+        while SHARDINGS:
+            sharding.register(*SHARDINGS.popitem())
+    return True
 
 
 def operator(
@@ -26,14 +37,17 @@ def operator(
     compute: Callable[..., Any],
     fake: Callable[..., Any],
     vmap: Callable[..., Any],
+    split: Callable[..., list[str]],
 ) -> torch._ops.OpOverload:
-    """Defines torch.ops.softxent.name; compute(kernels, …) is given the kernels of a device."""
+    """Defines torch.ops.softxent.name; compute(kernels, …) is given the kernels of a device; split is sharding.register's."""
     LIBRARY.define(f"{name}{schema}", tags=(torch.Tag.pt2_compliant_tag,))
     for device, kernels in KERNELS.items():
         LIBRARY.impl(name, lambda *arguments, k=kernels: compute(k, *arguments), device.upper())
     register_fake(f"softxent::{name}", fake, lib=LIBRARY)
     register_vmap(f"softxent::{name}", vmap, lib=LIBRARY)
-    return getattr(torch.ops.softxent, name).default
+    defined = getattr(torch.ops.softxent, name).default
+    SHARDINGS[defined] = split
+    return defined
 
 
 def leading(info: Any, x: Tensor, dim: int | None) -> Tensor:
@@ -49,6 +63,7 @@ softmax = operator(
     lambda kernels, *arguments: kernels.softmax(*arguments),
     lambda x, *_: torch.empty_like(x),
     lambda info, dims, x, axis, *rest: (softmax(leading(info, x, dims[0]), axis + 1, *rest), 0),
+    lambda *_: ["logits"],
 )
 log_softmax = operator(
     "log_softmax",
@@ -56,6 +71,7 @@ log_softmax = operator(
     lambda kernels, *arguments: kernels.log_softmax(*arguments),
     lambda x, *_: torch.empty_like(x),
     lambda info, dims, x, axis, *rest: (log_softmax(leading(info, x, dims[0]), axis + 1, *rest), 0),
+    lambda *_: ["logits"],
 )
 logsumexp = operator(
     "logsumexp",
@@ -63,6 +79,7 @@ logsumexp = operator(
     lambda kernels, *arguments: kernels.logsumexp(*arguments),
     lambda x, axis, _: x.new_empty(rows_of(x, axis)),
     lambda info, dims, x, axis, name: (logsumexp(leading(info, x, dims[0]), axis + 1, name), 0),
+    lambda *_: ["rows"],
 )
 
 # cross-entropy ----------------------------------------------------------------------------------------------------
@@ -121,6 +138,7 @@ cross_entropy = operator(
         _loss_shape(x, call_of(*arguments)), dtype=call_of(*arguments).dtype
     ),
     _losses_vmapped,
+    sharding.of_loss,
 )
 cross_entropy_grad = operator(
     "cross_entropy_grad",
@@ -130,6 +148,7 @@ cross_entropy_grad = operator(
     ),
     lambda x, *_: torch.empty_like(x),
     _gradients_vmapped,
+    sharding.of_gradient,
 )
 
 # statistics, sample ---------------------------------------------------------------------------------------------------
@@ -157,6 +176,7 @@ statistics = operator(
         ),
         (0,) * 5,
     ),
+    lambda *_: ["rows"] * 5,
 )
 sample = operator(
     "sample",
@@ -167,4 +187,5 @@ sample = operator(
         sample(leading(info, x, dims[0]), axis + 1, temperature, leading(info, uniform, dims[3]), name),
         (0, 0),
     ),
+    lambda *_: ["rows"] * 2,
 )

@@ -91,8 +91,10 @@ def gradient(
 def scale(grad: Tensor, upstream: Tensor) -> bool:
     """Multiplies in place by `upstream`, a number, unless that would round a second time: then returns False.
 
-    Powers of two up to 1 change the exponent alone, and below the normal range add half a unit at most.
+    Powers of two up to 1 change the exponent alone, except below the normal range, which float16 alone has in use.
     """
+    if grad.dtype == torch.float16:
+        return False
     factor = upstream.item()
     mantissa, _ = math.frexp(factor)
     if abs(mantissa) != 0.5 or abs(factor) > 1:
