@@ -191,8 +191,6 @@ def test_what_a_graph_keeps():
     assert loss.grad_fn.grad.untyped_storage().nbytes() == x.untyped_storage().nbytes()
     loss.backward(retain_graph=True)
     assert loss.grad_fn.grad is None
-    inplace = saved_by(lambda: S.cross_entropy(x * 1, t, inplace=True))
-    assert sum(inplace.values()) <= x.untyped_storage().nbytes() + t.untyped_storage().nbytes()
     with torch.no_grad():
         assert not saved_by(lambda: S.cross_entropy(x, t))
 
@@ -318,7 +316,10 @@ def test_in_place_without_a_gradient_writes_nothing():
 def test_forward_over_forward(target):
     """Once and twice; PyTorch alone would leave out the outer derivative of a Function."""
     for ours, theirs in (
-        (lambda x: S.cross_entropy(x, target, label_smoothing=0.1), lambda x: F.cross_entropy(x, target, label_smoothing=0.1)),
+        (
+            lambda x: S.cross_entropy(x, target, label_smoothing=0.1),
+            lambda x: F.cross_entropy(x, target, label_smoothing=0.1),
+        ),
         (lambda x: S.softmax(x, 1).square().sum(), lambda x: F.softmax(x, 1).square().sum()),
         (lambda x: S.log_softmax(x, 1).square().sum(), lambda x: F.log_softmax(x, 1).square().sum()),
         (lambda x: S.logsumexp(x).square().sum(), lambda x: torch.logsumexp(x, -1).square().sum()),

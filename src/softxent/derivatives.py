@@ -72,7 +72,7 @@ class Loss:
     gradient: Callable[[Array], Array]  # of an upstream gradient: upstream · ∂loss/∂x
     x: Array
     target: Array
-    weight: Array | None
+    weight: Array  # or None
     upstream: Array  # one a row for reduction="none", else a single number
     by_index: bool
     axis: int
@@ -113,17 +113,16 @@ class Loss:
         ignored, where = self.ignored(), self.library.where
         return where(ignored, 0.0, self.weight[where(ignored, 0, self.target)])
 
-    def divisor(self, batched: bool = False) -> Array | float:
-        """What the sum of the losses is divided by; `batched`, of each call along the first axis."""
+    def divisor(self) -> Array | float:
+        """What the sum of the losses is divided by."""
         options, x = self.options, self.x
         if options.reduction != "mean":
             return 1.0
         if options.normalizer is not None:
             return float(options.normalizer)
         if not self.by_index:
-            return float(prod(x.shape[1:] if batched else x.shape) / x.shape[self.axis + batched])
-        counted = ~self.ignored() if self.weight is None else self.weight_of_targets()
-        return counted.reshape((counted.shape[0], -1)).sum(axis=1) if batched else counted.sum()
+            return float(prod(x.shape) / x.shape[self.axis])
+        return (~self.ignored() if self.weight is None else self.weight_of_targets()).sum()
 
     def over(self, upstream: Array, divisor: Array | float) -> Array:
         """upstream / divisor, 0 where nothing is counted."""

@@ -22,12 +22,11 @@ from softxent.torch import checks, ops
 from softxent.torch.calls import COMPUTED_IN, Call, call_of, rows_of
 from softxent.torch.devices import kernels_of
 
-
-Compute = Callable[..., Any]  # the first argument of a Function: what computes the result, from the other arguments
+Compute = Callable[..., Any]  # a Function's first argument: what computes the result from the others
 
 
 class Function(torch.autograd.Function):
-    """A Function that torch.func never meets, whose apply comes without the preparations for it: half of a small call."""
+    """A Function outside torch.func, whose apply comes without the preparations for it: half of a small call."""
 
     @classmethod
     def apply(cls, *arguments: Any) -> Any:
@@ -188,7 +187,7 @@ def cross_entropy(x: Tensor, target: Tensor, weight: Tensor | None, arguments: A
     if ops.wanted(x, target, weight):
         if inplace:
             raise checks.not_in_place()
-        return ops.cross_entropy(x, target, weight, *arguments)
+        return ops.cross_entropy(x, target, weight, *checked(arguments))
     call, compute = call_of(*arguments), kernels_of(x).loss
     if not needs_graph(x, target, weight):
         return compute(x, target, weight, call)
@@ -201,6 +200,11 @@ def cross_entropy(x: Tensor, target: Tensor, weight: Tensor | None, arguments: A
         elif call.options.reduction != "none" and saved_tensors_hooks(True) is None:
             function = GradientAhead  # the upstream gradient is likely to be 1, and the graph not to be made again
     return function.apply(compute, x, target, weight, call)
+
+
+def checked(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Those of call_of with each option as a plain number; a graph does that when it runs."""
+    return arguments if torch.compiler.is_compiling() else call_of(*arguments).arguments
 
 
 def gradient(x: Tensor, target: Tensor, weight: Tensor | None, upstream: Tensor, call: Call) -> Tensor:
@@ -249,9 +253,7 @@ class CrossEntropy(Function):
     """The loss. It keeps the logits, which exist anyway; lse would not do, for p_y − 1 needs the others beside p_y."""
 
     @staticmethod
-    def forward(
-        ctx: Any, compute: Compute, x: Tensor, target: Tensor, weight: Tensor | None, call: Call
-    ) -> Tensor:
+    def forward(ctx: Any, compute: Compute, x: Tensor, target: Tensor, weight: Tensor | None, call: Call) -> Tensor:
         ctx.call = call
         keep(ctx, x, target, weight)
         return compute(x, target, weight, call)
@@ -292,9 +294,7 @@ class GradientAhead(Function):
     """
 
     @staticmethod
-    def forward(
-        ctx: Any, compute: Compute, x: Tensor, target: Tensor, weight: Tensor | None, call: Call
-    ) -> Tensor:
+    def forward(ctx: Any, compute: Compute, x: Tensor, target: Tensor, weight: Tensor | None, call: Call) -> Tensor:
         ctx.call, ctx.grad = call, kernels_of(x).empty_like(x)  # not saved, which would tie it to x's being unchanged
         keep(ctx, x, target, weight)
         return compute(x, target, weight, call, ctx.grad)
@@ -338,9 +338,7 @@ class InPlace(Function):
     """The same without a second array: backward writes the gradient over the logits, which autograd is told of."""
 
     @staticmethod
-    def forward(
-        ctx: Any, compute: Compute, x: Tensor, target: Tensor, weight: Tensor | None, call: Call
-    ) -> Tensor:
+    def forward(ctx: Any, compute: Compute, x: Tensor, target: Tensor, weight: Tensor | None, call: Call) -> Tensor:
         ctx.call, ctx.grad, ctx.to_leaf = call, None, "AccumulateGrad" in producers(x)
         keep(ctx, x, target, weight)
         return compute(x, target, weight, call)
@@ -407,7 +405,7 @@ class Gradient(Function):
 def statistics(x: Tensor, target: Tensor, arguments: tuple[Any, ...]) -> Columns:
     """`arguments` are call_of's."""
     if ops.wanted(x, target):
-        return Columns(*ops.statistics(x, target, *arguments))
+        return Columns(*ops.statistics(x, target, *checked(arguments)))
     compute, given = kernels_of(x).statistics, (x, target, call_of(*arguments))
     return Columns(*(Statistics.apply(compute, *given) if needs_graph(x) else compute(*given)))
 
@@ -471,7 +469,11 @@ def give_derivatives(operator: Any, function: type[Function], tensors: int | Non
         def below(*given: Any) -> Any:
             """Past autograd; the transforms of torch.func that lie outside see whether derivatives are wanted."""
             given = given if tensors is None else (*given[:tensors], *given[tensors].arguments)
-            with _AutoDispatchBelowAutograd(), torch.set_grad_enabled(modes[0]), forward_ad._set_fwd_grad_enabled(modes[1]):
+            with (
+                _AutoDispatchBelowAutograd(),
+                torch.set_grad_enabled(modes[0]),
+                forward_ad._set_fwd_grad_enabled(modes[1]),
+            ):
                 return operator.redispatch(keyset & _after_autograd_keyset, *given)
 
         if tensors is not None:

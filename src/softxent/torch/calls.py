@@ -19,7 +19,7 @@ from softxent.options import NUMBERS, LossOptions
 from softxent.torch import checks
 from softxent.torch.names import BY_LOGITS, Names
 
-# What a call says ------------------------------------------------------------------------------------------------------
+# What a call says ---------------------------------------------------------------------------------------------------
 
 COMPUTED_IN = {
     torch.float16: torch.float32,
@@ -51,7 +51,7 @@ class Call:
 
 
 def call_of(*arguments: Any) -> Call:
-    """The call with these arguments, checked: the axis, the options that are numbers in LossOptions' order, dtype, …"""
+    """The call with these arguments, checked: the axis, the numbers of LossOptions in order, dtype, empty, a name."""
     return (_remembered if PLAIN.issuperset(map(type, arguments)) else _call_of)(*arguments)
 
 
@@ -81,7 +81,11 @@ def _schema_type(hint: Any) -> str:
 
 _HINTS = get_type_hints(LossOptions)
 SCHEMA = ", ".join(  # of call_of's arguments, in an operator
-    ["int axis", *(f"{_schema_type(_HINTS[f.name])} {f.name}" for f in NUMBERS), "ScalarType dtype, str empty, str name"]
+    [
+        "int axis",
+        *(f"{_schema_type(_HINTS[f.name])} {f.name}" for f in NUMBERS),
+        "ScalarType dtype, str empty, str name",
+    ]
 )
 
 # Which way it goes ---------------------------------------------------------------------------------------------------
@@ -91,17 +95,14 @@ def by_operator(*tensors: Tensor | None) -> bool:
     """Whether PyTorch's dispatcher must see the call: a graph is traced, or a tensor is no plain memory of its own."""
     if torch.compiler.is_compiling() or transforms_active() or dispatch_modes() or traced_by_jit() is not None:
         return True
-    for x in tensors:
-        if x is not None and not is_plain(x):
-            return True
-    return False
+    return any(x is not None and not is_plain(x) for x in tensors)
 
 
 def is_plain(x: Tensor) -> bool:
     """Whether the numbers of `x` lie in memory as they are.
 
-    Those of a subclass, on another device, lazily negated, or all zeros without memory do not; nor those of a wrapper of
-    torch.func that outlived its transform.
+    Those of a subclass, on another device, lazily negated, or zeros without memory do not; nor those of a wrapper that
+    outlived its transform of torch.func.
     """
     return (
         type(x) in (Tensor, Parameter)

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch._C._autograd import _top_saved_tensors_default_hooks as saved_tensors_hooks
 from torch.nn import Parameter
 
-from softxent.checks import element, integer, not_indices, positive
+from softxent.checks import element, integer
 from softxent.torch.names import Names
 
 LOGITS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
@@ -74,7 +74,9 @@ def dims(names: Names, value: Any, x: Any) -> list[int]:
     given = [integer(names.axis, k) for k in (value if isinstance(value, (tuple, list)) else [value])]
     for k in given:
         if not -x.ndim <= k < x.ndim:
-            raise ClassIndexError(f"{names.axis} is {k}, but {names.logits} has {x.ndim} axes ({-x.ndim} … {x.ndim - 1})")
+            raise ClassIndexError(
+                f"{names.axis} is {k}, but {names.logits} has {x.ndim} axes ({-x.ndim} … {x.ndim - 1})"
+            )
     result = [k % x.ndim for k in given]
     if len(set(result)) < len(result) or not result:
         raise InputError(f"{names.axis} is {value}, but must name at least one axis, and each once")
@@ -138,7 +140,9 @@ def weight(names: Names, w: Any, x: Tensor, classes: int, by_index: bool) -> Non
 
 
 def weight_derivative(name: str) -> InputError:
-    return InputError(f"{name} requires grad, but cross_entropy has no derivative for it beside class indices; pass {name}.detach()")
+    return InputError(
+        f"{name} requires grad, but cross_entropy has no derivative for it beside class indices; pass {name}.detach()"
+    )
 
 
 def weight_values(name: str, w: Tensor) -> None:
@@ -179,14 +183,6 @@ def freed(name: str) -> RuntimeError:
     return RuntimeError(f"{name} has no memory: its storage was freed")
 
 
-def temperature(value: Any) -> float:
-    if isinstance(value, Tensor):
-        no_derivative("temperature", value)
-        value = value.item()
-    positive("temperature", value)
-    return value
-
-
 def no_derivative(name: str, value: Tensor) -> None:
     if value.requires_grad and torch.is_grad_enabled():
         raise InputError(f"{name} requires grad, but softxent has no derivative for it; pass {name}.detach()")
@@ -224,7 +220,9 @@ def overwritable(name: str, x: Tensor, producers: set[str], **others: Tensor | N
         raise RuntimeError("inplace is True, but must be False in a checkpoint and under other hooks of saved tensors")
     users = torch._C._storage_Use_Count(x.untyped_storage()._cdata) - 1  # without the object that was just asked
     if "CompiledFunctionBackward" in producers and users > 1 + (base is not x):
-        raise RuntimeError(f"{name} shares its memory with what a compiled function keeps, but inplace=True overwrites it")
+        raise RuntimeError(
+            f"{name} shares its memory with what a compiled function keeps, but inplace=True overwrites it"
+        )
 
 
 def apart(name: str, x: Tensor, **others: Tensor | None) -> None:

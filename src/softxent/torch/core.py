@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from softxent.checks import divisor, not_indices, unknown_option
 from softxent.options import NUMBERS
 from softxent.results import Statistics
 from softxent.torch import autograd, checks, ops
@@ -22,7 +23,7 @@ def arguments(axis: int, options: dict[str, Any], dtype: torch.dtype, empty: str
     """Those of call_of; options that are not given have their defaults."""
     numbers = {**DEFAULTS, **options}
     if len(numbers) > len(DEFAULTS):
-        raise TypeError(f"{min(options.keys() - DEFAULTS)} is not an option; the options are {', '.join(DEFAULTS)}")
+        raise unknown_option(min(options.keys() - DEFAULTS), sorted(DEFAULTS))
     return axis, *numbers.values(), dtype, empty, names.logits
 
 
@@ -31,7 +32,7 @@ def arguments(axis: int, options: dict[str, Any], dtype: torch.dtype, empty: str
 
 def normalize(f: Callable[..., Tensor], x: Tensor, dim: Any, temperature: float, names: Names) -> Tensor:
     """autograd.softmax or log_softmax over one axis or several; of a single number, over that."""
-    temperature = checks.temperature(temperature)
+    temperature = divisor("temperature", temperature)
     if isinstance(x, Tensor) and x.ndim == 0:
         return normalize(f, x[None], checks.only_axis(dim, names), temperature, names)[0]
     dims = checks.dims(names, dim, x)
@@ -113,29 +114,21 @@ def row_call(
     (axis,) = checks.dims(names, dim, x)
     axis, by_index = checks.logits_and_target(names, x, target, axis)
     if not by_index:
-        raise checks.not_indices(target)
-    options = {"temperature": checks.temperature(temperature), "ignore_index": ignore_index, "reduction": "none"}
+        raise not_indices(target)
+    options = {"temperature": divisor("temperature", temperature), "ignore_index": ignore_index, "reduction": "none"}
     return arguments(axis, options, COMPUTED_IN[x.dtype], "nan", names)
 
 
-def log_prob(
-    x: Tensor, target: Tensor, dim: int, temperature: float, ignore_index: int, names: Names
-) -> Tensor:
-    return 0 - autograd.cross_entropy(
-        x, target, None, row_call(x, target, dim, temperature, ignore_index, names)
-    )
+def log_prob(x: Tensor, target: Tensor, dim: int, temperature: float, ignore_index: int, names: Names) -> Tensor:
+    return 0 - autograd.cross_entropy(x, target, None, row_call(x, target, dim, temperature, ignore_index, names))
 
 
-def statistics(
-    x: Tensor, target: Tensor, dim: int, temperature: float, ignore_index: int, names: Names
-) -> Statistics:
+def statistics(x: Tensor, target: Tensor, dim: int, temperature: float, ignore_index: int, names: Names) -> Statistics:
     return autograd.statistics(x, target, row_call(x, target, dim, temperature, ignore_index, names))
 
 
-def sample(
-    x: Tensor, dim: int, temperature: float, generator: Any, return_log_prob: bool, names: Names
-) -> Any:
-    temperature = checks.temperature(temperature)
+def sample(x: Tensor, dim: int, temperature: float, generator: Any, return_log_prob: bool, names: Names) -> Any:
+    temperature = divisor("temperature", temperature)
     (axis,) = checks.dims(names, dim, x)
     checks.logits(names.logits, x, axis)
     uniform = torch.rand(rows_of(x, axis), dtype=torch.float64, generator=generator, device=x.device)
@@ -163,4 +156,3 @@ def loss_and_grad(
     with torch.no_grad():
         out.copy_(grad)
     return loss, out
-

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function
 
+from softxent.options import takes_options
 from softxent.results import Statistics
 from softxent.torch import autograd, checks, core
 from softxent.torch.names import PYTORCHS
@@ -30,6 +31,7 @@ def overridable(function: F) -> F:
 
 
 @overridable
+@takes_options
 def cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -48,14 +50,14 @@ def cross_entropy(
 
     A drop-in for torch.nn.functional.cross_entropy: same arguments, shapes, dtypes, autocast rule and derivatives.
 
-    input       logits: (C,), (N, C) or (N, C, d_1, …, d_K); float16, bfloat16, float32 or float64, on the CPU
-    target      class indices of any integer dtype, in input's shape without C; or probabilities, in input's shape
-    weight      w, (C,): one number a class; it has a derivative only beside probabilities, as in PyTorch
-    size_average, reduce   deprecated names for the reduction
-    ignore_index, reduction, label_smoothing, and the options temperature, softcap, z_loss, normalizer
-                see softxent.options.LossOptions; a normalizer of 0 is the mean over nothing
-    empty       the mean over nothing counted: "nan" as in PyTorch, or "zero"
-    inplace     backward writes the gradient over `input`, so that no second array is needed
+    input            logits: (C,), (N, C) or (N, C, d_1, …, d_K); float16, bfloat16, float32 or float64, on the CPU
+    target           class indices of any integer dtype, in input's shape without C; or probabilities, in input's shape
+    weight           w, (C,): one number a class; it has a derivative only beside probabilities, as in PyTorch
+    ignore_index, reduction, label_smoothing   as in PyTorch; size_average and reduce are its old names of reduction
+    {options}
+                     of 0: the mean over nothing
+    empty            the mean over nothing counted: "nan" as in PyTorch, or "zero"
+    inplace          backward writes the gradient over `input`, so that no second array is needed
 
     Returns a tensor of input's dtype (float32 for 16-bit logits under autocast), a number, or with reduction="none"
     one a row. Raises IndexError for a target that is no class, else RuntimeError, ValueError or TypeError.

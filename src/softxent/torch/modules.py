@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from inspect import signature
+from inspect import Signature, signature
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from softxent.options import LossOptions
 from softxent.torch.functional import cross_entropy
 
 PYTORCHS = signature(torch.nn.CrossEntropyLoss.__init__).parameters
+PARAMETERS = signature(cross_entropy).parameters
 DEFAULTS = {  # of the options: all parameters but the tensors and what PyTorch has deprecated
-    **{name: p.default for name, p in PYTORCHS.items() if name in ("ignore_index", "reduction", "label_smoothing")},
-    **{name: p.default for name, p in signature(LossOptions).parameters.items() if name not in ("class_weight", *PYTORCHS)},
-    "empty": "nan",
-    "inplace": False,
+    name: parameter.default
+    for name, parameter in PARAMETERS.items()
+    if name not in ("input", "target", "weight", "size_average", "reduce")
 }
 
 
@@ -30,7 +29,12 @@ class CrossEntropyLoss(torch.nn.CrossEntropyLoss):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         own = {name: options.pop(name, default) for name, default in DEFAULTS.items() if name not in PYTORCHS}
         super().__init__(*arguments, **options)
-        vars(self).update(own)
+        self.__dict__.update(own)
+
+    __init__.__signature__ = Signature(  # type: ignore[attr-defined]
+        [*signature(__init__).parameters.values()][:1]
+        + [parameter for name, parameter in PARAMETERS.items() if name not in ("input", "target")]
+    )
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return cross_entropy(input, target, self.weight, **self.options())

@@ -39,7 +39,11 @@ def operator(
     vmap: Callable[..., Any],
     split: Callable[..., list[str]],
 ) -> torch._ops.OpOverload:
-    """Defines torch.ops.softxent.name; compute(kernels, …) is given the kernels of a device; split is sharding.register's."""
+    """Defines torch.ops.softxent.name.
+
+    compute   of the kernels of a device and the arguments
+    split     see sharding.register
+    """
     LIBRARY.define(f"{name}{schema}", tags=(torch.Tag.pt2_compliant_tag,))
     for device, kernels in KERNELS.items():
         LIBRARY.impl(name, lambda *arguments, k=kernels: compute(k, *arguments), device.upper())
@@ -57,7 +61,7 @@ def leading(info: Any, x: Tensor, dim: int | None) -> Tensor:
 
 # softmax, log_softmax, logsumexp ------------------------------------------------------------------------------------
 
-softmax = operator(
+softmax: torch._ops.OpOverload = operator(
     "softmax",
     "(Tensor input, int axis, float temperature, str name) -> Tensor",
     lambda kernels, *arguments: kernels.softmax(*arguments),
@@ -65,7 +69,7 @@ softmax = operator(
     lambda info, dims, x, axis, *rest: (softmax(leading(info, x, dims[0]), axis + 1, *rest), 0),
     lambda *_: ["logits"],
 )
-log_softmax = operator(
+log_softmax: torch._ops.OpOverload = operator(
     "log_softmax",
     "(Tensor input, int axis, float temperature, str name) -> Tensor",
     lambda kernels, *arguments: kernels.log_softmax(*arguments),
@@ -73,7 +77,7 @@ log_softmax = operator(
     lambda info, dims, x, axis, *rest: (log_softmax(leading(info, x, dims[0]), axis + 1, *rest), 0),
     lambda *_: ["logits"],
 )
-logsumexp = operator(
+logsumexp: torch._ops.OpOverload = operator(
     "logsumexp",
     "(Tensor input, int axis, str name) -> Tensor",
     lambda kernels, *arguments: kernels.logsumexp(*arguments),
@@ -165,20 +169,18 @@ def _fake_sample(x: Tensor, axis: int, *_: Any) -> tuple[Tensor, Tensor]:
     return x.new_empty(rows, dtype=torch.int64), x.new_empty(rows, dtype=COMPUTED_IN[x.dtype])
 
 
-statistics = operator(
+statistics: torch._ops.OpOverload = operator(
     "statistics",
     f"(Tensor input, Tensor target, {SCHEMA}) -> (Tensor, Tensor, Tensor, Tensor, Tensor)",
     lambda kernels, x, target, *arguments: tuple(kernels.statistics(x, target, call_of(*arguments))),
     _fake_statistics,
     lambda info, dims, x, target, *arguments: (
-        statistics(
-            leading(info, x, dims[0]), leading(info, target, dims[1]), *call_of(*arguments).of_rows().arguments
-        ),
+        statistics(leading(info, x, dims[0]), leading(info, target, dims[1]), *call_of(*arguments).of_rows().arguments),
         (0,) * 5,
     ),
     lambda *_: ["rows"] * 5,
 )
-sample = operator(
+sample: torch._ops.OpOverload = operator(
     "sample",
     "(Tensor input, int axis, float temperature, Tensor uniform, str name) -> (Tensor, Tensor)",
     lambda kernels, *arguments: kernels.sample(*arguments),

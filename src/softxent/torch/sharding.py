@@ -1,7 +1,7 @@
 """How DTensor may split an operator's rows over ranks; the axis of the classes stays whole on each.
 
-A rule is given the operator's arguments, and says for each axis of the rows how outputs and inputs lie along a dimension
-of the mesh; that all are replicated is always right. Classes that are split are gathered first, as is a mean's input,
+For each axis of the rows a rule says how outputs and inputs lie along a dimension of the mesh; that all are replicated
+is always right. Classes that are split are gathered first, as is a mean's input,
 whose divisor counts the rows of every rank.
 """
 
@@ -29,7 +29,9 @@ def register(operator: Any, rows_of_outputs: Callable[..., list[Any]]) -> None:
         outputs = rows_of_outputs(*arguments)
         count = len(operator._schema.returns)
         names = [argument.name for argument in operator._schema.arguments]
-        found: list[Placements] = [([Replicate()] * count, [Replicate() if is_tensor else None for is_tensor in tensors])]
+        found: list[Placements] = [
+            ([Replicate()] * count, [Replicate() if is_tensor else None for is_tensor in tensors])
+        ]
         for k in range(x.ndim) if outputs else ():
             if k == axis:
                 continue
