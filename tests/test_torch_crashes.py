@@ -208,6 +208,8 @@ same(torch.func.jvp(lambda x: S.sample(x, return_log_prob=True)[1], (x,), (torch
 y = 1e3 * F.one_hot(t, 5).float()
 same(torch.func.vmap(S.sample, randomness="different")(y), t)
 same(torch.func.vmap(S.sample, randomness="same")(y), t)""",
+    "functionalized loss and gradient": """
+same(torch.func.functionalize(lambda x: sx.cross_entropy_and_grad(x, t))(x), sx.cross_entropy_and_grad(x, t))""",
     "functionalized sampling": "same(torch.func.functionalize(S.sample)(1e3 * F.one_hot(t, 5).float()), t)",
 }
 MANY_AXES = {  # PyTorch's own kernels end at 64
