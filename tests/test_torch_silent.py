@@ -20,6 +20,7 @@ close = torch.testing.assert_close
 G = torch.Generator().manual_seed(0)
 X = torch.randn(4, 5, generator=G)
 T = torch.tensor([1, 0, 3, 2])
+SURE = 200 * F.one_hot(T, 5)  # added to logits: the target alone can be drawn
 P = torch.softmax(torch.randn(4, 5, generator=G), 1)
 W = torch.rand(5, generator=G) + 0.1
 V = torch.randn(4, 5, generator=G)
@@ -229,8 +230,8 @@ FUNCTIONS = {
         lambda x: -(x.softmax(1) * x.log_softmax(1)).sum(1),
     ),
     "log_prob of a sample": (  # of the only index that can be drawn
-        lambda x: S.sample(x + 200 * F.one_hot(T, 5), return_log_prob=True)[1],
-        lambda x: (x + 200 * F.one_hot(T, 5)).log_softmax(1).gather(1, T[:, None])[:, 0],
+        lambda x: S.sample(x + SURE, return_log_prob=True)[1],
+        lambda x: (x + SURE).log_softmax(1).gather(1, T[:, None])[:, 0],
     ),
 }
 every_function = pytest.mark.parametrize("name", FUNCTIONS)

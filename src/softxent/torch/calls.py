@@ -52,7 +52,11 @@ class Call:
 
 def call_of(*arguments: Any) -> Call:
     """The call with these arguments, checked: the axis, the numbers of LossOptions in order, dtype, empty, a name."""
-    return (_remembered if PLAIN.issuperset(map(type, arguments)) else _call_of)(*arguments)
+    if PLAIN.issuperset(map(type, arguments)):
+        return _remembered(*arguments)
+    if not torch.is_grad_enabled():
+        arguments = tuple(a.detach() if isinstance(a, Tensor) else a for a in arguments)
+    return _call_of(*arguments)
 
 
 def _call_of(axis: int, *arguments: Any) -> Call:

@@ -74,9 +74,11 @@ def cross_entropy(
     """Of arguments that are checked, but for the options."""
     normalizer = options.get("normalizer")
     if normalizer is not None and options.get("reduction", "mean") == "mean":
+        if getattr(normalizer, "shape", ()) != ():
+            raise checks.normalizer(normalizer)
         if isinstance(normalizer, Tensor):
-            checks.normalizer(normalizer)
-            if not torch.compiler.is_compiling():
+            checks.no_derivative("normalizer", normalizer)
+            if not torch.compiler.is_compiling() and not ops.wanted(normalizer):
                 normalizer = normalizer.item()
         if isinstance(normalizer, Tensor) or normalizer == 0:
             return divided(x, target, weight, axis, {**options, "normalizer": normalizer}, dtype, empty, names)
@@ -99,7 +101,7 @@ def divided(
     wide = torch.promote_types(dtype, torch.float32)
     options = {**options, "reduction": "sum", "normalizer": None}
     total = autograd.cross_entropy(x, target, weight, arguments(axis, options, wide, empty, names))
-    checks.not_negative_in_graph("normalizer", count)
+    torch._assert_async((count >= 0) & (count < torch.inf), "normalizer must be a finite number, 0 or more")
     nothing = torch.nan if empty == "nan" else 0.0
     return torch.where(count == 0, nothing, total / torch.where(count == 0, 1, count)).to(dtype)
 

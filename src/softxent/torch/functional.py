@@ -169,7 +169,6 @@ def log_prob(
     return core.log_prob(input, target, dim, temperature, ignore_index, PYTORCHS)
 
 
-@overridable
 def statistics(
     input: Tensor, target: Tensor, dim: int = -1, *, temperature: float = 1.0, ignore_index: int = -100
 ) -> Statistics:
@@ -181,7 +180,13 @@ def statistics(
     >>> s.entropy, s.rank
     (tensor([4.4106e-01, 8.6568e-08]), tensor([0, 1]))
     """
-    return core.statistics(input, target, dim, temperature, ignore_index, PYTORCHS)
+    return Statistics(*columns(input, target, dim, temperature=temperature, ignore_index=ignore_index))
+
+
+@overridable
+def columns(input: Tensor, target: Tensor, dim: int, *, temperature: float, ignore_index: int) -> tuple[Tensor, ...]:
+    """Those of statistics; a plain tuple, whose parts a __torch_function__ can convert."""
+    return tuple(core.statistics(input, target, dim, temperature, ignore_index, PYTORCHS))
 
 
 @overridable

@@ -176,8 +176,9 @@ def statistics(x: Tensor, target: Tensor, call: Call) -> Statistics:
 
 def sample(x: Tensor, axis: int, temperature: float, uniform: Tensor, name: str) -> tuple[Tensor, Tensor]:
     """For each row the index that `uniform` falls on, and its log-probability."""
+    uniform = uniform.contiguous()
     index, log_prob = empty(rows_of(x, axis), torch.int64), empty(rows_of(x, axis), COMPUTED_IN[x.dtype])
-    bad = _cpu.sample(raw(x, name), axis, temperature, raw(uniform.contiguous()), raw(index), raw(log_prob))
+    bad = _cpu.sample(raw(x, name), axis, temperature, raw(uniform), raw(index), raw(log_prob))
     if bad >= 0:
         raise undrawable(bad, rows_of(x, axis), name)
     return index, log_prob
