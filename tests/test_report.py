@@ -7,7 +7,6 @@ import pytest
 
 from softxent.app.report import Evaluation, TreatedColumn, curves, merged, write
 from softxent.app.report.examples import class_rows
-from softxent.app.words import report as words
 from tests.report_cases import CASES, evaluated, written
 
 ALLOWED = ("#", "data:")
@@ -56,13 +55,6 @@ def test_needs_nothing_from_outside(pages, name):
 def test_has_no_script_and_no_tag_of_the_datas(pages, name):
     assert {"script", "img", "b"}.isdisjoint(pages[name].tags)
     assert ("hacked" in pages[name].text) == (name == "hostile")
-
-
-def test_every_phrase_is_in_both_languages():
-    for phrase, (en, zh) in words.PHRASES.items():
-        fields = [{part.split("}")[0] for part in text.split("{")[1:]} for text in (en, zh)]
-        assert fields[0] == fields[1], phrase
-        assert all((en, zh)), phrase
 
 
 def test_names_that_are_no_text_do_not_stop_it(tmp_path, evaluation):

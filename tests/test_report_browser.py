@@ -134,5 +134,7 @@ def test_can_be_read_without_seeing(look, name):
     levels = page.eval_on_selector_all("h1, h2, h3", "all => all.map(heading => Number(heading.tagName[1]))")
     assert levels[0] == 1
     assert max(after - before for before, after in pairwise(levels)) <= 1
-    for anchor in page.locator("nav a").all():
+    anchors = page.locator("nav a").all()
+    assert len(anchors) > 3
+    for anchor in anchors:
         assert page.locator(anchor.get_attribute("href")).count() == 1

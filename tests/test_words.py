@@ -18,10 +18,11 @@ def test_no_phrase_is_there_twice():
     assert len(PHRASES) == sum(len(subject.PHRASES) for subject in (story, command, training, files))
 
 
-@pytest.mark.parametrize("phrase", PHRASES)
-def test_both_languages_take_the_same_values(phrase):
-    en, zh = ({field for _, field, _, _ in string.Formatter().parse(text) if field} for text in PHRASES[phrase])
+@pytest.mark.parametrize("texts", [*PHRASES.values(), *report.PHRASES.values()])
+def test_both_languages_take_the_same_values(texts):
+    en, zh = ({field for _, field, _, _ in string.Formatter().parse(text) if field} for text in texts)
     assert en == zh
+    assert all(texts)
 
 
 def test_report_repeats_no_phrase_of_the_command():
