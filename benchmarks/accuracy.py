@@ -124,7 +124,7 @@ def _digits(x: float) -> float | str:
 def worst_lines(result: dict[str, Any]) -> list[list[str]]:
     """A line for each dtype and library: its largest error over all V, σ and targets."""
     lines = []
-    for dtype in DTYPES:
+    for dtype in DTYPES if result["errors"] else ():
         for name in MEASURED:
             cases = [case for case in result["errors"] if case["dtype"] == dtype and case["library"] == name]
             worst = [max((float(case[quantity]) for case in cases), default=None) for quantity in QUANTITIES]
