@@ -41,11 +41,16 @@ def test_way(name, dtype):
 
     W = fewest(dtype)
     across, along = "across rows", "along rows"
-    # few classes: from four rows on, wherever the class axis lies
-    assert way(np.zeros((4, FEW), dtype), 1) == across
-    assert way(np.zeros((FEW, 4), dtype), 0) == across
-    assert way(np.zeros((3, FEW), dtype), 1) == along
+    # few classes: from four rows on, or rows enough to fill their part of a vector, wherever the class axis lies
+    assert way(np.zeros((4, FEW // W), dtype), 1) == across
     assert way(np.zeros((3, 2), dtype), 1) == along
+    assert way(np.zeros((W, FEW), dtype), 1) == across
+    assert way(np.zeros((FEW, W), dtype), 0) == across
+    assert way(np.zeros((W, FEW), dtype)[:, ::-1], 1) == across
+    assert way(np.zeros((3, FEW), dtype), 1) == along
+    if W > 4:
+        assert way(np.zeros((W - 1, FEW), dtype), 1) == along
+        assert way(np.zeros((W // 2, FEW // 2), dtype), 1) == across
     # more: where rows are closer together than classes, and fill a vector
     assert way(np.zeros((100, FEW + 1), dtype), 1) == along
     assert way(np.zeros((FEW + 1, W), dtype), 0) == across
@@ -192,8 +197,10 @@ def test_a_tile_goes_on_in_the_next_plane(shape, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize("classes", [2, 3, 4, 5, 10, 33, FEW])
-@pytest.mark.parametrize("rows", [4, 7, 16, 63, 130, 300])
+@pytest.mark.parametrize(
+    ("rows", "classes"),
+    [(rows, classes) for rows in (4, 7, 16, 63, 130, 300) for classes in (2, 3, 4, 5, 10, 33)] + [(16, FEW), (63, FEW)],
+)
 def test_statistics_across_rows(rows, classes, dtype):
     """As along each row on its own, with masks, ties and rows that have no softmax."""
     rng = np.random.default_rng(rows + classes)

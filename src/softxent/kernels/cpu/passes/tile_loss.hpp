@@ -67,8 +67,8 @@ private:
             const bool skip = target[r] == pass.options.ignore_index;
             any_ignored |= skip;
             at_y[r] = skip ? nowhere : target[r] * this->capacity + r;
+            z_y[r] = this->z[at_y[r]];  // now, for E may overwrite it
         }
-        for (int r = 0; r < rows; ++r) z_y[r] = this->z[at_y[r]];  // now, for E may overwrite it
         if (const R* w = static_cast<const R*>(pass.weight))
             for (int r = 0; r < rows; ++r) w_y[r] = ignored(r) ? 0 : w[target[r]];
         return any_ignored;

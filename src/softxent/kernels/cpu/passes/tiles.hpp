@@ -12,10 +12,11 @@ struct Tiles {
     static constexpr i64 FEW_CLASSES = 256;
     static constexpr i64 SOME_ROWS = 4;  // a call for 8 × 10: 0.7 µs across rows, 2.4 along them
 
-    // Whether a pass goes across rows: of few classes, or where rows are closer together in memory than classes
+    // Whether a pass goes across rows: of few classes, the fewer the emptier a vector of rows may be, or where rows are
+    // closer together in memory than classes
     static bool suit(const P& pass) {
         if (pass.rows < SOME_ROWS) return false;
-        if (pass.classes <= FEW_CLASSES) return true;
+        if (pass.rows * FEW_CLASSES >= lanes<R> * pass.classes && pass.classes <= FEW_CLASSES) return true;
         return pass.rows >= lanes<R> && rows_are_closer(pass.logits, pass.dims);
     }
 
