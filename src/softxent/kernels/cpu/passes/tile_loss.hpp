@@ -64,7 +64,7 @@ private:
         const i64 *target = pass.target + first, nowhere = this->size();
         bool any_ignored = false;
         for (int r = 0; r < rows; ++r) {
-            const bool skip = target[r] == pass.options.ignore_index;
+            const bool skip = is_ignored(pass, first + r);
             any_ignored |= skip;
             at_y[r] = skip ? nowhere : target[r] * this->capacity + r;
             z_y[r] = this->z[at_y[r]];  // now, for E may overwrite it
