@@ -1,7 +1,9 @@
 """Cases of tests/test_torch_crashes.py, each run in a fork of this process: python -m tests.torch_in_a_fork.
 
-Reads {name: code} from stdin and writes {name: (exit code, what it printed)}. The names below are what the code may use.
+Reads {name: code} from stdin and writes {name: (exit code, what it printed)}. The names below are for the code.
 """
+
+# ruff: noqa: F401
 
 import json
 import os

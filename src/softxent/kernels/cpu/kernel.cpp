@@ -21,7 +21,7 @@ void run(const P& pass) {
     });
     if constexpr (is_cross_entropy<P>)
         if (pass.loss && pass.options.reduction != Reduction::none)
-            set_number(pass.loss, 0, pass.divisor > 0 ? total.value() / pass.divisor : pass.empty);
+            set_number(pass.loss, 0, pass.divisor != 0 ? total.value() / pass.divisor : pass.empty);
 }
 
 template <class P>
