@@ -8,9 +8,8 @@
 
 namespace softxent {
 
-// For so many logits at most the GIL is kept, 10 to 50 µs: to have it back takes a tenth of one, but all of Python's
-// switch interval, 5000, where another thread computes.
-constexpr i64 FEW_LOGITS = 1 << 15;
+// Not tuned: at 1 × 32768 giving the GIL back cost nothing that could be measured, beside a busy thread either.
+constexpr i64 FEW_LOGITS = 4096;
 
 // The GIL is given back, unless there are few logits. While it is, nothing of Python's may be called: under the stable
 // ABI even a cast of a number asks whether an error is set.
