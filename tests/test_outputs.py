@@ -89,6 +89,24 @@ def test_file_behind_a_symbolic_link_is_written():
     assert Path("elsewhere").read_text() == "new"
 
 
+def test_open_pipe_is_written_to():
+    """As /dev/stdout is."""
+    end, start = os.pipe()
+    with whole_file(f"/dev/fd/{start}") as stream:
+        stream.write("new")
+    assert os.read(end, 10) == b"new"
+    os.close(start)
+    os.close(end)
+
+
+def test_folder_is_refused_before_anything_is_read(softxent):
+    assert softxent("predict", "run", "animals.csv", "--out", "run") == (2, "", f"error: 'run' {CANNOT}\n")
+    assert sorted(os.listdir()) == sorted(os.listdir(SAVED))
+
+
+CANNOT = "cannot be written: Is a directory"
+
+
 def test_pipe_is_written_to_and_stays(softxent):
     os.mkfifo("pipe")
     read = []

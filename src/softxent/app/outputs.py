@@ -26,11 +26,11 @@ def refuse_inputs(option: str, outputs: Iterable[Path], inputs: Sequence[Path]) 
 @contextmanager
 def whole_file(file: str) -> Iterator[TextIO]:
     """Opens a text file that takes its name only once it is complete; a device or a pipe is written to directly."""
-    path = Path(os.path.realpath(file))  # a symbolic link stays, and what it leads to is written
-    if path.exists() and not path.is_file() and not path.is_dir():
-        with open(path, "w", encoding="utf-8", newline="") as stream:
+    if os.path.exists(file) and not os.path.isfile(file):  # a folder raises at once
+        with open(file, "w", encoding="utf-8", newline="") as stream:
             yield stream
         return
+    path = Path(os.path.realpath(file))  # a symbolic link stays, and what it leads to is written
     new = path.with_name(f"{path.name}.{os.getpid()}.part")
     with open(new, "x", encoding="utf-8", newline="") as stream:
         try:
