@@ -248,6 +248,17 @@ def test_a_target_that_numpy_cannot_read():
         sx.cross_entropy(X, torch.tensor(P, requires_grad=True))
 
 
+class Elsewhere:
+    def __array__(self, *_, **__):
+        raise TypeError("it lies elsewhere")
+
+
+@pytest.mark.parametrize("f", [sx.softmax, sx.sample, lambda x: sx.cross_entropy(x, 0)])
+def test_logits_that_numpy_cannot_read(f):
+    with raises(TypeError, "logits is not an array of numbers: it lies elsewhere"):
+        f(Elsewhere())
+
+
 def test_a_single_row():
     with raises(ValueError, "target is 3, but logits has 3 classes (0 … 2)"):
         sx.cross_entropy([1, 5, 3], 3)

@@ -117,6 +117,11 @@ def test_temperature_is_checked_alike_everywhere(f):
             "temperature is an integer of 16610 bits, but must be a finite number above 0",
         ),
         ({"temperature": 1j}, ValueError, "temperature is 1j, but must be a finite number above 0"),
+        (
+            {"temperature": np.array("hot")},
+            ValueError,
+            "temperature is array('hot', dtype='<U3'), but must be a finite number above 0",
+        ),
         ({"temperature": b"1"}, ValueError, "temperature is b'1', but must be a finite number above 0"),
         ({"temperature": [1]}, ValueError, "temperature is [1], but must be a finite number above 0"),
         (
