@@ -199,6 +199,14 @@ def test_in_place_is_out_of_place(logits: Any, options: Any, by_index: bool) -> 
     assert same_bits(sx.cross_entropy(logits, t, **options), loss)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_out_needs_no_second_array(dtype: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("softxent.numpy.adapter.empty_like", None)
+    logits = np.zeros((2, 4), dtype)
+    sx.cross_entropy_and_grad(logits, [0, 1], out=logits, reduction="sum")
+    np.testing.assert_array_equal(logits, dtype.type(0.25) - np.eye(2, 4, dtype=dtype))
+
+
 @given(matrices(dtypes=DTYPES), OPTIONS, st.integers(2, 5))
 @settings(max_examples=50)
 def test_any_number_of_threads(logits: Any, options: Any, count: int) -> None:
@@ -224,6 +232,47 @@ def test_axis_and_strides_are_only_where_things_lie(logits: Any, options: Any) -
     assert_close(sx.cross_entropy_and_grad(spaced, t, **options)[1], grad)
     assert_close(sx.cross_entropy_and_grad(np.ascontiguousarray(logits.T), t, axis=0, **options)[1].T, grad)
     assert_close(sx.softmax(logits.T, axis=0).T, sx.softmax(logits))
+
+
+def swapped(array: Any) -> Any:
+    """The same numbers, their bytes in the other order."""
+    return array.astype(array.dtype.newbyteorder())
+
+
+def misaligned(array: Any) -> Any:
+    """The same numbers, one byte further than their dtype may lie."""
+    moved = np.empty(array.nbytes + 1, np.uint8)[1:].view(array.dtype).reshape(array.shape)
+    moved[...] = array
+    assert not moved.flags.aligned
+    return moved
+
+
+@pytest.mark.parametrize("elsewhere", [swapped, misaligned])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("by_index", [True, False])
+def test_bytes_in_another_order_or_place(elsewhere: Callable[[Any], Any], dtype: Any, by_index: bool) -> None:
+    rng = np.random.default_rng(0)
+    logits, w = rng.normal(size=(5, 7)).astype(dtype), rng.random(7)
+    t = np.arange(5) if by_index else sx.softmax(rng.normal(size=(5, 7))).astype(dtype)
+    moved = logits if elsewhere is swapped and dtype == BFLOAT16 else elsewhere(logits)
+    t_moved = t if elsewhere is swapped and t.dtype == BFLOAT16 else elsewhere(t)
+    for got, expected in (
+        (sx.softmax(moved), sx.softmax(logits)),
+        (sx.logsumexp(moved), sx.logsumexp(logits)),
+        (sx.sample(moved, rng=0), sx.sample(logits, rng=0)),
+        (
+            sx.cross_entropy(moved, t_moved, class_weight=elsewhere(w), reduction="none"),
+            sx.cross_entropy(logits, t, class_weight=w, reduction="none"),
+        ),
+    ):
+        assert same_bits(got, expected)
+    if elsewhere is misaligned:
+        loss, grad = sx.cross_entropy_and_grad(logits, t)
+        for x, out in ((logits, misaligned(np.zeros_like(logits))), (moved, moved)):
+            moved_loss, same = sx.cross_entropy_and_grad(x, t_moved, out=out)
+            assert same is out
+            assert same_bits(moved_loss, loss)
+            assert same_bits(out, grad)
 
 
 def assert_close(a: Any, b: Any) -> None:
