@@ -236,6 +236,11 @@ CASES = [
         for v, t in ((300, 25), (3 * STRIP, 88))
     ),
     Case("tiny loss of 300, float64", np.where(np.arange(300) == 7, 720, few_values(300, 1, 4, 60)), (FLOAT64,)),
+    Case(
+        "tiny loss, the largest in the last strip",
+        np.where(np.arange(3 * STRIP) == 2 * STRIP + 7, 720, few_values(3 * STRIP, 1, 4, 60)),
+        (FLOAT64,),
+    ),
     *(Case(f"V={v}, all {c}", np.full((4, v), float(c))) for v, c in ((2, 0), (10, 88), (300, -1e4), (1000, 0.1))),
     # found by searching for the largest error: 7 to 12 ULP where a strip or a tile is added up plainly in its own type
     *(
@@ -261,6 +266,7 @@ CASES = [
     *(Case(f"V={v}, {k:.0%} not masked", masked(v, k)) for v, k in ((2, 0.5), (10, 0.5), (300, 0.5))),
     Case("few of many not masked", masked(2 * STRIP + 88, 0.01)),
     Case("first strip masked", strips(-INF, 5, 0)),
+    Case("first strip masked, the others far below 0", strips(-INF, -4000, -4010), WIDE),
     Case("last strips masked", strips(5, -INF, -INF)),
     Case("middle strip masked, far up", strips(0, -INF, 600)),
     *(Case(f"V={v}, a row all masked", np.vstack([gaussian(v, 5, 2), np.full((2, v), -INF)])) for v in (1, 10, 300)),

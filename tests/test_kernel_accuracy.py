@@ -239,13 +239,35 @@ def test_weights_lift_what_is_far_below(dtype, far, large, options, by_index):
     bound = 4 if dtype == FLOAT32 or "softcap" not in options else 4 + 2 * abs(far)
     for name in _cpu.instruction_sets():
         _cpu.use(name)
-        _, grad = sx.cross_entropy_and_grad(logits, target, class_weight=weight, reduction="sum", **options)
+        in_place = logits.copy()
+        _, grad = sx.cross_entropy_and_grad(
+            in_place, target, class_weight=weight, out=in_place, reduction="sum", **options
+        )
         assert_within_bound(name, grad, Exact(*(p[None] for p in row.grad)), row.grad_terms[None], bound)
     assert (grad[0, [1, 2, 5]] != 0).all()
 
 
+@pytest.mark.parametrize(
+    ("dtype", "logits", "options"),
+    [
+        (FLOAT32, [1, -140, -np.inf], {"z_loss": 1e32}),
+        (FLOAT64, [1, -900, -np.inf], {"z_loss": 1e300}),
+        (FLOAT32, [0, -140e-25, -np.inf], {"softcap": 1e4, "temperature": 1e-25}),
+        (FLOAT64, [0, -850e-250, -np.inf], {"softcap": 1e4, "temperature": 1e-250}),
+    ],
+    ids=str,
+)
+def test_other_options_lift_too(dtype, logits, options):
+    row = exact_row(np.array(logits, dtype), 0, **options)
+    for name in _cpu.instruction_sets():
+        _cpu.use(name)
+        _, grad = sx.cross_entropy_and_grad(np.array([logits], dtype), [0], **options)
+        assert_within_bound(name, grad, Exact(*(p[None] for p in row.grad)), row.grad_terms[None])
+    assert grad[0, 1] != 0
+
+
 @pytest.mark.parametrize("dtype", WIDE, ids=str)
-@pytest.mark.parametrize("divisor", [1e-20, 1e-35, 1e35])
+@pytest.mark.parametrize("divisor", [1e-60, 1e-35, 1e-20, 1e35])
 def test_divisors_small_and_large(dtype, divisor):
     logits, target = np.array([[0, -30, 5, -np.inf, -60]], dtype), np.array([1])
     row = exact_row(logits[0], 1, normalizer=divisor)

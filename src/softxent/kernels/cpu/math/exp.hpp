@@ -150,12 +150,10 @@ struct SoftCap;
 // z and the slope of floats: double has digits enough to round z right but for one in 10^8 without error terms
 template <>
 struct SoftCap<float> {
-    // below LEAST tanh is ±1 for the smallest float, above MOST the identity for the largest; from FAR on it is 1
-    static constexpr double LEAST = 0x1p-900, MOST = 0x1p200, FAR = 300;
+    static constexpr double FAR = 300;  // from here on tanh is 1, and its slope 0 to a float
     double c, inverse_c, inverse_t;
 
-    SoftCap(double softcap, double temperature)
-        : c(softcap > MOST ? MOST : softcap), inverse_c(1 / (c < LEAST ? LEAST : c)), inverse_t(1 / temperature) {}
+    SoftCap(double softcap, double temperature) : c(softcap), inverse_c(1 / softcap), inverse_t(1 / temperature) {}
 
     void operator()(f64v x, f64v& z, f64v& slope) const {
         using C = Exp<double>;

@@ -221,28 +221,52 @@ struct CrossEntropyRow {
         }
     }
 
-    // the E of a lifted row that are 0, computed in a range of their own; -a_j is there already
-    void lift(i64 j, int n, const R* e, const Partial<R, CrossEntropy>& sum, double factor, Strip<R>& strip) const {
-        R* out = results(row, j, strip);
-        const R* z = row.load(j, n, strip);
+    // f(k, factor·p_k) for the E of a strip that are 0, computed in ranges of their own
+    template <class F>
+    static void for_flushed(const R* z, const R* e, int n, const Partial<R, CrossEntropy>& sum, F f) {
         for (int k = 0; k < n; ++k)
-            if (e[k] == 0 && z[k] >= -std::numeric_limits<R>::max()) {
-                const Factor<R> f(z[k], sum, factor);
-                const R p = R(exp_wide(Range<R, R>::around(z[k]), z[k])) * f.first * f.f;
-                out[k] += row.slope ? p * row.slope[j + k] : p;
-            }
+            if (e[k] == 0 && z[k] >= -std::numeric_limits<R>::max())
+                f(k, [&sum, z = z[k]](double factor) {
+                    const Factor<R> scale(z, sum, factor);
+                    return R(exp_wide(Range<R, R>::around(z), z)) * scale.first * scale.f;
+                });
+    }
+
+    // −a_y·∂z/∂x / divisor times the p_j of these classes, which 1 − p_y lacks
+    double lift_target(const Partial<R, CrossEntropy>& sum, Strip<R>& strip) const {
+        const double a_y = weight * (1 - pass.options.label_smoothing) + weight * smoothing(pass);
+        const double factor = quotient<R>(Sum{a_y}, divisor, sum.largest, sum.others) * row.slope_y;
+        Sum lacking;
+        for_strips(0, pass.classes, [&](i64 j, int n) {
+            for_flushed(row.load(j, n, strip), row.e + j, n, sum, [&](int k, auto times) {
+                if (j + k != row.y) lacking.add(times(factor));
+            });
+        });
+        return -lacking.value();
+    }
+
+    // A strip of a lifted row: its logits are kept first, for `out` may be they
+    void write_lifted(i64 j, int n, const R* e, R f, const Partial<R, CrossEntropy>& sum, double factor, Strip<R>& strip) const {
+        const R* z = row.load(j, n, strip);
+        if (z != strip.z) std::memcpy(strip.z, z, n * sizeof(R));
+        write_strip(j, n, e, f, strip);
+        R* out = results(row, j, strip);
+        for_flushed(strip.z, e, n, sum, [&](int k, auto times) {
+            out[k] += times(row.slope ? factor * row.slope[j + k] : factor);  // −a_j is there already
+        });
     }
 
     void write_gradient(const Partial<R, CrossEntropy>& sum, const Finished<double>& done) const {
+        Strip<R>& memory = *static_cast<Strip<R>*>(scratch(tile_slot, sizeof(Strip<R>)));
+        const double lifted_target = lifted && by_index ? lift_target(sum, memory) : 0;
         row.for_segments([&](i64, i64 begin, i64 end, Strip<R>& strip) {
             for_scaled_strips(row, begin, end, sum, done.factor, [&](i64 j, int n, const R* e, R f) {
-                write_strip(j, n, e, f, strip);
-                if (lifted) lift(j, n, e, sum, done.factor, strip);
+                lifted ? write_lifted(j, n, e, f, sum, done.factor, strip) : write_strip(j, n, e, f, strip);
                 if (kind != SoftKind::none || row.slope || lifted) convert_results(row, j, n, results(row, j, strip));
             });
         });
         if (!by_index) return;
-        const R grad = R(done.target_grad * row.slope_y);
+        const R grad = R(done.target_grad * row.slope_y + lifted_target);
         convert_to(pass.out, row.out + row.y * pass.out.class_stride, 1, 1, &grad);
     }
 };

@@ -101,7 +101,10 @@ inline Finished<D> finish(const CrossEntropy& pass, D divisor, const Sums<D>& ro
     const D others = hard.z >= row.max ? row.others : (row.largest + row.others) - hard.e;
     const D a_y = weight + hard.weight * each, b = each * (pass.weight_sum - hard.weight) + lse_grad;
     D less = D{} + 1;  // E·a_y may overflow where p·a_y does not
-    if constexpr (sizeof(R) == 8) less = a_y > 0x1p500 || a_y < -0x1p500 ? D{} + 0x1p-256 : less;
+    if constexpr (sizeof(R) == 8) {
+        const D size = (a_y < 0 ? -a_y : a_y) + (b < 0 ? -b : b);
+        less = size > 0x1p500 ? D{} + 0x1p-256 : less;
+    }
     const SumOf<D> difference{(b * less) * hard.e - (a_y * less) * others};
     const D target_grad = quotient<R>(difference, divisor, row.largest, row.others) / less;
     constexpr double lowest = -std::numeric_limits<double>::max();

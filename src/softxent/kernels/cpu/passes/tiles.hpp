@@ -16,6 +16,8 @@ struct Tiles {
     // closer together in memory than classes
     static bool suit(const P& pass) {
         if (pass.rows < SOME_ROWS) return false;
+        if constexpr (is_cross_entropy<P>)
+            if (pass.divisor == 0) return false;  // the mean over nothing: rows write its zeros, whatever the logits
         if (pass.rows * FEW_CLASSES >= lanes<R> * pass.classes && pass.classes <= FEW_CLASSES) return true;
         return pass.rows >= lanes<R> && rows_are_closer(pass.logits, pass.dims);
     }
