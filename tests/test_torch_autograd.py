@@ -336,9 +336,20 @@ def test_weights_have_no_derivative():
         F.cross_entropy(X, T, W.clone().requires_grad_())
 
 
-def test_vmap_over_weights_is_refused():
-    with refused("weight is mapped over by torch.func.vmap, but must be the same for the whole batch"):
-        vmap(lambda w: S.cross_entropy(X, T, w))(torch.stack([W, W]))
+@by_index_or_not
+def test_vmap_over_weights(target):
+    """And what each weight gets as gradient of the logits."""
+    weights = torch.stack([W, W.flip(0)])
+
+    def both(f):
+        def of(w):
+            return f(X, target, w), grad(lambda x: f(x, target, w, reduction="sum"))(X)
+
+        return of
+
+    losses, grads = vmap(both(S.cross_entropy))(weights)
+    for k, w in enumerate(weights):
+        close((losses[k], grads[k]), both(F.cross_entropy)(w))
 
 
 def test_in_place_is_refused_in_torch_func():

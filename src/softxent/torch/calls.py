@@ -12,7 +12,7 @@ from torch import Tensor
 from torch._C import _are_functorch_transforms_active as transforms_active  # within torch.func.grad, vmap, jvp, …
 from torch._C import _get_tracing_state as traced_by_jit
 from torch._C import _len_torch_dispatch_stack as dispatch_modes
-from torch._C._functorch import is_functorch_wrapped_tensor
+from torch._C._functorch import is_functorch_wrapped_tensor, is_legacy_batchedtensor
 from torch.nn import Parameter
 
 from softxent.options import NUMBERS, LossOptions
@@ -106,7 +106,7 @@ def is_plain(x: Tensor) -> bool:
     """Whether the numbers of `x` lie in memory as they are.
 
     Those of a subclass, on another device, lazily negated, or zeros without memory do not; nor those of a wrapper that
-    outlived its transform of torch.func.
+    outlived its transform of torch.func, and the batches of is_grads_batched.
     """
     return (
         type(x) in (Tensor, Parameter)
@@ -114,6 +114,7 @@ def is_plain(x: Tensor) -> bool:
         and not x.is_neg()
         and not x._is_zerotensor()
         and not is_functorch_wrapped_tensor(x)
+        and not is_legacy_batchedtensor(x)
     )
 
 

@@ -131,12 +131,18 @@ def weight(names: Names, w: Any, x: Tensor, classes: int, by_index: bool) -> Non
     same_device(names.weight, w, names.logits, x)
     if by_index and w.requires_grad and torch.is_grad_enabled():
         raise weight_derivative(names.weight)
-    if w.dtype not in LOGITS + INTEGERS:
+    if w.dtype not in LOGITS + INTEGERS and (by_index or w.dtype != torch.bool):
         raise DTypeError(f"{names.weight} is {dtype(w)}, but must be numbers")
     if w.shape != (classes,):
         raise InputError(
             f"{names.weight} has shape {tuple(w.shape)}, but there are {classes} classes: expected ({classes},)"
         )
+
+
+def no_ignored(ignore_index: Any) -> None:
+    """As PyTorch, refuses an index to ignore beside probabilities, whatever means one: 0 or more."""
+    if ignore_index >= 0:
+        raise InputError(f"ignore_index is {ignore_index}, but has no meaning for probabilities: leave it out")
 
 
 def weight_derivative(name: str) -> InputError:
@@ -152,16 +158,12 @@ def weight_values(name: str, w: Tensor) -> None:
         raise InputError(f"{name}[{first}] is {w[first].item()}, but must be a finite number at least 0")
 
 
-def one_weight(dim: int | None) -> None:
-    """torch.func.vmap over the class weights has no rule."""
-    if dim is not None:
-        raise RuntimeError("weight is mapped over by torch.func.vmap, but must be the same for the whole batch")
-
-
 def probabilities(t: Tensor) -> None:
     """Finite and ≥ 0; they need not sum to 1."""
     if not t.numel():
         return
+    if not t.untyped_storage().nbytes():
+        raise freed("target")
     least, most = t.aminmax()
     if least >= 0 and most < torch.inf:
         return

@@ -133,7 +133,8 @@ def sample(x: Tensor, dim: int, temperature: float, generator: Any, return_log_p
     temperature = divisor("temperature", temperature)
     (axis,) = checks.dims(names, dim, x)
     checks.logits(names.logits, x, axis)
-    uniform = torch.rand(rows_of(x, axis), dtype=torch.float64, generator=generator, device=x.device)
+    given = {} if generator is None else {"generator": generator}  # a graph with dynamic shapes takes no None
+    uniform = torch.rand(rows_of(x, axis), dtype=torch.float64, device=x.device, **given)
     index, drawn = autograd.sample(x, axis, temperature, uniform, names.logits)
     if not return_log_prob:
         return index

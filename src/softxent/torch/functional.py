@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
@@ -73,10 +74,15 @@ def cross_entropy(
     """
     if size_average is not None or reduce is not None:
         reduction = torch.nn._reduction.legacy_get_string(size_average, reduce)
+    if reduction == "elementwise_mean":
+        warnings.warn("reduction='elementwise_mean' is deprecated. Please use reduction='mean' instead.", stacklevel=3)
+        reduction = "mean"
     target = checks.target_of_one_row(input, target)
     axis, by_index = checks.logits_and_target(PYTORCHS, input, target)
     if weight is not None:
         checks.weight(PYTORCHS, weight, input, input.shape[axis], by_index)
+    if not by_index:
+        checks.no_ignored(ignore_index)
     dtype = input.dtype
     if not by_index or dtype.itemsize == 2:
         dtype = loss_dtype(input, None if by_index else target, weight)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.library import Library, register_fake, register_vmap
 
-from softxent.torch import checks, sharding
+from softxent.torch import sharding
 from softxent.torch.calls import COMPUTED_IN, SCHEMA, Call, by_operator, call_of, rows_of
 from softxent.torch.devices import KERNELS
 
@@ -52,6 +52,15 @@ def operator(
     defined = getattr(torch.ops.softxent, name).default
     SHARDINGS[defined] = split
     return defined
+
+
+def one_by_one(info: Any, dims: Any, f: torch._ops.OpOverload, *arguments: Any) -> tuple[Tensor, int]:
+    """A call for each of the batch, for what no single call can do: class weights of its own."""
+    calls = (
+        [a if dim is None else a.select(dim, k) for a, dim in zip(arguments, dims, strict=True)]
+        for k in range(info.batch_size)
+    )
+    return torch.stack([f(*call) for call in calls]), 0
 
 
 def leading(info: Any, x: Tensor, dim: int | None) -> Tensor:
@@ -94,7 +103,8 @@ def _loss_shape(x: Tensor, call: Call) -> tuple[int, ...]:
 
 
 def _losses_vmapped(info: Any, dims: Any, x: Tensor, target: Tensor, weight: Tensor | None, *arguments: Any) -> Any:
-    checks.one_weight(dims[2])
+    if dims[2] is not None:
+        return one_by_one(info, dims, cross_entropy, x, target, weight, *arguments)
     call = call_of(*arguments)
     x, target = leading(info, x, dims[0]), leading(info, target, dims[1])
     losses = cross_entropy(x, target, weight, *call.of_rows().arguments)
@@ -108,7 +118,8 @@ def _losses_vmapped(info: Any, dims: Any, x: Tensor, target: Tensor, weight: Ten
 def _gradients_vmapped(
     info: Any, dims: Any, x: Tensor, target: Tensor, weight: Tensor | None, upstream: Tensor, *arguments: Any
 ) -> Any:
-    checks.one_weight(dims[2])
+    if dims[2] is not None:
+        return one_by_one(info, dims, cross_entropy_grad, x, target, weight, upstream, *arguments)
     call = call_of(*arguments)
     x, target = leading(info, x, dims[0]), leading(info, target, dims[1])
     upstream, rows = leading(info, upstream, dims[3]), call.of_rows()

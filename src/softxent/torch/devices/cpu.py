@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
 from softxent.checks import undrawable
 from softxent.kernels import _cpu
@@ -16,23 +17,19 @@ from softxent.torch import checks
 from softxent.torch.calls import COMPUTED_IN, Call, rows_of
 from softxent.torch.names import ARRAYS
 
-FORMATS = {
-    torch.float16: "e",
-    torch.bfloat16: "H",  # Python's buffers have no name for it
-    torch.float32: "f",
-    torch.float64: "d",
-    torch.int64: "q",
-}
+for kind in (Tensor, Parameter):
+    _cpu.read_tensors(kind)
 
 
-def raw(x: Tensor | None, name: str = "out") -> Any:
-    """What the kernel is handed."""
-    if x is None:
-        return None
-    address = x.data_ptr()
-    if not address and x.numel():
-        raise checks.freed(name)
-    return address, FORMATS[x.dtype], x.shape, x.stride()
+def checked(f: Any, given: dict[str, Tensor | None], *arguments: Any) -> Any:
+    """f(*arguments) on as many threads as PyTorch may use; `given` are the caller's tensors, for errors."""
+    try:
+        return f(*arguments, threads=torch.get_num_threads())
+    except ValueError:
+        for name, x in given.items():
+            if x is not None and x.numel() and not x.untyped_storage().nbytes():
+                raise checks.freed(name) from None
+        raise
 
 
 def empty(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
@@ -53,19 +50,19 @@ def empty_like(x: Tensor) -> Tensor:
 
 def softmax(x: Tensor, axis: int, temperature: float, name: str) -> Tensor:
     out = empty_like(x)
-    _cpu.softmax(raw(x, name), axis, temperature, raw(out))
+    checked(_cpu.softmax, {name: x}, x, axis, temperature, out)
     return out
 
 
 def log_softmax(x: Tensor, axis: int, temperature: float, name: str) -> Tensor:
     out = empty_like(x)
-    _cpu.log_softmax(raw(x, name), axis, temperature, raw(out))
+    checked(_cpu.log_softmax, {name: x}, x, axis, temperature, out)
     return out
 
 
 def logsumexp(x: Tensor, axis: int, name: str) -> Tensor:
     lse = empty(rows_of(x, axis), x.dtype)
-    _cpu.logsumexp(raw(x, name), axis, raw(lse))
+    checked(_cpu.logsumexp, {name: x}, x, axis, lse)
     return lse
 
 
@@ -112,14 +109,16 @@ def run(
     if call.names is ARRAYS and t.dtype != torch.int64:
         checks.probabilities(t)
     try:
-        _cpu.cross_entropy(
-            raw(x, call.names.logits),
-            raw(t, "target"),
+        checked(
+            _cpu.cross_entropy,
+            {call.names.logits: x, "target": t, call.names.weight: w, "out": out},
+            x,
+            t,
             call.axis,
-            raw(w, call.names.weight),
-            raw(out),
-            raw(loss),
-            raw(upstream, "upstream"),
+            w,
+            out,
+            loss,
+            upstream,
             call.options.packed,
             call.empty == "nan",
         )
@@ -129,10 +128,12 @@ def run(
 
 def as_target(x: Tensor, t: Tensor, call: Call) -> Tensor:
     """Class indices as int64, or probabilities."""
-    if t.dtype == torch.int64:
-        return t.contiguous()
+    if t.dtype == torch.int64 and t.is_contiguous():
+        return t
     if t.dtype in COMPUTED_IN:
         return t
+    if t.numel() and not t.untyped_storage().nbytes():
+        raise checks.freed("target")
     index = t.to(torch.int64).contiguous()
     if t.dtype == torch.uint64 and index.numel() and index.min() < 0:  # wrapped round
         raise checks.target_value(call.names.logits, t, int(index.flatten().argmin()), x.shape[call.axis])
@@ -141,7 +142,8 @@ def as_target(x: Tensor, t: Tensor, call: Call) -> Tensor:
 
 def as_weight(weight: Tensor, t: Tensor, call: Call, wide: torch.dtype) -> Tensor:
     """The class weights in the dtype of the computation; numbers that are not finite count where their class occurs."""
-    raw(weight, call.names.weight)
+    if not weight.untyped_storage().nbytes():
+        raise checks.freed(call.names.weight)
     if call.names is ARRAYS:
         checks.weight_values(call.names.weight, weight)
     w = weight.to(wide).contiguous()
@@ -158,13 +160,16 @@ def statistics(x: Tensor, target: Tensor, call: Call) -> Statistics:
     integers = [empty(t.shape, torch.int64) for _ in range(2)]
     options = call.options
     try:
-        _cpu.statistics(
-            raw(x, call.names.logits),
-            raw(t, "target"),
+        checked(
+            _cpu.statistics,
+            {call.names.logits: x, "target": t},
+            x,
+            t,
             call.axis,
             options.ignore_index,
             options.temperature,
-            *map(raw, (*floats, *integers)),
+            *floats,
+            *integers,
         )
     except _cpu.BadTarget as bad:
         raise checks.target_value(call.names.logits, t, bad.args[0], x.shape[call.axis]) from None
@@ -178,7 +183,7 @@ def sample(x: Tensor, axis: int, temperature: float, uniform: Tensor, name: str)
     """For each row the index that `uniform` falls on, and its log-probability."""
     uniform = uniform.contiguous()
     index, log_prob = empty(rows_of(x, axis), torch.int64), empty(rows_of(x, axis), COMPUTED_IN[x.dtype])
-    bad = _cpu.sample(raw(x, name), axis, temperature, raw(uniform), raw(index), raw(log_prob))
+    bad = checked(_cpu.sample, {name: x}, x, axis, temperature, uniform, index, log_prob)
     if bad >= 0:
         raise undrawable(bad, rows_of(x, axis), name)
     return index, log_prob

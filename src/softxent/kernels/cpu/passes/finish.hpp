@@ -99,7 +99,7 @@ inline Finished<D> finish(const CrossEntropy& pass, D divisor, const Sums<D>& ro
 
     // A' p_y − a_y = B·p_y − a_y·(1 − p_y), where 1 − p_y comes from the other classes
     const D others = hard.z >= row.max ? row.others : (row.largest + row.others) - hard.e;
-    const D a_y = weight + hard.weight * each, b = each * (pass.weight_sum - hard.weight) + lse_grad;
+    const D a_y = weight + hard.weight * each, b = (each > 0 ? each * (pass.weight_sum - hard.weight) : D{}) + lse_grad;
     D less = D{} + 1;  // E·a_y may overflow where p·a_y does not
     if constexpr (sizeof(R) == 8) {
         const D size = (a_y < 0 ? -a_y : a_y) + (b < 0 ? -b : b);
