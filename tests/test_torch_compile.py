@@ -55,7 +55,7 @@ FUNCTIONS = {
     "none": lambda x, t, eps: (S.cross_entropy(x, t, reduction="none", softcap=3.0) * (eps + 1)).sum(),
     "weights": lambda x, t, eps: S.cross_entropy(x, t, torch.ones(x.shape[1]), temperature=eps + 1),
     "module": lambda x, t, eps: S.CrossEntropyLoss(reduction="sum")(x * eps, t),
-    "softmax": lambda x, t, eps: (S.softmax(x).square() + S.log_softmax(x, 0)).sum() + S.logsumexp(x, (0, 1)),
+    "softmax": lambda x, t, eps: (S.softmax(x, -1).square() + S.log_softmax(x, 0)).sum() + S.logsumexp(x, (0, 1)),
     "sx.cross_entropy": lambda x, t, eps: sx.cross_entropy(x, t, label_smoothing=eps, class_weight=[1, 2, 3, 4]),
     "sx.softmax": lambda x, t, eps: (sx.softmax(x, 0).square() + sx.log_softmax(x)).sum() + sx.logsumexp(x, (0, 1)),
     "sx.statistics": lambda x, t, eps: sx.statistics(x, t).entropy.sum() + sx.log_prob(x, t, temperature=eps + 1).sum(),
@@ -175,7 +175,7 @@ class Model(torch.nn.Module):
 
     def forward(self, x, t):
         logits = self.linear(x)
-        return self.loss(logits, t), S.softmax(logits)
+        return self.loss(logits, t), S.softmax(logits, -1)
 
 
 @pytest.mark.parametrize("strict", [False, True])

@@ -106,12 +106,13 @@ NOT_FINITE = {
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 @pytest.mark.parametrize("name", NOT_FINITE)
 def test_accepted_though_not_finite(name, reduction):
-    """The loss is PyTorch's, and the gradient is finite where PyTorch's is; elsewhere inf may be NaN."""
+    """Loss and gradient are finite where PyTorch's are, and the same there; elsewhere inf may be NaN."""
     arguments, options = NOT_FINITE[name]
     (loss, of_x), (expected, expected_of_x) = (
         loss_and_grad(M.cross_entropy, X, *arguments, reduction=reduction, **options) for M in (S, F)
     )
-    close(loss, expected, equal_nan=True)
+    assert torch.equal(loss.isfinite(), expected.isfinite())
+    close(loss[loss.isfinite()], expected[expected.isfinite()])
     finite = expected_of_x.isfinite()
     assert torch.equal(of_x.isfinite(), finite)
     close(of_x[finite], expected_of_x[finite])
@@ -250,8 +251,10 @@ BATCHED = {
 }
 
 
-@pytest.mark.parametrize("name", BATCHED)
-@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
+@pytest.mark.parametrize(
+    ("compiled", "name"),
+    [(compiled, name) for compiled in (False, True) for name in BATCHED if not (compiled and "rows" in name)],
+)  # losses a row of a compiled function: see docs/torch.md
 def test_is_grads_batched(compiled, name):
     def work(M):
         torch._dynamo.reset()
@@ -428,7 +431,7 @@ every_graph = pytest.mark.parametrize("name", GRAPHS)
 OTHER = torch.randn(4, 5, generator=G)
 
 
-@every_graph
+@pytest.mark.parametrize("name", [name for name in GRAPHS if not name.startswith("sx.")])  # those take no proxies
 def test_fx_symbolic_trace(name):
     """A call of ours is a node, as a call of torch.nn.functional's is."""
     traced = torch.fx.symbolic_trace(GRAPHS[name])

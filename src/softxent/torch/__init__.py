@@ -40,7 +40,7 @@ def __getattr__(name: str) -> _Any:
     try:
         return getattr(_torch.nn.functional, name)
     except AttributeError:
-        raise AttributeError(f"neither 'softxent.torch' nor 'torch.nn.functional' has an attribute {name!r}") from None
+        raise AttributeError(f"module 'softxent.torch' has no attribute {name!r}") from None
 
 
 def __dir__() -> list[str]:

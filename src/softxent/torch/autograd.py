@@ -55,7 +55,7 @@ class Primals:
 
 
 def primal(x: Tensor | None) -> Tensor | None:
-    return x if x is None or not x.is_floating_point() else forward_ad.unpack_dual(x).primal
+    return x if x is None or not x.is_floating_point() else forward_ad.unpack_dual(x, level=0).primal
 
 
 def of_primals(jvp: Callable[..., Any]) -> Callable[..., Any]:

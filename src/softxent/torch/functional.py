@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 from torch.overrides import handle_torch_function, has_torch_function
 
 from softxent.options import takes_options
@@ -115,13 +116,13 @@ def softmax(
 ) -> Tensor:
     """p_j = exp(z_j) / Σ_k exp(z_k), z = input / temperature; as torch.nn.functional.softmax, within 4 ULP.
 
-    dim     of the classes; by default PyTorch's choice: 0 for a tensor with 0, 1 or 3 axes, else 1
+    dim     of the classes; by default PyTorch's choice, of which it warns: 0 for 0, 1 or 3 axes, else 1
     dtype   what `input` is converted to first
 
-    >>> softmax(torch.tensor([1.0, 5.0, 3.0]))
+    >>> softmax(torch.tensor([1.0, 5.0, 3.0]), -1)
     tensor([0.0159, 0.8668, 0.1173])
     """
-    return normalized(autograd.softmax, input, dim, dtype, temperature)
+    return normalized("softmax", input, dim, _stacklevel, dtype, temperature)
 
 
 @overridable
@@ -135,17 +136,22 @@ def log_softmax(
 ) -> Tensor:
     """log p_j = z_j − lse; of the largest logit −log1p(the others), not 0. Arguments as softmax's.
 
-    >>> log_softmax(torch.tensor([0.0, 20.0]))
+    >>> log_softmax(torch.tensor([0.0, 20.0]), -1)
     tensor([-2.0000e+01, -2.0612e-09])
     """
-    return normalized(autograd.log_softmax, input, dim, dtype, temperature)
+    return normalized("log_softmax", input, dim, _stacklevel, dtype, temperature)
 
 
-def normalized(f: Any, x: Tensor, dim: int | None, dtype: torch.dtype | None, temperature: float) -> Tensor:
+def normalized(
+    name: str, x: Tensor, dim: int | None, stacklevel: int, dtype: torch.dtype | None, temperature: float
+) -> Tensor:
     checks.tensor(PYTORCHS.logits, x)
     if dim is None:
-        dim = 0 if x.ndim in (0, 1, 3) else 1
-    return core.normalize(f, x if dtype is None else x.to(dtype), dim, temperature, PYTORCHS)
+        dim = torch.nn.functional._get_softmax_dim(name, x.ndim, stacklevel + 2)  # and its warning
+    x = x if dtype is None else x.to(dtype)
+    if x.ndim and not x.shape[checks.dims(PYTORCHS, dim, x)[0]]:
+        return x.clone()  # of no class
+    return core.normalize(getattr(autograd, name), x, dim, temperature, PYTORCHS)
 
 
 @overridable
@@ -186,7 +192,14 @@ def statistics(
     >>> s.entropy, s.rank
     (tensor([4.4106e-01, 8.6568e-08]), tensor([0, 1]))
     """
+    if has_torch_function(given := (input, target)) and not any(is_subclass(x) for x in given):
+        options = {"temperature": temperature, "ignore_index": ignore_index}
+        return handle_torch_function(statistics, given, input, target, dim, **options)
     return Statistics(*columns(input, target, dim, temperature=temperature, ignore_index=ignore_index))
+
+
+def is_subclass(x: Any) -> bool:
+    return isinstance(x, Tensor) and type(x) not in (Tensor, Parameter)
 
 
 @overridable

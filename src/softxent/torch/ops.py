@@ -46,12 +46,20 @@ def operator(
     """
     LIBRARY.define(f"{name}{schema}", tags=(torch.Tag.pt2_compliant_tag,))
     for device, kernels in KERNELS.items():
-        LIBRARY.impl(name, lambda *arguments, k=kernels: compute(k, *arguments), device.upper())
+        LIBRARY.impl(name, lambda *arguments, k=kernels: compute(k, *map(plain, arguments)), device.upper())
     register_fake(f"softxent::{name}", fake, lib=LIBRARY)
     register_vmap(f"softxent::{name}", vmap, lib=LIBRARY)
     defined = getattr(torch.ops.softxent, name).default
     SHARDINGS[defined] = split
     return defined
+
+
+def plain(argument: Any) -> Any:
+    """A tensor without the subclass that only __torch_function__ knows of."""
+    if isinstance(argument, Tensor) and type(argument) is not Tensor:
+        with torch._C.DisableTorchFunctionSubclass():
+            return argument.as_subclass(Tensor)
+    return argument
 
 
 def one_by_one(info: Any, dims: Any, f: torch._ops.OpOverload, *arguments: Any) -> tuple[Tensor, int]:
