@@ -130,7 +130,7 @@ def test_dim(f, dim, kind, text):
 @pytest.mark.parametrize("f", [S.softmax, S.log_softmax, S.sample])
 def test_temperature(f):
     with raises(ValueError, "temperature is -1, but must be a finite number above 0"):
-        f(X, temperature=-1)
+        f(X, 1, temperature=-1)
 
 
 def test_no_probabilities_to_draw_from():
