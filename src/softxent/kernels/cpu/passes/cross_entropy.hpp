@@ -280,7 +280,7 @@ void pass_over(WholeRow<R, CrossEntropy>& row, Sum& total) {
     const auto sum = row.sum_up();
     const double log_sum = log_denominator<R>(sum.largest, sum.others);
     const double e_y = of.by_index ? exp_wide(sum.range, row.z_y) : 0;
-    const double gap = sum.beside.gap.value() / sum.beside.unit * soft_scale(pass);
+    const double gap = sum.beside.gap.value() * (soft_scale(pass) / sum.beside.unit);
     const auto done = finish<R, double>(pass, of.divisor, {sum.max, sum.largest, sum.others, log_sum},
                                         {row.z_y, e_y, of.weight}, {gap, sum.beside.weight.value()});
     if (pass.out) of.write_gradient(sum, done);
