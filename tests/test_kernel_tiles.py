@@ -88,8 +88,13 @@ def assert_exact(logits, target, axis=1, rows=None, tolerance=4, **options):
     losses, grad = sx.cross_entropy_and_grad(x, [target] * rows, axis=axis, **{"reduction": "none", **options})
     grad = np.moveaxis(grad, axis, 1)
     softmax, log_softmax = (np.moveaxis(f(x, axis), axis, 1)[-1] for f in (sx.softmax, sx.log_softmax))
-    if "class_weight" in options or "normalizer" in options:
+    if "normalizer" in options:
         got = {"gradient": (grad[-1], exact.grad, exact.grad_terms)}
+    elif "class_weight" in options:
+        got = {
+            "gradient": (grad[-1], exact.grad, exact.grad_terms),
+            "loss": (losses[-1:], exact.loss, exact.loss_terms),
+        }
     else:
         got = {
             "gradient": (grad[-1], exact.grad, exact.grad_terms),
@@ -148,6 +153,13 @@ def test_a_large_weight_lifts_tiny_probabilities(below, axis):
 def test_a_large_weight_lifts_tiny_probabilities_in_float64(below):
     weight = np.full(4, 1e200)
     assert_exact(np.float64([0, -below, -1, -np.inf]), 0, class_weight=weight)
+
+
+@pytest.mark.parametrize("below", [100, 105, 110, 125, 129.9, 130.5, 140, 160])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_large_weight_of_a_target_far_above_the_others(below, axis):
+    """Loss and gradient are w·Σ e^−d, down to the subnormals."""
+    assert_exact(np.float32([-below, 0, -below - 1, -below - 5]), 1, axis, class_weight=np.float32([1, 1e28, 1, 1]))
 
 
 @pytest.mark.parametrize("below", [131, 150])

@@ -40,6 +40,7 @@ struct TilePass<R, CrossEntropy> : Tile<R, CrossEntropy> {
         this->load_logits(first, count, slope);
         const bool any_ignored = by_index && read_targets(first);
         this->template sum_up<true>(first);
+        if (sizeof(R) == 4 && may_lift(pass)) sum_up_tiny_others();
         for (int r = 0; by_index && r < rows; ++r) e_y[r] = this->e[at_y[r]];
         if (soft) load_soft_target(first);
         finish_rows(first, any_ignored);
@@ -57,6 +58,18 @@ struct TilePass<R, CrossEntropy> : Tile<R, CrossEntropy> {
     }
 
 private:
+    // Σ of the others in double where E of a float are 0, or lack some: a large weight of the target makes them count
+    void sum_up_tiny_others() {
+        for (int r = 0; r < rows; ++r) {
+            if (!(others[r] < 0x1p-150 * largest[r])) continue;
+            Sum sum;
+            for (i64 v = 0; v < pass.classes; ++v)
+                if (const double z = *z_of(r)[v]; z != max[r]) sum.add(exp(z - max[r]));
+            others[r] = sum.value() * largest[r];
+            this->log_denominator[r] = SOFTXENT_ISA::log_denominator<R>(largest[r], others[r]);
+        }
+    }
+
     bool ignored(int r) const { return at_y[r] == this->size(); }
 
     // Where the targets of the rows are, and their logits; returns whether any row is ignored
