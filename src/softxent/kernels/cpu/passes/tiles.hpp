@@ -7,7 +7,7 @@ namespace softxent::SOFTXENT_ISA {
 
 template <class R, class P>
 struct Tiles {
-    static constexpr i64 FEW_CLASSES = 400;  // benchmarks/results/across.md: where rows and tiles take as long is at 500
+    static constexpr i64 FEW_CLASSES = 256;  // benchmarks/results/across.md: tiles are the quicker way up to about 400
     static constexpr i64 SOME_ROWS = 4;  // a call for 8 × 10: 0.7 µs across rows, 2.4 along them
 
     // Whether a pass goes across rows: of few classes, the fewer the emptier a vector of rows may be, or where rows are
