@@ -199,6 +199,7 @@ CASES = [
     *(Case(f"V={v} within ±3e38", uniform(v, 3e38), not_float16()) for v in (3, 300)),
     *(Case(f"V={v} at ±1e308", signs(v, 1e308), (FLOAT64,)) for v in (2, 10, 300)),
     *(Case(f"V={v} within ±1e308", uniform(v, 1e308), (FLOAT64,)) for v in (3, 300)),
+    Case("m and log Σ cancel", rows_of([-0.5206, -0.9015, -0.43327], times=1) + gaussian(3, 1e-3, 8), (FLOAT64,)),
     Case("subnormal logits", rows_of([1e-40, -1e-45, 0], [1e-310, 5e-324, -2e-308])),
     # the running maximum of a row rises or falls by more than HEADROOM, 27 and 200, with each strip
     *(Case(f"ascending by {s}", rising(s), WIDE) for s in (20, 40, 150, 300)),

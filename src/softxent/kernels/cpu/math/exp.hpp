@@ -118,26 +118,45 @@ inline D atanh_series(D w) {  // R, w = s²
     return r * w;
 }
 
+// Of doubles, log(1 + y + y_lo), with the error of the last addition: added in the order in which it rounds least,
+// f − (f²/2 − s·(f²/2 + R)), with 1 + f in [√½, √2)
+template <class D>
+inline SumOf<D> log_with_error(D y, D y_lo) {
+    using I = bits_of<D>;
+    using C = Exp<double>;
+    const D u = 1 + y;
+    const I bits = std::bit_cast<I>(u), k = (bits - 0x3fe6a09e667f3bcd) >> 52;
+    const D f = k == 0 ? y : std::bit_cast<D>(bits - (k << 52)) - 1;
+    const D u_lo = (k == 0 ? D{} : y < 1 ? y - (u - 1) : 1 - (u - y)) + y_lo;
+    const D s = f / (2 + f), half = 0.5 * f * f, n = std::bit_cast<D>(k + 0x4330000000000000) - 0x1p52;
+    const D less = half - (s * (half + atanh_series(s * s)) + (n * C::LN2_LO + u_lo / u));
+    const D rest = f - less, log = n * C::LN2_HI + rest;
+    return {log, (n * C::LN2_HI - log) + rest + ((f - rest) - less)};
+}
+
 template <class R, class D>
 inline D log_denominator(D largest, D others) {
     using I = bits_of<D>;
     using C = Exp<double>;
-    auto number = [](I k) { return std::bit_cast<D>(k + 0x4330000000000000) - 0x1p52; };
-    if constexpr (sizeof(R) == 4) {  // one division: of all / 2^k − largest by all / 2^k + largest
-        const D all = largest + others;
-        const I ratio = (std::bit_cast<I>(all) >> 1) - (std::bit_cast<I>(largest) >> 1);
-        const I k = ((ratio + 0x0004000000000000) >> 51) & 0x3ff;  // of NaN any, without overflow
-        const D scaled = std::bit_cast<D>(std::bit_cast<I>(all) - (k << 52));
-        const D s = (k == 0 ? others : scaled - largest) / (scaled + largest), undefined = others - others;  // 0, or the row's NaN
-        return (number(k) * (C::LN2_HI + C::LN2_LO) + undefined) + (s * atanh_series(s * s) + 2 * s);
-    } else {  // added in the order in which it rounds least, f − (f²/2 − s·(f²/2 + R)), with 1 + f in [√½, √2)
-        const D y = others / largest, u = 1 + y;
-        const I bits = std::bit_cast<I>(u), k = (bits - 0x3fe6a09e667f3bcd) >> 52;
-        const D f = k == 0 ? y : std::bit_cast<D>(bits - (k << 52)) - 1;
-        const D lost = k == 0 ? D{} : (y < 1 ? y - (u - 1) : 1 - (u - y)) / u;
-        const D s = f / (2 + f), half = 0.5 * f * f, n = number(k);
-        return n * C::LN2_HI - ((half - (s * (half + atanh_series(s * s)) + (n * C::LN2_LO + lost))) - f);
-    }
+    if constexpr (sizeof(R) == 8) return log_with_error<D>(others / largest, D{}).hi;
+    // one division: of all / 2^k − largest by all / 2^k + largest
+    const D all = largest + others;
+    const I ratio = (std::bit_cast<I>(all) >> 1) - (std::bit_cast<I>(largest) >> 1);
+    const I k = ((ratio + 0x0004000000000000) >> 51) & 0x3ff;  // of NaN any, without overflow
+    const D scaled = std::bit_cast<D>(std::bit_cast<I>(all) - (k << 52)), n = std::bit_cast<D>(k + 0x4330000000000000) - 0x1p52;
+    const D s = (k == 0 ? others : scaled - largest) / (scaled + largest), undefined = others - others;  // 0, or the row's NaN
+    return (n * (C::LN2_HI + C::LN2_LO) + undefined) + (s * atanh_series(s * s) + 2 * s);
+}
+
+// lse = m + log Σ_j exp(z_j − m): the two may cancel, and of doubles the logarithm's own rounding would be seen
+template <class R, class D>
+inline D lse_of(D max, D largest, D others) {
+    if constexpr (sizeof(R) == 4) return max + log_denominator<R>(largest, others);
+    const D y = others / largest;
+    const SumOf<D> log = log_with_error<D>(y, -lost(y, largest, others) / largest);
+    SumOf<D> lse{max};
+    lse.add(log.hi);
+    return lse.hi + (lse.lo + log.lo);
 }
 
 // c·tanh(x / c) / T and its derivative -------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ template <class R>
 void pass_over(WholeRow<R, LogSumExp>& row, Sum&) {
     const auto sum = row.sum_up();
     set_number(row.pass.lse, row.i,
-               sum.defined() ? sum.max + log_denominator<R>(sum.largest, sum.others)
+               sum.defined() ? lse_of<R, double>(sum.max, sum.largest, sum.others)
                              : undefined_lse<R>(row.pass, row.i, sum.max));
 }
 

@@ -53,7 +53,7 @@ inline void set_statistics(const Statistics& pass, i64 i, const Sums<double>& ro
     const i64 nan = defined ? -1 : first_nan<R>(pass, i);
     set_number(pass.log_prob, i, ignored ? 0 : (z_y - row.max) - row.log_denominator);
     set_number(pass.entropy, i, row.log_denominator + below / (row.largest + row.others));
-    set_number(pass.lse, i, defined || nan >= 0 ? row.max + row.log_denominator : row.max);
+    set_number(pass.lse, i, defined ? lse_of<R, double>(row.max, row.largest, row.others) : nan >= 0 ? row.others : row.max);
     pass.argmax[i] = nan < 0 ? first : nan;
     pass.rank[i] = ignored ? -1 : above;
 }

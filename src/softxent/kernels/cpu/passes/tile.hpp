@@ -227,7 +227,8 @@ struct TilePass<R, LogSumExp> : Tile<R, LogSumExp> {
             const bool defined = this->others[r] == this->others[r];
             const double m = this->max[r];
             set_number(this->pass.lse, first + r,
-                       defined ? m + this->log_denominator[r] : undefined_lse<R>(this->pass, first + r, m));
+                       defined ? lse_of<R, double>(m, this->largest[r], this->others[r])
+                               : undefined_lse<R>(this->pass, first + r, m));
         }
     }
 };
