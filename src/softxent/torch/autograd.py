@@ -19,18 +19,14 @@ from torch.autograd import forward_ad
 from softxent import derivatives
 from softxent.results import Statistics as Columns
 from softxent.torch import checks, ops
-from softxent.torch.calls import COMPUTED_IN, Call, call_of, rows_of
+from softxent.torch.calls import COMPUTED_IN, Call, by_operator, call_of, rows_of
 from softxent.torch.devices import kernels_of
 
 Compute = Callable[..., Any]  # a Function's first argument: what computes the result from the others
 
 
-class Function(torch.autograd.Function):
+class Function(torch.autograd.function._SingleLevelFunction):
     """A Function outside torch.func, whose apply comes without the preparations for it: half of a small call."""
-
-    @classmethod
-    def apply(cls, *arguments: Any) -> Any:
-        return super(torch.autograd.Function, cls).apply(*arguments)
 
 
 def needs_graph(*tensors: Tensor | None) -> bool:
@@ -188,11 +184,16 @@ def cross_entropy(x: Tensor, target: Tensor, weight: Tensor | None, arguments: A
         if inplace:
             raise checks.not_in_place()
         return ops.cross_entropy(x, target, weight, *checked(arguments))
-    call, compute = call_of(*arguments), kernels_of(x).loss
-    if not needs_graph(x, target, weight):
-        return compute(x, target, weight, call)
-    function = CrossEntropy
-    if x.requires_grad and torch.is_grad_enabled():
+    return cross_entropy_directly(x, target, weight, call_of(*arguments), inplace)
+
+
+def cross_entropy_directly(x: Tensor, target: Tensor, weight: Tensor | None, call: Call, inplace: bool) -> Tensor:
+    """Of tensors that no operator is wanted for."""
+    compute, function = kernels_of(x).loss, CrossEntropy
+    if not (x.requires_grad and torch.is_grad_enabled()):
+        if not needs_graph(x, target, weight):
+            return compute(x, target, weight, call)
+    else:
         if inplace:
             others = {"target": target, call.names.weight: weight}
             checks.overwritable(call.names.logits, x, producers(x), **others)
@@ -302,7 +303,7 @@ class GradientAhead(Function):
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> Any:
         grad, ctx.grad = ctx.grad, None  # from here on it is the caller's, who may write to it
-        if grad is None or upstream is None or torch.is_grad_enabled() or ops.wanted(upstream):
+        if grad is None or upstream is None or torch.is_grad_enabled() or by_operator(upstream):
             return CrossEntropy.backward(ctx, upstream)
         if kernels_of(grad).scale(grad, upstream) and not any(ctx.needs_input_grad[2:4]):
             return None, grad, None, None, None

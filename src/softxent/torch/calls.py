@@ -95,21 +95,27 @@ SCHEMA = ", ".join(  # of call_of's arguments, in an operator
 # Which way it goes ---------------------------------------------------------------------------------------------------
 
 
+KINDS = (Tensor, Parameter)  # without methods of their own
+
+
 def by_operator(*tensors: Tensor | None) -> bool:
     """Whether PyTorch's dispatcher must see the call: a graph is traced, or a tensor is no plain memory of its own."""
-    if torch.compiler.is_compiling() or transforms_active() or dispatch_modes() or traced_by_jit() is not None:
-        return True
-    return any(x is not None and not is_plain(x) for x in tensors)
+    return traced() or not all(map(is_plain, tensors))
 
 
-def is_plain(x: Tensor) -> bool:
-    """Whether the numbers of `x` lie in memory as they are.
+def traced() -> bool:
+    """Whether a graph is made of what is called, or a transform or mode sees it."""
+    return torch.compiler.is_compiling() or transforms_active() or dispatch_modes() > 0 or traced_by_jit() is not None
+
+
+def is_plain(x: Tensor | None) -> bool:
+    """Whether the numbers of `x`, if there are any, lie in memory as they are.
 
     Those of a subclass, on another device, lazily negated, or zeros without memory do not; nor those of a wrapper that
     outlived its transform of torch.func, and the batches of is_grads_batched.
     """
-    return (
-        type(x) in (Tensor, Parameter)
+    return x is None or (
+        type(x) in KINDS
         and x.is_cpu
         and not x.is_neg()
         and not x._is_zerotensor()

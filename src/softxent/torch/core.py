@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -12,9 +13,9 @@ from softxent.checks import divisor, not_indices, unknown_option
 from softxent.options import NUMBERS
 from softxent.results import Statistics
 from softxent.torch import autograd, checks, ops
-from softxent.torch.calls import COMPUTED_IN, call_of, rows_of
+from softxent.torch.calls import COMPUTED_IN, KINDS, Call, call_of, rows_of, traced
 from softxent.torch.devices import kernels_of
-from softxent.torch.names import Names
+from softxent.torch.names import PYTORCHS, Names
 
 DEFAULTS = {field.name: field.default for field in NUMBERS}
 
@@ -84,6 +85,30 @@ def cross_entropy(
             return divided(x, target, weight, axis, {**options, "normalizer": normalizer}, dtype, empty, names)
         options = {**options, "normalizer": normalizer}
     return autograd.cross_entropy(x, target, weight, arguments(axis, options, dtype, empty, names), inplace)
+
+
+def ordinary(x: Any, target: Any, ignore_index: Any, label_smoothing: Any, reduction: Any, empty: Any) -> Call | None:
+    """The call if it is one of the commonest, a mini-batch and its classes, which the kernel can be tried on at once.
+
+    What it refuses goes the long way. With the long way's checks before it, a call on 1 × 10 logits with its backward
+    took 1.7 times as long as PyTorch's.
+    """
+    if traced():  # asked first, so that torch.compile traces nothing of the rest
+        return None
+    if not (type(x) in KINDS and type(target) in KINDS and x.is_cpu and target.dtype is torch.int64):
+        return None
+    if not (type(ignore_index) is int and type(label_smoothing) is float and type(reduction) is type(empty) is str):
+        return None
+    dtype, shape = x.dtype, x.shape
+    if len(shape) != 2 or COMPUTED_IN.get(dtype) is not dtype or target.shape != shape[:1] or x.is_neg():
+        return None
+    return ordinary_call(ignore_index, label_smoothing, reduction, dtype, empty)
+
+
+@lru_cache(maxsize=256)
+def ordinary_call(ignore_index: int, label_smoothing: float, reduction: str, dtype: torch.dtype, empty: str) -> Call:
+    options = {"ignore_index": ignore_index, "label_smoothing": label_smoothing, "reduction": reduction}
+    return call_of(*arguments(1, options, dtype, empty, PYTORCHS))
 
 
 def divided(

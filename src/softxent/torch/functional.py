@@ -25,7 +25,7 @@ def overridable(function: F) -> F:
 
     @wraps(function)
     def call(*arguments: Any, **options: Any) -> Any:
-        if has_torch_function(given := (*arguments, *options.values())):
+        if has_torch_function(given := (*arguments, *options.values()) if options else arguments):
             return handle_torch_function(call, given, *arguments, **options)
         return function(*arguments, **options)
 
@@ -78,6 +78,13 @@ def cross_entropy(
     if reduction == "elementwise_mean":
         warnings.warn("reduction='elementwise_mean' is deprecated. Please use reduction='mean' instead.", stacklevel=3)
         reduction = "mean"
+    if weight is None and not options:
+        call = core.ordinary(input, target, ignore_index, label_smoothing, reduction, empty)
+        if call is not None:
+            try:
+                return autograd.cross_entropy_directly(input, target, None, call, inplace)
+            except (ValueError, RuntimeError):  # nothing is written yet; what follows says why, or knows what to do
+                pass
     target = checks.target_of_one_row(input, target)
     axis, by_index = checks.logits_and_target(PYTORCHS, input, target)
     if weight is not None:

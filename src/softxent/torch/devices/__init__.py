@@ -17,4 +17,4 @@ KERNELS: dict[str, ModuleType] = {"cpu": cpu}
 
 def kernels_of(x: Tensor) -> ModuleType:
     """The kernels of the device that `x` is on."""
-    return KERNELS[x.device.type]
+    return cpu if x.is_cpu else KERNELS[x.device.type]  # x.device.type takes six times as long as x.is_cpu

@@ -17,6 +17,8 @@ from softxent.torch import checks
 from softxent.torch.calls import COMPUTED_IN, Call, rows_of
 from softxent.torch.names import ARRAYS
 
+CPU = torch.device("cpu")
+
 for kind in (Tensor, Parameter):
     _cpu.read_tensors(kind)
 
@@ -26,15 +28,19 @@ def checked(f: Any, given: dict[str, Tensor | None], *arguments: Any) -> Any:
     try:
         return f(*arguments, threads=torch.get_num_threads())
     except ValueError:
-        for name, x in given.items():
-            if x is not None and x.numel() and not x.untyped_storage().nbytes():
-                raise checks.freed(name) from None
+        all_have_memory(given)
         raise
+
+
+def all_have_memory(given: dict[str, Tensor | None]) -> None:
+    for name, x in given.items():
+        if x is not None and x.numel() and not x.untyped_storage().nbytes():
+            raise checks.freed(name) from None
 
 
 def empty(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
     """torch.empty, whatever the default device."""
-    return torch.empty(shape, dtype=dtype, device="cpu")
+    return torch.empty(shape, dtype=dtype, device=CPU)
 
 
 def empty_like(x: Tensor) -> Tensor:
@@ -90,28 +96,25 @@ def scale(grad: Tensor, upstream: Tensor) -> bool:
 
     Powers of two up to 1 change the exponent alone, except below the normal range, which float16 alone has in use.
     """
-    if grad.dtype == torch.float16:
-        return False
     factor = upstream.item()
+    if factor == 1:
+        return True
     mantissa, _ = math.frexp(factor)
-    if abs(mantissa) != 0.5 or abs(factor) > 1:
+    if abs(mantissa) != 0.5 or abs(factor) > 1 or grad.dtype == torch.float16:
         return False
-    if factor != 1:
-        grad.mul_(factor)
+    grad.mul_(factor)
     return True
 
 
 def run(
     x: Tensor, target: Tensor, weight: Tensor | None, call: Call, out: Tensor | None, loss: Tensor | None, upstream: Any
 ) -> None:
-    t = as_target(x, target, call)
+    t = target if target.dtype is torch.int64 and target.is_contiguous() else as_target(x, target, call)
     w = None if weight is None else as_weight(weight, t, call, COMPUTED_IN[x.dtype])
     if call.names is ARRAYS and t.dtype != torch.int64:
         checks.probabilities(t)
     try:
-        checked(
-            _cpu.cross_entropy,
-            {call.names.logits: x, "target": t, call.names.weight: w, "out": out},
+        _cpu.cross_entropy(
             x,
             t,
             call.axis,
@@ -121,16 +124,18 @@ def run(
             upstream,
             call.options.packed,
             call.empty == "nan",
+            threads=torch.get_num_threads(),
         )
     except _cpu.BadTarget as bad:
         raise checks.target_value(call.names.logits, t, bad.args[0], x.shape[call.axis]) from None
+    except ValueError:
+        all_have_memory({call.names.logits: x, "target": t, call.names.weight: w, "out": out})
+        raise
 
 
 def as_target(x: Tensor, t: Tensor, call: Call) -> Tensor:
     """Class indices as int64, or probabilities."""
-    if t.dtype == torch.int64 and t.is_contiguous():
-        return t
-    if t.dtype in COMPUTED_IN:
+    if t.dtype in COMPUTED_IN or (t.dtype == torch.int64 and t.is_contiguous()):
         return t
     if t.numel() and not t.untyped_storage().nbytes():
         raise checks.freed("target")
