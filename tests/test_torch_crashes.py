@@ -255,7 +255,8 @@ def ended():
 def test_ends_well(ended, name):
     code, printed = ended[name]
     assert code == 0, printed
-    assert set(printed.splitlines()) in ({"same"}, {"refused"}), printed
+    lines = {line for line in printed.splitlines() if not line.startswith("[./gloo/")}  # its INFO
+    assert lines in ({"same"}, {"refused"}), printed
 
 
 @pytest.mark.parametrize("name", FAKE)
