@@ -102,17 +102,19 @@ class Softmax(Function):
         return p
 
     @staticmethod
-    def backward(ctx: Any, v: Tensor) -> Any:
-        if v is None:
-            return (None,) * 5
+    def times_jacobian(ctx: Any, v: Tensor) -> Tensor:
         (saved,), (axis, T) = ctx.saved_tensors, ctx.arguments
         p = softmax(saved.float(), axis, T) if saved.dtype.itemsize == 2 else saved
-        return None, derivatives.softmax_times(v.to(p.dtype), p, axis, T).to(saved.dtype), None, None, None
+        return derivatives.softmax_times(v.to(p.dtype), p, axis, T).to(saved.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, v: Tensor) -> Any:
+        return None, None if v is None else Softmax.times_jacobian(ctx, v), None, None, None
 
     @staticmethod
     @of_primals
     def jvp(ctx: Any, _: None, v: Tensor, *__: None) -> Tensor:
-        return Softmax.backward(ctx, v)[1]
+        return Softmax.times_jacobian(ctx, v)
 
 
 class LogSoftmax(Function):
