@@ -60,7 +60,9 @@ def cells() -> Iterator[Cell]:
         for layout in ("last axis", "axis 1 of 3"):
             for V in CLASSES:
                 row = row_of(layout, V, dtype=dtype)
-                yield Cell(row, f"{layout}, {dtype}", at_most, (layout, V), peer=layout == "last axis")
+                counts = dtype != "float16" or ELEMENTS // V < 65504  # of more rows PyTorch's mean is NaN
+                peer = layout == "last axis" and counts
+                yield Cell(row, f"{layout}, {dtype}", at_most, (layout, V), peer=peer)
     for work in ("statistics", "sample"):
         for V in CLASSES:
             yield Cell(row_of("last axis", V, work=work), work, goal(V), peer=V >= 100)  # theirs take seconds
