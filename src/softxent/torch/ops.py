@@ -78,22 +78,21 @@ def leading(info: Any, x: Tensor, dim: int | None) -> Tensor:
 
 # softmax, log_softmax, logsumexp ------------------------------------------------------------------------------------
 
-softmax: torch._ops.OpOverload = operator(
-    "softmax",
-    "(Tensor input, int axis, float temperature, str name) -> Tensor",
-    lambda kernels, *arguments: kernels.softmax(*arguments),
-    lambda x, *_: torch.empty_like(x),
-    lambda info, dims, x, axis, *rest: (softmax(leading(info, x, dims[0]), axis + 1, *rest), 0),
-    lambda *_: ["logits"],
-)
-log_softmax: torch._ops.OpOverload = operator(
-    "log_softmax",
-    "(Tensor input, int axis, float temperature, str name) -> Tensor",
-    lambda kernels, *arguments: kernels.log_softmax(*arguments),
-    lambda x, *_: torch.empty_like(x),
-    lambda info, dims, x, axis, *rest: (log_softmax(leading(info, x, dims[0]), axis + 1, *rest), 0),
-    lambda *_: ["logits"],
-)
+
+def _normalizer(name: str) -> torch._ops.OpOverload:
+    """An operator whose result lies as the logits do."""
+    defined: torch._ops.OpOverload = operator(
+        name,
+        "(Tensor input, int axis, float temperature, str name) -> Tensor",
+        lambda kernels, *arguments: getattr(kernels, name)(*arguments),
+        lambda x, *_: torch.empty_like(x),
+        lambda info, dims, x, axis, *rest: (defined(leading(info, x, dims[0]), axis + 1, *rest), 0),
+        lambda *_: ["logits"],
+    )
+    return defined
+
+
+softmax, log_softmax = map(_normalizer, ("softmax", "log_softmax"))
 logsumexp: torch._ops.OpOverload = operator(
     "logsumexp",
     "(Tensor input, int axis, str name) -> Tensor",
