@@ -130,13 +130,17 @@ def masked(name: str) -> TypeError:
     return TypeError(f"{name} is a masked array, but must be one without a mask; pass {name}.filled(…)")
 
 
+def single_number(names: Names = NAMES) -> Exception:
+    return names.of_value(f"{names.logits} is a single number, but must have an axis of classes")
+
+
 def axis(value: Any, ndim: int, names: Names = NAMES) -> int:
     """The axis, counted from the first."""
     if type(value) is int and -ndim <= value < ndim:
         return value % ndim
     k = integer(names.axis, value)
     if ndim == 0:
-        raise names.of_value(f"{names.logits} is a single number, but must have an axis of classes")
+        raise single_number(names)
     if not -ndim <= k < ndim:
         raise names.of_index(f"{names.axis} is {k}, but {names.logits} has {ndim} axes ({-ndim} … {ndim - 1})")
     return k % ndim
@@ -149,11 +153,12 @@ def axes(value: tuple[Any, ...], ndim: int) -> tuple[int, ...]:
     return result
 
 
-def only_axis(value: Any, names: Names = NAMES) -> None:
-    """Checks the axis of a single number, which counts as a row of one class."""
+def only_axis(value: Any, names: Names = NAMES) -> int:
+    """The axis of a single number, which counts as a row of one class."""
     for k in value if isinstance(value, (tuple, list)) else [value]:
         if integer(names.axis, k) not in (-1, 0):
             raise names.of_index(f"{names.axis} is {k}, but {names.logits} is a single number (-1 … 0)")
+    return 0
 
 
 def classes(shape: tuple[int, ...], count: int, names: Names = NAMES) -> None:

@@ -11,7 +11,7 @@ from softxent.options import LossOptions
 from softxent.results import Statistics
 from softxent.torch import autograd, checks, core
 from softxent.torch.calls import COMPUTED_IN, Call
-from softxent.torch.names import ARRAYS
+from softxent.torch.checks import ARRAYS
 
 
 def normalize(op: str, logits: Tensor, axis: int | tuple[int, ...] | None, temperature: float = 1.0) -> Tensor:

@@ -15,9 +15,10 @@ from torch._C import _len_torch_dispatch_stack as dispatch_modes
 from torch._C._functorch import is_functorch_wrapped_tensor, is_legacy_batchedtensor
 from torch.nn import Parameter
 
+from softxent.checks import Names
 from softxent.options import NUMBERS, LossOptions
 from softxent.torch import checks
-from softxent.torch.names import BY_LOGITS, Names
+from softxent.torch.checks import BY_LOGITS
 
 # What a call says ---------------------------------------------------------------------------------------------------
 

@@ -12,8 +12,8 @@ from torch import Tensor
 from torch._C._autograd import _top_saved_tensors_default_hooks as saved_tensors_hooks
 from torch.nn import Parameter
 
-from softxent.checks import element, integer
-from softxent.torch.names import Names
+from softxent import checks as shared
+from softxent.checks import Names
 
 LOGITS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 MOST_AXES = 64  # as in PyTorch's own kernels
@@ -30,6 +30,12 @@ class InputError(ValueError, RuntimeError):
 
 class ClassIndexError(IndexError, ValueError):
     """A target that is no class."""
+
+
+# What arguments are called in errors: in PyTorch's functions, and in those of softxent that all array libraries share
+PYTORCHS = Names("input", "dim", "weight", InputError, DTypeError, ClassIndexError)
+ARRAYS = Names("logits", "axis", "class_weight", InputError, DTypeError, ClassIndexError)
+BY_LOGITS = {names.logits: names for names in (PYTORCHS, ARRAYS)}
 
 
 def dtype(x: Tensor) -> str:
@@ -54,41 +60,26 @@ def same_device(name: str, y: Tensor, logits: str, x: Tensor) -> None:
         raise DTypeError(f"{name} is on {y.device}, but {logits} is on {x.device}: both must be on the same device")
 
 
-def logits(name: str, x: Any, axis: int) -> None:
-    tensor(name, x)
+def logits(names: Names, x: Any, axis: int) -> None:
+    tensor(names.logits, x)
     if x.dtype not in LOGITS:
-        raise DTypeError(f"{name} is {dtype(x)}, but must be float16, bfloat16, float32 or float64")
+        raise shared.logits_dtype(dtype(x), "float16, bfloat16, float32 or float64", names)
     if x.ndim == 0:
-        raise InputError(f"{name} is a single number, but must have an axis of classes")
+        raise shared.single_number(names)
     if x.ndim > MOST_AXES:
-        raise InputError(f"{name} has {x.ndim} axes, but must have {MOST_AXES} at most")
-    if x.shape[axis] == 0:
-        raise InputError(f"{name} has shape {tuple(x.shape)}, but must have at least 1 class")
+        raise InputError(f"{names.logits} has {x.ndim} axes, but must have {MOST_AXES} at most")
+    shared.classes(tuple(x.shape), x.shape[axis], names)
 
 
 def dims(names: Names, value: Any, x: Any) -> list[int]:
     """The axes, counted from the first."""
     tensor(names.logits, x)
     if x.ndim == 0:
-        raise InputError(f"{names.logits} is a single number, but must have an axis of classes")
-    given = [integer(names.axis, k) for k in (value if isinstance(value, (tuple, list)) else [value])]
-    for k in given:
-        if not -x.ndim <= k < x.ndim:
-            raise ClassIndexError(
-                f"{names.axis} is {k}, but {names.logits} has {x.ndim} axes ({-x.ndim} … {x.ndim - 1})"
-            )
-    result = [k % x.ndim for k in given]
+        raise shared.single_number(names)
+    result = [shared.axis(k, x.ndim, names) for k in (value if isinstance(value, (tuple, list)) else [value])]
     if len(set(result)) < len(result) or not result:
         raise InputError(f"{names.axis} is {value}, but must name at least one axis, and each once")
     return result
-
-
-def only_axis(value: Any, names: Names) -> int:
-    """The axis of a single number, which counts as one with an axis of length 1."""
-    for k in value if isinstance(value, (tuple, list)) else [value]:
-        if integer(names.axis, k) not in (-1, 0):
-            raise ClassIndexError(f"{names.axis} is {k}, but {names.logits} is a single number (-1 … 0)")
-    return 0
 
 
 def target_of_one_row(x: Any, t: Any) -> Any:
@@ -111,18 +102,13 @@ def logits_and_target(names: Names, x: Any, t: Any, axis: int | None = None) -> 
     if axis is None:
         axis = 1 if len(shape) > 1 else 0
     if x.dtype not in LOGITS or 0 in shape[axis : axis + 1] or not 0 < len(shape) <= MOST_AXES:
-        logits(name, x, axis)
+        logits(names, x, axis)
     rows = shape[:axis] + shape[axis + 1 :]
     by_index = target_shape == rows
     if not by_index and target_shape != shape:
-        raise InputError(
-            f"target has shape {target_shape}, but {name} has shape {shape}: "
-            f"class indices must have shape {rows}, probabilities {shape}"
-        )
+        raise shared.target_shape(target_shape, shape, rows, names)
     if t.dtype not in (INTEGERS if by_index else LOGITS):
-        raise DTypeError(
-            f"target is {dtype(t)}, but must be integers (class indices) or, in {name}'s shape, probabilities"
-        )
+        raise shared.target_dtype(dtype(t), names)
     return axis, by_index
 
 
@@ -132,7 +118,7 @@ def weight(names: Names, w: Any, x: Tensor, classes: int, by_index: bool) -> Non
     if by_index and w.requires_grad and torch.is_grad_enabled():
         raise weight_derivative(names.weight)
     if w.dtype not in LOGITS + INTEGERS and (by_index or w.dtype != torch.bool):
-        raise DTypeError(f"{names.weight} is {dtype(w)}, but must be numbers")
+        raise shared.weight_dtype(dtype(w), names)
     if w.shape != (classes,):
         raise InputError(
             f"{names.weight} has shape {tuple(w.shape)}, but there are {classes} classes: expected ({classes},)"
@@ -151,14 +137,14 @@ def weight_derivative(name: str) -> InputError:
     )
 
 
-def weight_values(name: str, w: Tensor) -> None:
+def weight_values(names: Names, w: Tensor) -> None:
     valid = (w >= 0) & (w < torch.inf)
     if not valid.all():
         first = int(valid.int().argmin())
-        raise InputError(f"{name}[{first}] is {w[first].item()}, but must be a finite number at least 0")
+        raise shared.weight_value(w[first].item(), first, names=names)
 
 
-def probabilities(t: Tensor) -> None:
+def probabilities(names: Names, t: Tensor) -> None:
     """Finite and ≥ 0; they need not sum to 1."""
     if not t.numel():
         return
@@ -168,17 +154,11 @@ def probabilities(t: Tensor) -> None:
     if least >= 0 and most < torch.inf:
         return
     first = int(((t >= 0) & (t < torch.inf)).flatten().int().argmin())
-    raise InputError(
-        f"{element('target', t.shape, first)} is {t.flatten()[first].item()}, "
-        "but probabilities must be finite and at least 0"
-    )
+    raise shared.probability(t.flatten()[first].item(), t.shape, first, names)
 
 
-def target_value(name: str, t: Tensor, row: int, classes: int) -> ClassIndexError:
-    return ClassIndexError(
-        f"{element('target', t.shape, row)} is {t.flatten()[row].item()}, "
-        f"but {name} has {classes} classes (0 … {classes - 1})"
-    )
+def target_value(names: Names, t: Tensor, row: int, classes: int) -> Exception:
+    return shared.target_value(t.flatten()[row].item(), t.shape, row, classes, names)
 
 
 def freed(name: str) -> RuntimeError:

@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from softxent.checks import divisor, not_indices, unknown_option
+from softxent.checks import Names, divisor, not_indices, only_axis, unknown_option
 from softxent.options import NUMBERS
 from softxent.results import Statistics
 from softxent.torch import autograd, checks, ops
 from softxent.torch.calls import COMPUTED_IN, KINDS, Call, call_of, rows_of, traced
+from softxent.torch.checks import PYTORCHS
 from softxent.torch.devices import kernels_of
-from softxent.torch.names import PYTORCHS, Names
 
 DEFAULTS = {field.name: field.default for field in NUMBERS}
 
@@ -35,10 +35,10 @@ def normalize(f: Callable[..., Tensor], x: Tensor, dim: Any, temperature: float,
     """autograd.softmax or log_softmax over one axis or several; of a single number, over that."""
     temperature = divisor("temperature", temperature)
     if isinstance(x, Tensor) and x.ndim == 0:
-        return normalize(f, x[None], checks.only_axis(dim, names), temperature, names)[0]
+        return normalize(f, x[None], only_axis(dim, names), temperature, names)[0]
     dims = checks.dims(names, dim, x)
     if len(dims) == 1:
-        checks.logits(names.logits, x, dims[0])
+        checks.logits(names, x, dims[0])
         return f(x, dims[0], temperature, names.logits)
     last = list(range(-len(dims), 0))
     moved = x.movedim(dims, last)
@@ -47,11 +47,11 @@ def normalize(f: Callable[..., Tensor], x: Tensor, dim: Any, temperature: float,
 
 def logsumexp(x: Tensor, dim: Any, keepdim: bool, names: Names) -> Tensor:
     if isinstance(x, Tensor) and x.ndim == 0:
-        return logsumexp(x[None], checks.only_axis(dim, names), False, names)
+        return logsumexp(x[None], only_axis(dim, names), False, names)
     dims = sorted(checks.dims(names, dim, x))
     merged = x.movedim(dims, list(range(-len(dims), 0))).flatten(-len(dims)) if len(dims) > 1 else x
     axis = dims[0] if len(dims) == 1 else merged.ndim - 1
-    checks.logits(names.logits, merged, axis)
+    checks.logits(names, merged, axis)
     lse = autograd.logsumexp(merged, axis, names.logits)
     for k in dims if keepdim else ():
         lse = lse.unsqueeze(k)
@@ -157,7 +157,7 @@ def statistics(x: Tensor, target: Tensor, dim: int, temperature: float, ignore_i
 def sample(x: Tensor, dim: int, temperature: float, generator: Any, return_log_prob: bool, names: Names) -> Any:
     temperature = divisor("temperature", temperature)
     (axis,) = checks.dims(names, dim, x)
-    checks.logits(names.logits, x, axis)
+    checks.logits(names, x, axis)
     given = {} if generator is None else {"generator": generator}  # a graph with dynamic shapes takes no None
     uniform = torch.rand(rows_of(x, axis), dtype=torch.float64, device=x.device, **given)
     index, drawn = autograd.sample(x, axis, temperature, uniform, names.logits)

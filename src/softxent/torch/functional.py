@@ -15,7 +15,7 @@ from torch.overrides import handle_torch_function, has_torch_function
 from softxent.options import takes_options
 from softxent.results import Statistics
 from softxent.torch import autograd, checks, core
-from softxent.torch.names import PYTORCHS
+from softxent.torch.checks import PYTORCHS
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -15,7 +15,7 @@ from softxent.memory import kept, lend
 from softxent.results import Statistics
 from softxent.torch import checks
 from softxent.torch.calls import COMPUTED_IN, Call, rows_of
-from softxent.torch.names import ARRAYS
+from softxent.torch.checks import ARRAYS
 
 CPU = torch.device("cpu")
 
@@ -112,7 +112,7 @@ def run(
     t = target if target.dtype is torch.int64 and target.is_contiguous() else as_target(x, target, call)
     w = None if weight is None else as_weight(weight, t, call, COMPUTED_IN[x.dtype])
     if call.names is ARRAYS and t.dtype != torch.int64:
-        checks.probabilities(t)
+        checks.probabilities(call.names, t)
     try:
         _cpu.cross_entropy(
             x,
@@ -127,7 +127,7 @@ def run(
             threads=torch.get_num_threads(),
         )
     except _cpu.BadTarget as bad:
-        raise checks.target_value(call.names.logits, t, bad.args[0], x.shape[call.axis]) from None
+        raise checks.target_value(call.names, t, bad.args[0], x.shape[call.axis]) from None
     except ValueError:
         all_have_memory({call.names.logits: x, "target": t, call.names.weight: w, "out": out})
         raise
@@ -141,7 +141,7 @@ def as_target(x: Tensor, t: Tensor, call: Call) -> Tensor:
         raise checks.freed("target")
     index = t.to(torch.int64).contiguous()
     if t.dtype == torch.uint64 and index.numel() and index.min() < 0:  # wrapped round
-        raise checks.target_value(call.names.logits, t, int(index.flatten().argmin()), x.shape[call.axis])
+        raise checks.target_value(call.names, t, int(index.flatten().argmin()), x.shape[call.axis])
     return index
 
 
@@ -150,7 +150,7 @@ def as_weight(weight: Tensor, t: Tensor, call: Call, wide: torch.dtype) -> Tenso
     if not weight.untyped_storage().nbytes():
         raise checks.freed(call.names.weight)
     if call.names is ARRAYS:
-        checks.weight_values(call.names.weight, weight)
+        checks.weight_values(call.names, weight)
     w = weight.to(wide).contiguous()
     if t.dtype == torch.int64 and not call.options.label_smoothing and not w.isfinite().all():
         occurs = torch.zeros_like(w, dtype=torch.bool)
@@ -177,7 +177,7 @@ def statistics(x: Tensor, target: Tensor, call: Call) -> Statistics:
             *integers,
         )
     except _cpu.BadTarget as bad:
-        raise checks.target_value(call.names.logits, t, bad.args[0], x.shape[call.axis]) from None
+        raise checks.target_value(call.names, t, bad.args[0], x.shape[call.axis]) from None
     return Statistics(*floats, *integers)
 
 
