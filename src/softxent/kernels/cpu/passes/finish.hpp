@@ -152,14 +152,6 @@ struct TargetWeights {
     }
 };
 
-// factor·E_j − a_j / divisor, times ∂z/∂x: in double, rounded once; of a mask 0, unless the row has no softmax.
-// `share`, the quotient, comes from memory: as a product it could be fused with the sum here, and not in the next loop.
-template <class R>
-inline R gradient(R z, R e, double factor, double share, double slope) {
-    const double grad = (double(e) * factor - share) * slope;
-    return z == -std::numeric_limits<R>::infinity() && factor == factor ? 0 : R(grad);
-}
-
 // Where row i of an array begins, if there is one
 inline i64 offset(const Array& a, const Pass& pass, i64 i) {
     if (!a) return 0;

@@ -15,8 +15,6 @@ constexpr i64 SEGMENT = 32768;  // where a row may be split over threads; sums a
 
 template <class P>
 constexpr bool is_cross_entropy = std::is_same_v<P, CrossEntropy>;
-template <class P>
-constexpr bool is_statistics = std::is_same_v<P, Statistics>;
 
 // Where a pass writes a number for each logit, or nullptr
 template <class P>
