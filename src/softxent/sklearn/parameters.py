@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -17,8 +16,8 @@ def check(estimator: Any) -> None:
     e = estimator
     for units in hidden_units(e.hidden_layer_sizes):
         at_least(1, "hidden_layer_sizes", units)
-    one_of("activation", e.activation, ACTIVATIONS)
-    one_of("solver", e.solver, SOLVERS)
+    checks.one_of(tuple(ACTIVATIONS))("activation", e.activation)
+    checks.one_of(SOLVERS)("solver", e.solver)
     if e.solver == "lbfgs" and hidden_units(e.hidden_layer_sizes):
         raise ValueError("solver is 'lbfgs', which is for no hidden layer, but must be 'adam', 'sgd' or 'auto' here")
     checks.number("alpha", e.alpha, "at least 0", lambda x: x >= 0)
@@ -49,8 +48,3 @@ def hidden_units(sizes: Any) -> list[Any]:
 def at_least(least: int, name: str, value: Any) -> None:
     if checks.integer(name, value) < least:
         raise ValueError(f"{name} is {value}, but must be at least {least}")
-
-
-def one_of(name: str, value: Any, allowed: Collection[str]) -> None:
-    if not isinstance(value, str) or value not in allowed:
-        raise ValueError(f"{name} is {value!r}, but must be one of {', '.join(map(repr, allowed))}")

@@ -15,7 +15,7 @@ from torch._C import _len_torch_dispatch_stack as dispatch_modes
 from torch._C._functorch import is_functorch_wrapped_tensor, is_legacy_batchedtensor
 from torch.nn import Parameter
 
-from softxent.checks import Names
+from softxent.checks import Names, one_of
 from softxent.options import NUMBERS, LossOptions
 from softxent.torch import checks
 from softxent.torch.checks import BY_LOGITS
@@ -51,6 +51,9 @@ class Call:
         return replace(self, axis=self.axis + 1, options=replace(self.options, reduction="none", normalizer=None))
 
 
+check_empty = one_of(("nan", "zero"))
+
+
 def call_of(*arguments: Any) -> Call:
     """The call with these arguments, checked: the axis, the numbers of LossOptions in order, dtype, empty, a name."""
     if PLAIN.issuperset(map(type, arguments)):
@@ -62,9 +65,8 @@ def call_of(*arguments: Any) -> Call:
 
 def _call_of(axis: int, *arguments: Any) -> Call:
     *numbers, dtype, empty, logits = arguments
-    if empty not in ("nan", "zero"):
-        raise checks.InputError(f"empty is {empty!r}, but must be one of 'nan', 'zero'")
     try:
+        check_empty("empty", empty)
         options = LossOptions(**{field.name: number for field, number in zip(NUMBERS, numbers, strict=True)})
     except ValueError as error:
         raise checks.InputError(*error.args) from None

@@ -109,7 +109,7 @@ def scale(grad: Tensor, upstream: Tensor) -> bool:
 def run(
     x: Tensor, target: Tensor, weight: Tensor | None, call: Call, out: Tensor | None, loss: Tensor | None, upstream: Any
 ) -> None:
-    t = target if target.dtype is torch.int64 and target.is_contiguous() else as_target(x, target, call)
+    t = as_target(x, target, call)
     w = None if weight is None else as_weight(weight, t, call, COMPUTED_IN[x.dtype])
     if call.names is ARRAYS and t.dtype != torch.int64:
         checks.probabilities(call.names, t)
