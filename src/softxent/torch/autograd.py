@@ -91,6 +91,13 @@ def logsumexp(x: Tensor, axis: int, name: str = "input") -> Tensor:
 LIBRARY = derivatives.Library(softmax, log_softmax, logsumexp, torch.where, torch.tanh)
 
 
+def with_p(ctx: Any, v: Tensor, formula: Callable[..., Tensor], p_of: Callable[[Tensor], Tensor]) -> Tensor:
+    """`formula` of v and p, which is p_of what was saved; of 16-bit logits, which were, p computed again."""
+    (saved,), (axis, T) = ctx.saved_tensors, ctx.arguments
+    p = softmax(saved.float(), axis, T) if saved.dtype.itemsize == 2 else p_of(saved)
+    return formula(v.to(p.dtype), p, axis, T).to(saved.dtype)
+
+
 class Softmax(Function):
     """p; ∂p_j/∂x_i = p_j·([i = j] − p_i) / T, which is symmetric."""
 
@@ -103,9 +110,7 @@ class Softmax(Function):
 
     @staticmethod
     def times_jacobian(ctx: Any, v: Tensor) -> Tensor:
-        (saved,), (axis, T) = ctx.saved_tensors, ctx.arguments
-        p = softmax(saved.float(), axis, T) if saved.dtype.itemsize == 2 else saved
-        return derivatives.softmax_times(v.to(p.dtype), p, axis, T).to(saved.dtype)
+        return with_p(ctx, v, derivatives.softmax_times, lambda p: p)
 
     @staticmethod
     def backward(ctx: Any, v: Tensor) -> Any:
@@ -128,21 +133,15 @@ class LogSoftmax(Function):
         return log_p
 
     @staticmethod
-    def derivative(ctx: Any, v: Tensor, formula: Callable[..., Tensor]) -> Tensor:
-        (saved,), (axis, T) = ctx.saved_tensors, ctx.arguments
-        p = softmax(saved.float(), axis, T) if saved.dtype.itemsize == 2 else saved.exp()
-        return formula(v.to(p.dtype), p, axis, T).to(saved.dtype)
-
-    @staticmethod
     def backward(ctx: Any, v: Tensor) -> Any:
         if v is None:
             return (None,) * 5
-        return None, LogSoftmax.derivative(ctx, v, derivatives.times_log_softmax), None, None, None
+        return None, with_p(ctx, v, derivatives.times_log_softmax, torch.exp), None, None, None
 
     @staticmethod
     @of_primals
     def jvp(ctx: Any, _: None, v: Tensor, *__: None) -> Tensor:
-        return LogSoftmax.derivative(ctx, v, derivatives.log_softmax_times)
+        return with_p(ctx, v, derivatives.log_softmax_times, torch.exp)
 
 
 class LogSumExp(Function):
