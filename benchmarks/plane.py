@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,9 +61,7 @@ def cells() -> Iterator[Cell]:
         for layout in ("last axis", "axis 1 of 3"):
             for V in CLASSES:
                 row = row_of(layout, V, dtype=dtype)
-                counts = dtype != "float16" or ELEMENTS // V < 65504  # of more rows PyTorch's mean is NaN
-                peer = layout == "last axis" and counts
-                yield Cell(row, f"{layout}, {dtype}", at_most, (layout, V), peer=peer)
+                yield Cell(row, f"{layout}, {dtype}", at_most, (layout, V), peer=layout == "last axis")
     for work in ("statistics", "sample"):
         for V in CLASSES:
             yield Cell(row_of("last axis", V, work=work), work, goal(V), peer=V >= 100)  # theirs take seconds
@@ -112,7 +111,8 @@ def time_cell(data: Any, work: str, peer: bool, reference: Any, effort: Any) -> 
     ours = InPlace if work == "loss_and_grad" else Softxent
     entries = {"ours": warm_up(ours, work, data, []), "reference": warm_up(InPlace, "loss_and_grad", reference, [])}
     if peer and not PyTorch.missing():
-        entries["PyTorch"] = warm_up(PyTorch, work, data, [])
+        with suppress(ValueError):  # its loss is no number: the float16 sum of many rows overflows
+            entries["PyTorch"] = warm_up(PyTorch, work, data, [])
     interleave(list(entries.values()), effort)
     data.pool.shutdown()
     ns = {name: 1e9 * np.median(e.samples) / e.contender.data.logits.size for name, e in entries.items()}
