@@ -17,6 +17,14 @@ if TYPE_CHECKING:
         softmax,
         statistics,
     )
+    from softxent.last_layer import (
+        linear_cross_entropy,
+        linear_cross_entropy_and_grad,
+        linear_log_prob,
+        linear_plan,
+        linear_sample,
+        linear_statistics,
+    )
     from softxent.memory import keep_memory, kept_memory
 
 __all__ = [
@@ -26,6 +34,12 @@ __all__ = [
     "get_num_threads",
     "keep_memory",
     "kept_memory",
+    "linear_cross_entropy",
+    "linear_cross_entropy_and_grad",
+    "linear_log_prob",
+    "linear_plan",
+    "linear_sample",
+    "linear_statistics",
     "log_prob",
     "log_softmax",
     "logsumexp",
@@ -36,6 +50,7 @@ __all__ = [
 ]
 ELSEWHERE = {  # not in softxent.functional
     "explain": "softxent.explain",
+    **{name: "softxent.last_layer" for name in __all__ if name.startswith("linear_")},
     "keep_memory": "softxent.memory",
     "kept_memory": "softxent.memory",
 }

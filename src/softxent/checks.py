@@ -232,6 +232,36 @@ def class_weight(w: NDArray[Any], count: int, wide: np.dtype[Any]) -> NDArray[An
     return converted
 
 
+# A last layer ---------------------------------------------------------------------------------------------------------
+
+
+def linear_shapes(names: Names = NAMES, **shapes: tuple[int, ...] | None) -> None:
+    """Checks that inputs, weight, target and bias, in this order, fit together."""
+    x, W, t, b = shapes.values()
+    fits = x is not None and W is not None and len(x) > 0 and len(W) == 2 and x[-1] == W[1] and W[0] > 0 and W[1] > 0
+    if fits and t in (x[:-1], (*x[:-1], W[0])) and b in (None, W[:1]):
+        return
+    of_inputs, of_weight, of_target, of_bias = shapes
+    given = ", ".join(f"{name} has shape {shape}" for name, shape in shapes.items() if shape is not None)
+    raise names.of_value(
+        f"{given}, but these must fit together: {of_inputs} (…, D), {of_weight} (V, D), "
+        f"{of_target} (…) or (…, V), {of_bias} (V,)"
+    )
+
+
+def truncation(top_k: Any, top_p: Any, min_p: Any) -> tuple[int | None, float | None, float | None]:
+    if top_k is not None and integer("top_k", top_k) < 1:
+        raise ValueError(f"top_k is {top_k}, but must be at least 1")
+    if top_p is not None and share("top_p", top_p) == 0:
+        raise ValueError(f"top_p is {top_p}, but must be above 0")
+    p, least = (None if of is None else share(name, of) for name, of in (("top_p", top_p), ("min_p", min_p)))
+    return None if top_k is None else integer("top_k", top_k), p, least
+
+
+def memory_budget(value: Any, least: int) -> ValueError:
+    return ValueError(f"memory_budget is {value!r}, but this call holds at least {least} bytes")
+
+
 # The gradient's memory ----------------------------------------------------------------------------------------------
 
 

@@ -155,11 +155,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 def takes_options(function: F) -> F:
     """A function of **options whose signature lists them, and whose docstring describes them in place of {options}.
 
-    Options that the function has as parameters of its own are not repeated, nor is class_weight beside `weight`.
+    Options that the function has as parameters of its own are not repeated, nor is class_weight in functions with
+    PyTorch's `input`, which call it weight.
     """
     own = [p for p in signature(function).parameters.values() if p.kind is not Parameter.VAR_KEYWORD]
     taken = {p.name for p in own}
-    added = [f for f in FIELDS.values() if f.name not in taken and not (f.name == "class_weight" and "weight" in taken)]
+    added = [f for f in FIELDS.values() if f.name not in taken and not (f.name == "class_weight" and "input" in taken)]
     listed = [Parameter(f.name, Parameter.KEYWORD_ONLY, default=f.default, annotation=f.type) for f in added]
     function.__signature__ = signature(function).replace(parameters=own + listed)  # type: ignore[attr-defined]
     function.__doc__ = with_options(function.__doc__, [f.name for f in added])

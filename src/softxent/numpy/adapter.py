@@ -35,9 +35,9 @@ def is_bfloat16(dtype: np.dtype[Any]) -> bool:
     return dtype.name == "bfloat16"  # of ml_dtypes, which NumPy knows only if the user imported it
 
 
-def as_logits(logits: Any) -> Array:
+def as_logits(logits: Any, name: str = "logits") -> Array:
     """The logits as an array that the kernel reads; integers become float64."""
-    x = as_array("logits", logits)
+    x = as_array(name, logits)
     if x.dtype in COMPUTED_IN:  # not if its bytes are swapped
         return x if x.flags.aligned else x.copy()
     if x.dtype.kind in "iu" or (x.size == 0 and not isinstance(logits, np.ndarray)):
@@ -46,7 +46,7 @@ def as_logits(logits: Any) -> Array:
         return x if x.flags.aligned else x.copy()
     if x.dtype.newbyteorder("=") in COMPUTED_IN:
         return x.astype(x.dtype.newbyteorder("="))
-    raise checks.logits_dtype(str(x.dtype))
+    raise checks.logits_dtype(str(x.dtype), names=checks.NAMES._replace(logits=name))
 
 
 def raw(x: Array) -> Array:
@@ -202,3 +202,13 @@ def sample(logits: Any, axis: int, temperature: float, rng: Any, return_log_prob
         row = np.moveaxis(x, axis, -1)[np.unravel_index(bad, rows)]
         raise checks.undrawable(bad, rows, temperature=temperature if np.isfinite(row.max()) else None)
     return index[()] if log_prob is None else (index[()], log_prob[()])
+
+
+# A last layer -----------------------------------------------------------------------------------------------------
+
+
+def linear() -> Any:
+    """The same of a last layer, imported when it is first asked for."""
+    from softxent.numpy import linear
+
+    return linear

@@ -1,0 +1,39 @@
+"""Chunks of some rows and all classes: the kernel turns their logits into G in place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from softxent.linear.layer import Array, Gradients, Layer
+from softxent.linear.plan import LinearPlan
+
+NOTHING = Gradients(None, None, None)
+
+
+def losses(layer: Layer, plan: LinearPlan) -> Array:
+    return loss_and_gradients(layer, plan, None, NOTHING)
+
+
+def loss_and_gradients(layer: Layer, plan: LinearPlan, upstream: Any, to: Gradients) -> Array:
+    library, W = layer.library, layer.library.cast(layer.W)
+    result = library.full((layer.count,), 0)
+    buffer = library.empty(plan.chunk[0] * layer.classes)
+    sum_W, sum_bias = (None if a is None else library.sum_for(a) for a in (to.W, to.bias))
+    if to.x is not None and layer.counted is not None:
+        to.x[...] = 0
+    for part, where in layer.chunks(plan.chunk[0]):
+        rows = part.stop - part.start
+        x, z = library.cast(layer.x[where]), buffer[: rows * layer.classes].reshape(rows, layer.classes)
+        layer.logits(x, W, layer.bias, z)
+        u = None if not to.wanted() else layer.upstream(upstream, where, rows)
+        result[part] = library.cross_entropy(z, layer.target[where], layer.weight, layer.each, u)
+        if to.x is not None:
+            to.x[where] = z @ W
+        if sum_W is not None:
+            library.add_product(z.T, x, sum_W)
+        if sum_bias is not None:
+            sum_bias += z.sum(0)
+    for a, total in ((to.W, sum_W), (to.bias, sum_bias)):
+        if total is not a:
+            a[...] = total
+    return result

@@ -1,0 +1,131 @@
+"""A last layer, and what the loop over its chunks asks of an array library."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, Protocol
+
+from softxent.options import LossOptions
+from softxent.results import Statistics
+
+Array = Any
+
+
+class Library(Protocol):
+    """An array library and its kernels, for one call and the dtype that it is computed in."""
+
+    xp: Any  # numpy or torch: what the two call alike
+
+    def empty(self, *shape: int) -> Array:
+        """In the dtype of the computation."""
+
+    def full(self, shape: tuple[int, ...], value: float) -> Array:
+        """In float64."""
+
+    def cast(self, a: Array) -> Array:
+        """The numbers in the dtype of the computation."""
+
+    def wide(self, a: Array) -> Array:
+        """The numbers in float64."""
+
+    def add_product(self, a: Array, b: Array, to: Array) -> None:
+        """to += a·b"""
+
+    def sum_for(self, a: Array) -> Array:
+        """Zeros of the shape of `a` in the dtype of the computation: `a` itself if it has that."""
+
+    def indices(self, mask: Array) -> Array:
+        """Where it is True."""
+
+    def cross_entropy(
+        self, z: Array, target: Array, weight: Array | None, options: LossOptions, upstream: Array | None
+    ) -> Array:
+        """One loss a row, in float64; with an upstream gradient a row, `z` is overwritten with ∂(upstream·loss)/∂z."""
+
+    def logsumexp(self, z: Array) -> Array:
+        """One lse a row, in float64."""
+
+    def softmax(self, z: Array) -> None:
+        """In place."""
+
+    def statistics(self, z: Array, target: Array) -> Statistics: ...
+
+    def sample(self, z: Array, uniform: Array) -> tuple[Array, int]:
+        """A class a row; and the first row that has no probabilities, or −1."""
+
+    def largest(self, z: Array, k: int) -> Array:
+        """The k largest of each row, in descending order."""
+
+
+class Gradients(NamedTuple):
+    """Where ∂loss/∂x, ∂loss/∂W and ∂loss/∂b go; what is None is not computed."""
+
+    x: Array | None
+    W: Array | None
+    bias: Array | None
+
+    def wanted(self) -> bool:
+        return any(to is not None for to in self)
+
+
+@dataclass
+class Layer:
+    """A last layer and what its loss is made of; all checked."""
+
+    library: Library
+    x: Array  # rows × features
+    W: Array  # classes × features
+    bias: Array | None
+    target: Array  # class indices, or probabilities: rows × classes
+    weight: Array | None  # one number a class, in the dtype of the computation
+    options: LossOptions
+    by_index: bool
+
+    def __post_init__(self) -> None:
+        self.rows, self.classes = self.x.shape[0], self.W.shape[0]
+        self.counted: Array | None = None  # the indices of the rows that are not ignored, if some are
+        if self.by_index:
+            kept = self.target != self.options.ignore_index
+            if not bool(kept.all()):
+                self.counted = self.library.indices(kept)
+        self.count = self.rows if self.counted is None else self.counted.shape[0]
+        self.each = replace(self.options, class_weight=None, reduction="none", normalizer=None)
+
+    def chunks(self, size: int) -> Iterator[tuple[slice, Any]]:
+        """A chunk's place among the counted rows, and among all."""
+        for start in range(0, self.count, size):
+            part = slice(start, min(start + size, self.count))
+            yield part, part if self.counted is None else self.counted[part]
+
+    def divisor(self) -> float:
+        """Of the sum of the losses."""
+        options = self.options
+        if options.reduction != "mean":
+            return 1.0
+        if options.normalizer is not None:
+            return options.normalizer
+        if not self.by_index or self.weight is None:
+            return float(self.count)
+        t = self.target if self.counted is None else self.target[self.counted]
+        return float(self.library.wide(self.weight[t]).sum())
+
+    def logits(self, x: Array, W: Array, bias: Array | None, out: Array) -> None:
+        """Writes x·Wᵀ + b to `out`."""
+        self.library.xp.matmul(x, W.T, out=out)
+        if bias is not None:
+            out += self.library.cast(bias)
+
+    def upstream(self, upstream: Any, where: Any, rows: int) -> Array:
+        """One number for each of these rows, in float64."""
+        if hasattr(upstream, "shape"):
+            return self.library.wide(upstream[where])
+        return self.library.full((rows,), upstream)
+
+    def dense(self) -> bool:
+        """Whether a_j is not 0 beside the target."""
+        return not self.by_index or self.options.label_smoothing > 0
+
+    def arrays(self) -> int:
+        """Of a chunk's size, where it has not all classes: z; a softcap's slope; a_j, and where it is 0."""
+        return 1 + (self.options.softcap is not None) + 2 * self.dense()

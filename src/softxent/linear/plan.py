@@ -1,0 +1,120 @@
+"""How much of the logits is held at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from softxent import checks
+
+AUTO = 48 * 2**20  # bytes: what 64 MB leave beside the libraries' own buffers
+LEAST_ROWS = 128  # with fewer, three products of all classes take longer than four of some: benchmarks/results/linear.md
+MOST_ROWS = 1024  # more are no faster
+MOST_CLASSES, FEW_CLASSES, LEAST_CLASSES = 2**14, 2**10, 2**6  # in a chunk that has not all of them
+BLOCK = 4 * 2**20  # bytes of a block of ∂loss/∂W, where a library cannot add a product to it
+
+
+@dataclass(frozen=True)
+class LinearPlan:
+    """What a call of linear_cross_entropy holds and computes.
+
+    rows, features, classes   of the layer
+    chunk                     rows × classes of the logits that are held at a time
+    products                  of all inputs and weights, rows × features × classes multiply-adds each
+    bytes                     held at most, beyond the arguments and the results
+    """
+
+    rows: int
+    features: int
+    classes: int
+    chunk: tuple[int, int]
+    products: int
+    bytes: int
+
+    @property
+    def multiply_adds(self) -> int:
+        return self.products * self.rows * self.features * self.classes
+
+    @property
+    def along_rows(self) -> bool:
+        """Whether chunks have all classes."""
+        return self.chunk[1] == self.classes
+
+    def __str__(self) -> str:
+        classes = "all" if self.along_rows else str(self.chunk[1])
+        return (
+            f"{self.rows} rows × {self.features} features × {self.classes} classes: "
+            f"{self.chunk[0]} rows × {classes} classes at a time, {self.products} product{'s' * (self.products > 1)}, "
+            f"{self.bytes / 2**20:.1f} MiB, {self.multiply_adds / 1e9:.4g}·10⁹ multiply-adds"
+        )
+
+
+def linear_plan(
+    rows: int,
+    features: int,
+    classes: int,
+    *,
+    itemsize: int = 4,
+    gradients: bool = True,
+    memory_budget: Any = "auto",
+    cast: bool = False,
+    arrays: int = 1,
+    copies: int = 0,
+) -> LinearPlan:
+    """The largest chunks within the budget, as linear_cross_entropy chooses them.
+
+    itemsize       bytes of a number that is computed with: 4, or 8 for float64
+    gradients      whether they are wanted beside the loss
+    memory_budget  in bytes: the most that is held beyond arguments and results; "auto" is 48 MiB
+    cast           whether inputs and weight are of 16 bits, and so converted before they are multiplied
+    arrays         of a chunk's size, where it has not all classes: 1, and 1 for a softcap, and 2 where targets are
+                   smoothed or probabilities
+    copies         of a chunk beside it, which must have all classes then: 2 where sampling is truncated
+
+    Raises ValueError, which names the least budget possible, if this one is too small.
+
+    >>> print(linear_plan(2048, 768, 50257))
+    2048 rows × 768 features × 50257 classes: 208 rows × all classes at a time, 3 products, 45.2 MiB, 237.1·10⁹ multiply-adds
+    """
+    sizes = {"rows": rows, "features": features, "classes": classes, "itemsize": itemsize, "arrays": arrays}
+    for name, size in sizes.items():
+        (checks.not_negative if name == "rows" else checks.positive)(name, size)
+    budget = AUTO if memory_budget == "auto" else checks.integer("memory_budget", memory_budget)
+    a_row = itemsize * 2 * features + 8 * 4  # inputs and their gradient; index, lse, the target's logit, its factor
+    fixed = 8 * 6 * rows + (BLOCK if gradients else 0)
+
+    def along_rows(r: int) -> int:
+        converted = (1 + gradients) * classes * features * itemsize if cast else 0
+        return fixed + converted + r * ((1 + copies) * classes * itemsize + a_row)
+
+    def across_classes(r: int, c: int) -> int:
+        converted = ((1 + gradients) * c + gradients * rows) * features * itemsize if cast else 0
+        blocks = 2 * 8 * rows * -(-classes // c)
+        return fixed + converted + blocks + r * (arrays * (c + 1) * itemsize + a_row)
+
+    def chosen(r: int, c: int, size: int) -> LinearPlan:
+        return LinearPlan(rows, features, classes, (r, c), (3 + (c < classes)) if gradients else 1, size)
+
+    most = max(1, min(rows, MOST_ROWS))
+    r = min(most, (budget - along_rows(0)) // (along_rows(1) - along_rows(0)))
+    if r >= (1 if copies else min(most, LEAST_ROWS)):
+        r = even(rows, r)
+        return chosen(r, classes, along_rows(r))
+    if copies:
+        raise checks.memory_budget(memory_budget, along_rows(1))
+    r, c = most, min(classes, MOST_CLASSES)
+    while across_classes(r, c) > budget:
+        if r > LEAST_ROWS or (r > 1 and c <= FEW_CLASSES):
+            r //= 2
+        elif c > LEAST_CLASSES:
+            c //= 2
+        else:
+            raise checks.memory_budget(memory_budget, min(along_rows(1), across_classes(r, c)))
+    r = even(rows, r)
+    return chosen(r, c, across_classes(r, c))
+
+
+def even(rows: int, most: int) -> int:
+    """At most so many rows a chunk, about as many in each; a multiple of 8 where that is possible."""
+    each = -(-rows // max(1, -(-rows // most)))
+    return max(1, min(most, -(-each // 8) * 8))
