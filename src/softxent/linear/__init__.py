@@ -20,7 +20,18 @@ from softxent.linear.layer import Array, Gradients, Layer, Library
 from softxent.linear.per_row import Truncation, sample, statistics
 from softxent.linear.plan import LinearPlan, linear_plan
 
-__all__ = ["Gradients", "Layer", "Library", "LinearPlan", "Truncation", "linear_plan", "loss_and_gradients", "losses", "sample", "statistics"]
+__all__ = [
+    "Gradients",
+    "Layer",
+    "Library",
+    "LinearPlan",
+    "Truncation",
+    "linear_plan",
+    "loss_and_gradients",
+    "losses",
+    "sample",
+    "statistics",
+]
 
 
 def losses(layer: Layer, plan: LinearPlan) -> Array:

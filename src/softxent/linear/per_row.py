@@ -73,7 +73,9 @@ def statistics_across_classes(layer: Layer, plan: LinearPlan, columns: Statistic
             rank[part] += larger
             log_prob[part.start + i], own[part.start + i] = library.wide(found.log_prob[i]), lse_k[i]
             both = xp.logaddexp(lse[part], lse_k)
-            entropy[part] = share(xp, entropy[part], lse[part] - both) + share(xp, library.wide(found.entropy), lse_k - both)
+            entropy[part] = share(xp, entropy[part], lse[part] - both) + share(
+                xp, library.wide(found.entropy), lse_k - both
+            )
             lse[part] = both
             top = library.wide(xp.amax(z, 1))
             argmax[part] = xp.where(top > best[part], found.argmax + k.start, argmax[part])

@@ -19,13 +19,19 @@ from softxent.torch.functional import (
     softmax,
     statistics,
 )
-from softxent.torch.modules import CrossEntropyLoss
+from softxent.torch.last_layer import linear_cross_entropy, linear_log_prob, linear_sample, linear_statistics
+from softxent.torch.modules import CrossEntropyLoss, LinearCrossEntropyLoss
 
 __all__ = [
     "CrossEntropyLoss",
+    "LinearCrossEntropyLoss",
     "cross_entropy",
     "keep_memory",
     "kept_memory",
+    "linear_cross_entropy",
+    "linear_log_prob",
+    "linear_sample",
+    "linear_statistics",
     "log_prob",
     "log_softmax",
     "logsumexp",

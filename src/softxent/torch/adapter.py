@@ -62,8 +62,19 @@ def statistics(logits: Tensor, target: Any, axis: int, temperature: float, ignor
 
 
 def sample(logits: Tensor, axis: int, temperature: float, rng: Any, return_log_prob: bool) -> Any:
-    """rng: a torch.Generator, a seed, or None."""
+    return core.sample(logits, axis, temperature, generator_of(rng), return_log_prob, ARRAYS)
+
+
+def generator_of(rng: Any) -> torch.Generator | None:
+    """rng is a torch.Generator, a seed, or None."""
     generator = torch.Generator().manual_seed(rng) if isinstance(rng, int) else rng
     if generator is not None and not isinstance(generator, torch.Generator):
         raise checks.generator(rng)
-    return core.sample(logits, axis, temperature, generator, return_log_prob, ARRAYS)
+    return generator
+
+
+def linear() -> Any:
+    """The same of a last layer, imported when it is first asked for."""
+    from softxent.torch import linear_adapter
+
+    return linear_adapter

@@ -137,6 +137,22 @@ def weight_derivative(name: str) -> InputError:
     )
 
 
+def no_second(name: str) -> InputError:
+    return InputError(
+        f"{name} requires grad, but linear_cross_entropy has no second derivative for it: call cross_entropy on logits"
+    )
+
+
+def no_tangent(name: str) -> InputError:
+    return InputError(
+        f"{name} has a tangent, but a last layer in chunks has no forward mode for it: compute the logits"
+    )
+
+
+def no_further() -> InputError:
+    return InputError("a last layer in chunks has no further derivatives; compute the logits, and call cross_entropy")
+
+
 def weight_values(names: Names, w: Tensor) -> None:
     valid = (w >= 0) & (w < torch.inf)
     if not valid.all():

@@ -122,13 +122,17 @@ def divided(
     names: Names,
 ) -> Tensor:
     """The sum of the losses divided by a number that is 0, or that a graph computes: over 0 the mean over nothing."""
-    count = torch.as_tensor(options["normalizer"], device=x.device)
-    wide = torch.promote_types(dtype, torch.float32)
+    normalizer, wide = options["normalizer"], torch.promote_types(dtype, torch.float32)
     options = {**options, "reduction": "sum", "normalizer": None}
     total = autograd.cross_entropy(x, target, weight, arguments(axis, options, wide, empty, names))
+    return over(total, normalizer, empty).to(dtype)
+
+
+def over(total: Tensor, normalizer: Any, empty: str) -> Tensor:
+    count = torch.as_tensor(normalizer, device=total.device)
     torch._assert_async((count >= 0) & (count < torch.inf), "normalizer must be a finite number, 0 or more")
     nothing = torch.nan if empty == "nan" else 0.0
-    return torch.where(count == 0, nothing, total / torch.where(count == 0, 1, count)).to(dtype)
+    return torch.where(count == 0, nothing, total / torch.where(count == 0, 1, count))
 
 
 # log_prob, statistics, sample ---------------------------------------------------------------------------------------

@@ -37,12 +37,12 @@ def operator(
     compute: Callable[..., Any],
     fake: Callable[..., Any],
     vmap: Callable[..., Any],
-    split: Callable[..., list[str]],
+    split: Callable[..., list[str]] | None = None,
 ) -> torch._ops.OpOverload:
     """Defines torch.ops.softxent.name.
 
     compute   of the kernels of a device and the arguments
-    split     see sharding.register
+    split     see sharding.register; without it no rule for DTensor
     """
     LIBRARY.define(f"{name}{schema}", tags=(torch.Tag.pt2_compliant_tag,))
     for device, kernels in KERNELS.items():
@@ -50,7 +50,8 @@ def operator(
     register_fake(f"softxent::{name}", fake, lib=LIBRARY)
     register_vmap(f"softxent::{name}", vmap, lib=LIBRARY)
     defined = getattr(torch.ops.softxent, name).default
-    SHARDINGS[defined] = split
+    if split is not None:
+        SHARDINGS[defined] = split
     return defined
 
 
@@ -62,13 +63,16 @@ def plain(argument: Any) -> Any:
     return argument
 
 
-def one_by_one(info: Any, dims: Any, f: torch._ops.OpOverload, *arguments: Any) -> tuple[Tensor, int]:
+def one_by_one(info: Any, dims: Any, f: torch._ops.OpOverload, *arguments: Any) -> tuple[Any, Any]:
     """A call for each of the batch, for what no single call can do: class weights of its own."""
     calls = (
         [a if dim is None else a.select(dim, k) for a, dim in zip(arguments, dims, strict=True)]
         for k in range(info.batch_size)
     )
-    return torch.stack([f(*call) for call in calls]), 0
+    results = [f(*call) for call in calls]
+    if isinstance(results[0], Tensor):
+        return torch.stack(results), 0
+    return tuple(map(torch.stack, zip(*results, strict=True))), (0,) * len(results[0])
 
 
 def leading(info: Any, x: Tensor, dim: int | None) -> Tensor:

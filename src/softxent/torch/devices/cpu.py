@@ -54,8 +54,8 @@ def empty_like(x: Tensor) -> Tensor:
 # softmax, log_softmax, logsumexp ------------------------------------------------------------------------------------
 
 
-def softmax(x: Tensor, axis: int, temperature: float, name: str) -> Tensor:
-    out = empty_like(x)
+def softmax(x: Tensor, axis: int, temperature: float, name: str, out: Tensor | None = None) -> Tensor:
+    out = empty_like(x) if out is None else out
     checked(_cpu.softmax, {name: x}, x, axis, temperature, out)
     return out
 
@@ -75,10 +75,17 @@ def logsumexp(x: Tensor, axis: int, name: str) -> Tensor:
 # cross-entropy ----------------------------------------------------------------------------------------------------
 
 
-def loss(x: Tensor, target: Tensor, weight: Tensor | None, call: Call, out: Tensor | None = None) -> Tensor:
-    """The loss; with `out`, ∂loss/∂x is written there."""
+def loss(
+    x: Tensor,
+    target: Tensor,
+    weight: Tensor | None,
+    call: Call,
+    out: Tensor | None = None,
+    upstream: Tensor | None = None,
+) -> Tensor:
+    """The loss; with `out`, ∂loss/∂x is written there, for an upstream gradient of 1 or the one given."""
     result = empty(rows_of(x, call.axis) if call.options.reduction == "none" else (), call.dtype)
-    run(x, target, weight, call, out, result, None)
+    run(x, target, weight, call, out, result, upstream)
     return result
 
 
@@ -186,9 +193,16 @@ def statistics(x: Tensor, target: Tensor, call: Call) -> Statistics:
 
 def sample(x: Tensor, axis: int, temperature: float, uniform: Tensor, name: str) -> tuple[Tensor, Tensor]:
     """For each row the index that `uniform` falls on, and its log-probability."""
-    uniform = uniform.contiguous()
-    index, log_prob = empty(rows_of(x, axis), torch.int64), empty(rows_of(x, axis), COMPUTED_IN[x.dtype])
-    bad = checked(_cpu.sample, {name: x}, x, axis, temperature, uniform, index, log_prob)
+    log_prob = empty(rows_of(x, axis), COMPUTED_IN[x.dtype])
+    index, bad = draw(x, axis, temperature, uniform, name, log_prob)
     if bad >= 0:
         raise undrawable(bad, rows_of(x, axis), name)
     return index, log_prob
+
+
+def draw(
+    x: Tensor, axis: int, temperature: float, uniform: Tensor, name: str, log_prob: Tensor | None = None
+) -> tuple[Tensor, int]:
+    """The indices, and the first row without probabilities or −1."""
+    index = torch.zeros(rows_of(x, axis), dtype=torch.int64, device=CPU)
+    return index, checked(_cpu.sample, {name: x}, x, axis, temperature, uniform.contiguous(), index, log_prob)

@@ -1,0 +1,332 @@
+"""The last layer and its loss, of tensors: the loop of softxent.linear behind autograd.
+
+Flattened here: input rows × features, weight classes × features, target a class index a row, or rows × classes. With
+Ż the change of the logits in the direction of changes (ẋ, Ẇ, ḃ),
+
+    Ż = ẋ·Wᵀ + x·Ẇᵀ + ḃ,   K = H·Ż   with H the Hessian of the loss in the logits,
+
+the gradients change by K·W + G·Ẇ, Kᵀ·x + Gᵀ·ẋ and Σ K; and as the Hessian is symmetric, double backward is the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from softxent import linear
+from softxent.linear import Gradients, Layer, LinearPlan, Truncation, across_classes, linear_plan, per_row
+from softxent.options import LossOptions
+from softxent.results import Statistics
+from softxent.torch import autograd, checks
+from softxent.torch.calls import COMPUTED_IN, Call
+from softxent.torch.devices import kernels_of
+
+Given = tuple[Tensor, Tensor, Tensor | None, Tensor, Tensor | None]  # x, W, bias, target, class weights
+Needs = list[bool]  # of the gradients of x, W and bias
+
+
+class Products:
+    """PyTorch for one call, computed in `dtype`; softxent.linear.layer.Library says what each does."""
+
+    xp = torch
+
+    def __init__(self, x: Tensor, dtype: torch.dtype) -> None:
+        self.kernels, self.device, self.dtype = kernels_of(x), x.device, dtype
+        self.call = Call(1, LossOptions(reduction="none", ignore_index=-1), torch.float64, "zero", checks.ARRAYS)
+
+    def empty(self, *shape: int) -> Tensor:
+        return torch.empty(shape, dtype=self.dtype, device=self.device)
+
+    def full(self, shape: tuple[int, ...], value: float) -> Tensor:
+        return torch.full(shape, value, dtype=torch.float64, device=self.device)
+
+    def cast(self, a: Tensor) -> Tensor:
+        return a.to(self.dtype)
+
+    def wide(self, a: Tensor) -> Tensor:
+        return a.double()
+
+    def sum_for(self, a: Tensor) -> Tensor:
+        return a.zero_() if a.dtype == self.dtype else torch.zeros_like(a, dtype=self.dtype)
+
+    def add_product(self, a: Tensor, b: Tensor, to: Tensor) -> None:
+        to.addmm_(a, b)
+
+    def indices(self, mask: Tensor) -> Tensor:
+        return mask.nonzero()[:, 0]
+
+    def cross_entropy(
+        self, z: Tensor, target: Tensor, weight: Tensor | None, options: LossOptions, upstream: Tensor | None
+    ) -> Tensor:
+        call = replace(self.call, options=options)
+        return self.kernels.loss(z, target, weight, call, None if upstream is None else z, upstream)
+
+    def logsumexp(self, z: Tensor) -> Tensor:
+        return self.kernels.logsumexp(z, 1, "logits").double()
+
+    def softmax(self, z: Tensor) -> None:
+        self.kernels.softmax(z, 1, 1.0, "logits", z)
+
+    def statistics(self, z: Tensor, target: Tensor) -> Statistics:
+        return self.kernels.statistics(z, target, self.call)
+
+    def sample(self, z: Tensor, uniform: Tensor) -> tuple[Tensor, int]:
+        return self.kernels.draw(z, 1, 1.0, uniform, "logits")
+
+    def largest(self, z: Tensor, k: int) -> Tensor:
+        return torch.topk(z, k, 1).values
+
+
+# Without autograd -----------------------------------------------------------------------------------------------------
+
+
+def layer_of(x: Tensor, W: Tensor, bias: Tensor | None, target: Tensor, weight: Tensor | None, call: Call) -> Layer:
+    dtype = computed_in(x, W, bias)
+    library, by_index = Products(x, dtype), not target.is_floating_point()
+    t = target.long() if by_index else target
+    if by_index:
+        wrong = ((t < 0) | (t >= W.shape[0])) & (t != call.options.ignore_index)
+        if wrong.any():
+            raise checks.target_value(call.names, target, int(wrong.int().argmax()), W.shape[0])
+    w = None if weight is None else library.kernels.as_weight(weight, t, call, dtype)
+    return Layer(library, x, W, bias, t, w, call.options, by_index)
+
+
+def computed_in(x: Tensor, W: Tensor, bias: Tensor | None) -> torch.dtype:
+    dtype = torch.promote_types(COMPUTED_IN[x.dtype], COMPUTED_IN[W.dtype])
+    return dtype if bias is None else torch.promote_types(dtype, COMPUTED_IN[bias.dtype])
+
+
+def plan_of(layer: Layer, gradients: bool, budget: int, copies: int = 0) -> LinearPlan:
+    return linear_plan(
+        layer.rows if copies else layer.count,
+        layer.x.shape[1],
+        layer.classes,
+        itemsize=layer.library.dtype.itemsize,
+        gradients=gradients,
+        memory_budget=budget if budget >= 0 else "auto",
+        cast=layer.x.dtype != layer.library.dtype or layer.W.dtype != layer.library.dtype,
+        arrays=layer.arrays(),
+        copies=copies,
+    )
+
+
+def loss(given: Given, call: Call, budget: int) -> Tensor:
+    layer = layer_of(*given, call)
+    return reduced(layer, linear.losses(layer, plan_of(layer, False, budget)), call)
+
+
+def reduced(layer: Layer, losses: Tensor, call: Call) -> Tensor:
+    if call.options.reduction == "none":
+        result = losses.new_zeros(layer.rows, dtype=call.dtype)
+        result[slice(None) if layer.counted is None else layer.counted] = losses.to(call.dtype)
+        return result
+    total, divisor = losses.sum(), layer.divisor()
+    if not divisor and call.empty == "nan":
+        return (total / divisor).to(call.dtype)
+    return (total / (divisor or torch.inf)).to(call.dtype)
+
+
+def gradients(given: Given, upstream: Tensor, call: Call, budget: int, needs: Needs) -> tuple[Tensor, ...]:
+    """upstream · the gradients to x, W and bias; one that is not needed is empty."""
+    layer = layer_of(*given, call)
+    to = places(given, needs)
+    linear.loss_and_gradients(layer, plan_of(layer, True, budget), over(layer, upstream), to)
+    return tuple(given[0].new_empty(0) if a is None else a for a in to)
+
+
+def loss_and_gradients(given: Given, call: Call, budget: int) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    """The loss and the gradients of it, or of Σ losses."""
+    layer = layer_of(*given, call)
+    to = places(given, [True, True, given[2] is not None])
+    upstream = 1.0 if call.options.reduction == "none" else over(layer, torch.ones(()))
+    losses = linear.loss_and_gradients(layer, plan_of(layer, True, budget), upstream, to)
+    return reduced(layer, losses, call), *to
+
+
+def places(given: Given, needs: Needs) -> Gradients:
+    return Gradients(*(torch.empty_like(a) if need else None for a, need in zip(given[:3], needs, strict=True)))
+
+
+def over(layer: Layer, upstream: Tensor) -> Tensor | float:
+    """The upstream gradient of each row's loss, from that of the result."""
+    if layer.options.reduction == "none":
+        return upstream
+    return upstream.item() / (layer.divisor() or torch.inf)
+
+
+def loss_ahead(given: Given, call: Call, budget: int, needs: Needs) -> tuple[Tensor, Callable[[Tensor], Gradients]]:
+    """The loss, and what makes of an upstream gradient those to x, W and bias, once: most of it may be done before."""
+    layer = layer_of(*given, call)
+    plan, to = plan_of(layer, True, budget), places(given, needs)
+    if plan.along_rows:
+        losses = linear.loss_and_gradients(layer, plan, over(layer, torch.ones(())), to)
+
+        def finish(upstream: Tensor) -> Gradients:
+            for a in to if upstream.item() != 1 else ():
+                if a is not None:
+                    a.mul_(upstream.item())
+            return to
+    else:
+        rows = across_classes.first_pass(layer, plan)
+        losses = rows.losses
+
+        def finish(upstream: Tensor) -> Gradients:
+            across_classes.second_pass(layer, plan, rows, over(layer, upstream), to)
+            return to
+
+    return reduced(layer, losses, call), finish
+
+
+def goes_ahead(given: Given, call: Call, budget: int) -> bool:
+    """Whether more than the loss is computed in forward: along rows all, if the upstream gradient is likely to be 1."""
+    x, W, bias = given[:3]
+    dtype = computed_in(x, W, bias)
+    plan = linear_plan(
+        x.shape[0], x.shape[1], W.shape[0], itemsize=dtype.itemsize, memory_budget=budget if budget >= 0 else "auto"
+    )
+    return not plan.along_rows or (call.options.reduction != "none" and x.dtype == W.dtype == dtype)
+
+
+def to_masses(given: Given, upstream: Tensor, call: Call, budget: int, needs: Needs) -> tuple[Tensor, Tensor]:
+    """upstream · ∂loss/∂target and ∂loss/∂weight, of probabilities."""
+    layer = layer_of(*given, call)
+    to_target, to_weight = (
+        torch.zeros_like(a) if need else a.new_empty(0) for a, need in zip(given[3:], needs, strict=True)
+    )
+    for where, f in formulas(layer, upstream, call, budget):
+        of_target, of_weight = autograd.of_masses(f.to_masses, f, given[3], given[4], (*needs,))
+        if of_target is not None:
+            to_target[where] = of_target
+        if of_weight is not None:
+            to_weight += of_weight
+    return to_target, to_weight
+
+
+def formulas(layer: Layer, upstream: Tensor, call: Call, budget: int) -> Any:
+    """The derivatives of chunks of rows; upstream is the loss's."""
+    each = replace(call, options=layer.each, dtype=layer.library.dtype)
+    plan = plan_of(layer, True, budget, copies=8)
+    u = upstream if call.options.reduction == "none" else (upstream / (layer.divisor() or torch.inf)).expand(layer.rows)
+    W = layer.library.cast(layer.W)
+    for part, where in layer.chunks(plan.chunk[0]):
+        z = layer.library.empty(part.stop - part.start, layer.classes)
+        layer.logits(layer.library.cast(layer.x[where]), W, layer.bias, z)
+        yield where, autograd.formulas(z, layer.target[where], layer.weight, u[where], each)
+
+
+def second(
+    given: Given, upstream: Tensor, changes: tuple[Tensor | None, ...], call: Call, budget: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """How the gradients of x, W and bias change with `changes` of these, but for the upstream gradient's, and the change
+    of Σ_i loss_i for an upstream gradient of 1, one a row."""
+    x, W, bias = given[:3]
+    layer = layer_of(*given, call)
+    cast, options = layer.library.cast, call.options
+    of_x, of_W = (torch.zeros_like(a, dtype=layer.library.dtype) for a in (x, W))
+    of_bias, of_loss = x.new_zeros(layer.classes, dtype=layer.library.dtype), layer.library.full((layer.rows,), 0)
+    v_x, v_W, v_bias = (None if v is None else cast(v) for v in changes)
+    wide_W = cast(W)
+    for where, f in formulas(layer, upstream, call, budget):
+        x_c, change = cast(x[where]), torch.zeros_like(f.x)
+        if v_x is not None:
+            change.addmm_(v_x[where], wide_W.T)
+        if v_W is not None:
+            change.addmm_(x_c, v_W.T)
+        if v_bias is not None:
+            change += v_bias
+        K, G = f.hessian_times(change), f.gradient(f.upstream)
+        of_x[where] = K @ wide_W if v_W is None else (K @ wide_W).addmm_(G, v_W)
+        of_W.addmm_(K.T, x_c)
+        if v_x is not None:
+            of_W.addmm_(G.T, v_x[where])
+        of_bias += K.sum(0)
+        of_loss[where] = (f.gradient(torch.ones_like(f.upstream)) * change).sum(1).double()
+    if options.reduction != "none":
+        of_loss = of_loss.sum() / (layer.divisor() or torch.inf)
+    return (
+        of_x.to(x.dtype),
+        of_W.to(W.dtype),
+        of_bias.to(x.dtype if bias is None else bias.dtype),
+        of_loss.to(call.dtype),
+    )
+
+
+def statistics(given: Given, call: Call, budget: int) -> tuple[Tensor, ...]:
+    layer = layer_of(*given, call)
+    found = per_row.statistics(layer, plan_of(layer, False, budget))
+    return *(column.to(layer.library.dtype) for column in found[:3]), *found[3:]
+
+
+def statistics_gradients(
+    given: Given, upstream: list[Tensor], call: Call, budget: int, needs: Needs
+) -> tuple[Tensor, ...]:
+    """Of Σ upstream · (log p_y, entropy, lse)."""
+    layer, to = layer_of(*given, call), places(given, needs)
+    sums = [None if a is None else torch.zeros_like(a, dtype=layer.library.dtype) for a in to]
+    layer.counted, layer.count = None, layer.rows  # the ignored rows have an entropy too
+    W, each = layer.library.cast(layer.W), replace(call, options=layer.each, dtype=layer.library.dtype)
+    for _, where in layer.chunks(plan_of(layer, True, budget, copies=8).chunk[0]):
+        x, z = layer.library.cast(layer.x[where]), layer.library.empty(len(layer.x[where]), layer.classes)
+        layer.logits(x, W, layer.bias, z)
+        G = change_of_statistics(z, layer.target[where], [u[where] for u in upstream], each)
+        if sums[0] is not None:
+            sums[0][where] = G @ W
+        if sums[1] is not None:
+            sums[1].addmm_(G.T, x)
+        if sums[2] is not None:
+            sums[2] += G.sum(0)
+    return tuple(given[0].new_empty(0) if a is None else total.to(a.dtype) for a, total in zip(to, sums, strict=True))
+
+
+def change_of_statistics(z: Tensor, target: Tensor, upstream: list[Tensor], call: Call) -> Tensor:
+    """Σ upstream · ∂(log p_y, entropy, lse)/∂x of a chunk of logits."""
+    options = call.options
+    scaled, slope = z / options.temperature, 1 / options.temperature
+    if (c := options.softcap) is not None:
+        tanh = torch.tanh(z / c)
+        scaled, slope = torch.where(z == -torch.inf, z, c * tanh) / options.temperature, (1 - tanh * tanh) * slope
+    with torch.enable_grad():
+        leaf = scaled.requires_grad_()
+        plain = replace(call, options=replace(options, softcap=None, temperature=1.0))
+        found = autograd.statistics(leaf, target, plain.arguments)[:3]
+        (of_scaled,) = torch.autograd.grad(found, leaf, upstream)
+    return of_scaled * slope
+
+
+def sample(
+    given: Given, uniform: Tensor, truncation: Truncation, call: Call, budget: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The classes, log p of them, and the first row without probabilities, or −1."""
+    layer = layer_of(*given, call)
+    layer.target = torch.zeros_like(layer.target)
+    parts = iter_of(uniform)
+    index, log_prob, bad = per_row.sample(
+        layer, plan_of(layer, False, budget, 2 * truncation.wanted()), parts, truncation
+    )
+    return index, log_prob.to(call.dtype), torch.tensor(bad)
+
+
+def iter_of(uniform: Tensor) -> Callable[[int], Tensor]:
+    """The numbers, some at a time."""
+    position = 0
+
+    def some(count: int) -> Tensor:
+        nonlocal position
+        position += count
+        return uniform[position - count : position]
+
+    return some
+
+
+def draws(rows: int, features: int, classes: int, dtype: torch.dtype, cast: bool, truncated: bool, budget: int) -> int:
+    """How many uniform numbers `sample` takes."""
+    plan = linear_plan(
+        rows, features, classes, itemsize=dtype.itemsize, gradients=False, cast=cast, copies=2 * truncated,
+        memory_budget=budget if budget >= 0 else "auto",
+    )  # fmt: skip
+    return rows if plan.along_rows else 2 * rows * -(-classes // plan.chunk[1])

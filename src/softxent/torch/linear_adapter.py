@@ -1,0 +1,68 @@
+"""sx.linear_* on tensors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from softxent.linear import Truncation
+from softxent.options import NUMBERS, LossOptions
+from softxent.results import Statistics
+from softxent.torch import checks, last_layer, linear
+from softxent.torch.adapter import as_tensor, generator_of
+from softxent.torch.calls import Call
+from softxent.torch.checks import ARRAYS
+from softxent.torch.last_layer import OF_ARRAYS
+
+
+def given_of(inputs: Any, weight: Any, target: Any, bias: Any, options: LossOptions) -> tuple[tuple[Any, ...], bool]:
+    """The tensors, checked, and whether the target is class indices."""
+    W, t, b = as_tensor(weight), as_tensor(target), None if bias is None else as_tensor(bias)
+    by_index = last_layer.checked(ARRAYS, OF_ARRAYS, inputs, W, t, b)
+    w = None if options.class_weight is None else as_tensor(options.class_weight)
+    if w is not None:
+        checks.weight(ARRAYS, w, inputs, W.shape[0], by_index)
+    return (inputs, W, b, t, w), by_index
+
+
+def cross_entropy(inputs: Tensor, weight: Any, target: Any, bias: Any, options: LossOptions, budget: Any) -> Tensor:
+    given, by_index = given_of(inputs, weight, target, bias, options)
+    numbers = {field.name: getattr(options, field.name) for field in NUMBERS}
+    return last_layer.loss(given, by_index, numbers, linear.computed_in(*given[:3]), "zero", ARRAYS, budget)
+
+
+def cross_entropy_and_grad(
+    inputs: Tensor, weight: Any, target: Any, bias: Any, options: LossOptions, budget: Any
+) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor | None]]:
+    """Without autograd."""
+    given, by_index = given_of(inputs, weight, target, bias, options)
+    flat = tuple(a if a is None else a.detach() for a in last_layer.flat(given, by_index))
+    call = Call(1, options, linear.computed_in(*flat[:3]), "zero", ARRAYS)
+    with torch.no_grad():
+        loss, of_x, of_W, of_bias = linear.loss_and_gradients(flat, call, last_layer.budget_of(budget))
+    rows = inputs.shape[:-1]
+    return loss.reshape(rows) if loss.ndim else loss, (of_x.reshape(inputs.shape), of_W, of_bias)
+
+
+def log_prob(inputs: Tensor, weight: Any, target: Any, bias: Any, options: LossOptions, budget: Any) -> Tensor:
+    return last_layer.log_prob(*each(inputs, weight, target, bias, options), ARRAYS, OF_ARRAYS, budget)
+
+
+def statistics(inputs: Tensor, weight: Any, target: Any, bias: Any, options: LossOptions, budget: Any) -> Statistics:
+    return last_layer.statistics(*each(inputs, weight, target, bias, options), ARRAYS, OF_ARRAYS, budget)
+
+
+def each(inputs: Tensor, weight: Any, target: Any, bias: Any, options: LossOptions) -> tuple[Any, Any]:
+    given = inputs, as_tensor(weight), None if bias is None else as_tensor(bias), as_tensor(target)
+    return given, (options.temperature, options.softcap, options.ignore_index)
+
+
+def sample(
+    inputs: Tensor, weight: Any, bias: Any, options: LossOptions, truncation: Truncation, rng: Any, budget: Any
+) -> tuple[Tensor, Tensor]:
+    given = inputs, as_tensor(weight), None if bias is None else as_tensor(bias)
+    cut = truncation.top_k, truncation.top_p, truncation.min_p
+    numbers = options.temperature, options.softcap
+    return last_layer.sample(given, numbers, cut, generator_of(rng), True, ARRAYS, OF_ARRAYS, budget)
