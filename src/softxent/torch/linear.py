@@ -196,7 +196,7 @@ def to_masses(given: Given, upstream: Tensor, call: Call, budget: int, needs: Ne
     """upstream · ∂loss/∂target and ∂loss/∂weight, of probabilities."""
     layer = layer_of(*given, call)
     to_target, to_weight = (
-        torch.zeros_like(a) if need else a.new_empty(0) for a, need in zip(given[3:], needs, strict=True)
+        torch.zeros_like(a) if need else given[0].new_empty(0) for a, need in zip(given[3:], needs, strict=True)
     )
     for where, f in formulas(layer, upstream, call, budget):
         of_target, of_weight = autograd.of_masses(f.to_masses, f, given[3], given[4], (*needs,))
