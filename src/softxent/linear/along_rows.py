@@ -28,7 +28,7 @@ def loss_and_gradients(layer: Layer, plan: LinearPlan, upstream: Any, to: Gradie
         u = None if not to.wanted() else layer.upstream(upstream, where, rows)
         result[part] = library.cross_entropy(z, layer.target[where], layer.weight, layer.each, u)
         if to.x is not None:
-            to.x[where] = z @ W
+            to.x[where] = library.like(z @ W, to.x)
         if sum_W is not None:
             library.add_product(z.T, x, sum_W)
         if sum_bias is not None:

@@ -29,6 +29,9 @@ class Library(Protocol):
     def wide(self, a: Array) -> Array:
         """The numbers in float64."""
 
+    def like(self, a: Array, other: Array) -> Array:
+        """The numbers in the dtype of `other`."""
+
     def add_product(self, a: Array, b: Array, to: Array) -> None:
         """to += a·b"""
 

@@ -50,6 +50,9 @@ class Products:
     def wide(self, a: Array) -> Array:
         return np.asarray(a, FLOAT64)
 
+    def like(self, a: Array, other: Array) -> Array:
+        return a.astype(other.dtype, copy=False)
+
     def sum_for(self, a: Array) -> Array:
         if a.dtype != self.dtype:
             return np.zeros(a.shape, self.dtype)

@@ -50,6 +50,9 @@ class Products:
     def wide(self, a: Tensor) -> Tensor:
         return a.double()
 
+    def like(self, a: Tensor, other: Tensor) -> Tensor:
+        return a.to(other.dtype)
+
     def sum_for(self, a: Tensor) -> Tensor:
         return a.zero_() if a.dtype == self.dtype else torch.zeros_like(a, dtype=self.dtype)
 
@@ -201,7 +204,7 @@ def to_masses(given: Given, upstream: Tensor, call: Call, budget: int, needs: Ne
     for where, f in formulas(layer, upstream, call, budget):
         of_target, of_weight = autograd.of_masses(f.to_masses, f, given[3], given[4], (*needs,))
         if of_target is not None:
-            to_target[where] = of_target
+            to_target[where] = of_target.to(to_target.dtype)
         if of_weight is not None:
             to_weight += of_weight
     return to_target, to_weight
