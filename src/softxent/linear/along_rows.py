@@ -32,7 +32,7 @@ def loss_and_gradients(layer: Layer, plan: LinearPlan, upstream: Any, to: Gradie
         if sum_W is not None:
             library.add_product(z.T, x, sum_W)
         if sum_bias is not None:
-            sum_bias += z.sum(0)
+            sum_bias += library.column_sums(z)
     for a, total in ((to.W, sum_W), (to.bias, sum_bias)):
         if total is not a:
             a[...] = total

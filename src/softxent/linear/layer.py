@@ -32,11 +32,16 @@ class Library(Protocol):
     def like(self, a: Array, other: Array) -> Array:
         """The numbers in the dtype of `other`."""
 
+    def product(self, a: Array, b: Array, out: Array) -> None:
+        """Writes a·b to `out`."""
+
     def add_product(self, a: Array, b: Array, to: Array) -> None:
         """to += a·b"""
 
     def sum_for(self, a: Array) -> Array:
         """Zeros of the shape of `a` in the dtype of the computation: `a` itself if it has that."""
+
+    def column_sums(self, a: Array) -> Array: ...
 
     def indices(self, mask: Array) -> Array:
         """Where it is True."""
@@ -115,7 +120,7 @@ class Layer:
 
     def logits(self, x: Array, W: Array, bias: Array | None, out: Array) -> None:
         """Writes x·Wᵀ + b to `out`."""
-        self.library.xp.matmul(x, W.T, out=out)
+        self.library.product(x, W.T, out)
         if bias is not None:
             out += self.library.cast(bias)
 

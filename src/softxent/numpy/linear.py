@@ -59,6 +59,9 @@ class Products:
         a[...] = 0
         return a
 
+    def product(self, a: Array, b: Array, out: Array) -> None:
+        np.matmul(a, b, out=out)
+
     def add_product(self, a: Array, b: Array, to: Array) -> None:
         """In blocks, since NumPy has no product that adds."""
         columns = to.shape[1]
@@ -68,6 +71,9 @@ class Products:
         for start in range(0, len(to), rows):
             part = to[start : start + rows]
             part += np.matmul(a[start : start + rows], b, out=self.block[: part.size].reshape(part.shape))
+
+    def column_sums(self, a: Array) -> Array:
+        return np.ones(len(a), self.dtype) @ a
 
     def indices(self, mask: Array) -> Array:
         return np.flatnonzero(mask)

@@ -20,9 +20,11 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.optimize import OptimizeResult, minimize
 
+from softxent.linear import Gradients, Layer, LinearPlan, loss_and_gradients
+from softxent.numpy.linear import Products
 from softxent.sklearn.examples import Examples
 from softxent.sklearn.loss import Loss
-from softxent.sklearn.network import Parameters, product
+from softxent.sklearn.network import Parameters
 from softxent.sklearn.threads import Map, thread_map
 
 Array = NDArray[Any]
@@ -33,28 +35,50 @@ SAMPLE = 4096  # rows that μ and σ are taken from: they only have to be about 
 HISTORY = 10  # pairs of steps and gradients that L-BFGS keeps
 
 
-class Share:
-    """One thread's share of an evaluation: its blocks of rows, its logits, its sums."""
+class Blocks:
+    """Rows of a CSR matrix, whose blocks are cut out once."""
 
-    def __init__(self, blocks: list[Examples], loss: Loss, W: Array, b: Array) -> None:
-        self.blocks, self.loss, self.W, self.b = blocks, loss, W, b
-        rows = max(map(len, blocks))
-        self.logits, self.ones = np.empty((rows, len(b)), W.dtype), np.ones(rows, W.dtype)
+    def __init__(self, X: Any) -> None:
+        self.X, self.shape, self.dtype, self.cut = X, X.shape, X.dtype, dict[int, Any]()
+
+    def __getitem__(self, rows: slice) -> Any:
+        if rows.start not in self.cut:
+            self.cut[rows.start] = self.X[rows]
+        return self.cut[rows.start]
+
+
+class SparseProducts(Products):
+    """Of sparse inputs."""
+
+    def cast(self, a: Any) -> Any:
+        return a
+
+    def product(self, a: Any, b: Array, out: Array) -> None:
+        out[...] = a @ b
+
+    def add_product(self, a: Array, b: Any, to: Array) -> None:
+        to += a @ b
+
+
+class Share:
+    """One thread's share of an evaluation: its rows, its sums."""
+
+    def __init__(self, examples: Examples, rows: int, loss: Loss, W: Array, b: Array) -> None:
+        self.weight, dtype = examples.weight, W.dtype
         self.grad_W, self.grad_b = np.empty_like(W), np.empty_like(b)
+        self.to = Gradients(None, self.grad_W.T, self.grad_b)
+        X, kind = (Blocks(examples.X), SparseProducts) if sparse.issparse(examples.X) else (examples.X, Products)
+        w = loss.each.class_weight
+        w = None if w is None else np.ascontiguousarray(w, dtype)
+        self.layer = Layer(kind(dtype), X, W.T, b, examples.target, w, loss.each, examples.target.ndim == 1)
+        held = rows * (len(b) + len(W)) * W.itemsize
+        self.plan = LinearPlan(len(examples), *W.shape, chunk=(rows, len(b)), products=2, bytes=held)
 
     def __call__(self) -> float:
         """Returns Σ_i s_i·loss_i of its rows, and writes the gradient of that to grad_W and grad_b."""
-        total = 0.0
-        self.grad_W.fill(0)
-        self.grad_b.fill(0)
-        for block in self.blocks:
-            delta = self.logits[: len(block)]
-            product(block.X, self.W, out=delta)
-            delta += self.b
-            total += self.loss.and_delta(delta, block)  # overwrites the logits with p − y
-            self.grad_W += (delta.T @ block.X).T  # xᵀ·δ, as BLAS does it faster
-            self.grad_b += self.ones[: len(block)] @ delta
-        return total
+        s = self.weight
+        losses = loss_and_gradients(self.layer, self.plan, 1.0 if s is None else s, self.to)
+        return float(losses.sum() if s is None else losses @ s)
 
 
 class Objective:
@@ -67,9 +91,10 @@ class Objective:
         (self.W,), (self.b,) = parameters.weights, parameters.biases
         classes = len(self.b)
         self.mean, self.scale = standardization(examples, classes * alpha)
-        blocks = [examples[start:stop] for start, stop in pairwise(edges(examples.X, classes, threads))]
-        firsts = np.linspace(0, len(blocks), min(threads, len(blocks)) + 1).astype(int)
-        self.shares = [Share(blocks[first:last], loss, self.W, self.b) for first, last in pairwise(firsts)]
+        rows = rows_of_a_block(examples.X, classes, threads)
+        blocks = -(-len(examples) // rows)
+        ends = np.linspace(0, blocks, min(threads, blocks) + 1).astype(int) * rows
+        self.shares = [Share(examples[start:stop], rows, loss, self.W, self.b) for start, stop in pairwise(ends)]
 
     def __call__(self, u: Array) -> tuple[float, Array]:
         """Returns f and ∂f/∂u."""
@@ -102,12 +127,10 @@ class Objective:
         return np.concatenate([(W * self.scale[:, None]).ravel(), self.b + self.mean @ W])
 
 
-def edges(X: Any, classes: int, threads: int) -> list[int]:
-    """Returns where blocks of rows begin and end."""
+def rows_of_a_block(X: Any, classes: int, threads: int) -> int:
     n, features = X.shape
     size = SPARSE_BLOCK // classes if sparse.issparse(X) else BLOCK // (features + classes)
-    rows = max(1, min(size // X.dtype.itemsize, -(-n // threads) if sparse.issparse(X) else n))
-    return [*range(0, n, rows), n]
+    return max(1, min(size // X.dtype.itemsize, -(-n // threads) if sparse.issparse(X) else n))
 
 
 @np.errstate(over="ignore", invalid="ignore")  # an objective that is not finite is reported as such

@@ -56,8 +56,14 @@ class Products:
     def sum_for(self, a: Tensor) -> Tensor:
         return a.zero_() if a.dtype == self.dtype else torch.zeros_like(a, dtype=self.dtype)
 
+    def product(self, a: Tensor, b: Tensor, out: Tensor) -> None:
+        torch.mm(a, b, out=out)
+
     def add_product(self, a: Tensor, b: Tensor, to: Tensor) -> None:
         to.addmm_(a, b)
+
+    def column_sums(self, a: Tensor) -> Tensor:
+        return a.sum(0)
 
     def indices(self, mask: Tensor) -> Tensor:
         return mask.nonzero()[:, 0]
