@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from inspect import Parameter, cleandoc, signature
 from struct import Struct
@@ -116,6 +116,11 @@ class LossOptions:
     def packed(self) -> bytes:
         """What the kernel is handed: the numbers, in the order of the fields; LossOptions in kernel.hpp."""
         return PACKED.pack(*[packed(getattr(self, name)) for name, packed in PACKING])
+
+    @cached_property
+    def each(self) -> LossOptions:
+        """The same of one row, without class weights, which are an array."""
+        return replace(self, class_weight=None, reduction="none", normalizer=None)
 
     @classmethod
     def of(cls, options: Options) -> LossOptions:

@@ -167,9 +167,12 @@ def second_pass(layer: Layer, plan: LinearPlan, rows: Rows, upstream: Any, to: G
     b = rows.mass + 2 * options.z_loss * rows.lse
     plain = not layer.dense() and not options.z_loss  # G is A·p but for the target
     sum_x = None if to.x is None else library.sum_for(to.x)
+    layer.clear(to, to.W, sum_x)
     for k, of_rest in zip(blocks(layer, plan), rests(layer, rows.others), strict=True):
         W, bias = library.cast(layer.W[k]), None if layer.bias is None else layer.bias[k]
         sum_W, sum_bias = (None if a is None else library.sum_for(a[k]) for a in (to.W, to.bias))
+        if sum_bias is not None:
+            sum_bias[...] = 0
         for part, where in layer.chunks(plan.chunk[0]):
             count, classes = part.stop - part.start, k.stop - k.start
             beside = buffer[: count * (classes + 1)].reshape(count, classes + 1)
@@ -194,7 +197,7 @@ def second_pass(layer: Layer, plan: LinearPlan, rows: Rows, upstream: Any, to: G
             if sum_x is not None:
                 sum_x[where] += r[:, None] * (z @ W)
             if sum_W is not None:
-                library.add_product(z.T, r[:, None] * x, sum_W)
+                (library.add_product if part.start else library.product)(z.T, r[:, None] * x, sum_W)
             if sum_bias is not None:
                 sum_bias += r @ z
         for a, total in ((to.W, sum_W), (to.bias, sum_bias)):

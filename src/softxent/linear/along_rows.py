@@ -19,8 +19,7 @@ def loss_and_gradients(layer: Layer, plan: LinearPlan, upstream: Any, to: Gradie
     result = library.full((layer.count,), 0)
     buffer = library.empty(plan.chunk[0] * layer.classes)
     sum_W, sum_bias = (None if a is None else library.sum_for(a) for a in (to.W, to.bias))
-    if to.x is not None and layer.counted is not None:
-        to.x[...] = 0
+    layer.clear(to, sum_W, sum_bias)
     for part, where in layer.chunks(plan.chunk[0]):
         rows = part.stop - part.start
         x, z = library.cast(layer.x[where]), buffer[: rows * layer.classes].reshape(rows, layer.classes)
@@ -30,7 +29,7 @@ def loss_and_gradients(layer: Layer, plan: LinearPlan, upstream: Any, to: Gradie
         if to.x is not None:
             to.x[where] = library.like(z @ W, to.x)
         if sum_W is not None:
-            library.add_product(z.T, x, sum_W)
+            (library.add_product if part.start else library.product)(z.T, x, sum_W)
         if sum_bias is not None:
             sum_bias += library.column_sums(z)
     for a, total in ((to.W, sum_W), (to.bias, sum_bias)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from softxent.options import LossOptions
@@ -39,7 +39,7 @@ class Library(Protocol):
         """to += a·b"""
 
     def sum_for(self, a: Array) -> Array:
-        """Zeros of the shape of `a` in the dtype of the computation: `a` itself if it has that."""
+        """Room for a sum of the shape of `a` in the dtype of the computation: `a` itself if it has that."""
 
     def column_sums(self, a: Array) -> Array: ...
 
@@ -98,7 +98,10 @@ class Layer:
             if not bool(kept.all()):
                 self.counted = self.library.indices(kept)
         self.count = self.rows if self.counted is None else self.counted.shape[0]
-        self.each = replace(self.options, class_weight=None, reduction="none", normalizer=None)
+
+    @property
+    def each(self) -> LossOptions:
+        return self.options.each
 
     def chunks(self, size: int) -> Iterator[tuple[slice, Any]]:
         """A chunk's place among the counted rows, and among all."""
@@ -129,6 +132,13 @@ class Layer:
         if hasattr(upstream, "shape"):
             return self.library.wide(upstream[where])
         return self.library.full((rows,), upstream)
+
+    def clear(self, to: Gradients, sum_W: Array | None, *sums: Array | None) -> None:
+        """Makes 0 what no chunk writes first: the ignored rows' gradient, what is only added to, and all of no rows."""
+        x = to.x if self.counted is not None or not self.count else None
+        for a in (x, *sums, *((to.W, sum_W, to.bias) if not self.count else ())):
+            if a is not None:
+                a[...] = 0
 
     def dense(self) -> bool:
         """Whether a_j is not 0 beside the target."""

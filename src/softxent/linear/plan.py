@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from softxent import checks
@@ -51,6 +52,7 @@ class LinearPlan:
         )
 
 
+@lru_cache(maxsize=256, typed=True)
 def linear_plan(
     rows: int,
     features: int,

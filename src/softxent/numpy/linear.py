@@ -54,10 +54,7 @@ class Products:
         return a.astype(other.dtype, copy=False)
 
     def sum_for(self, a: Array) -> Array:
-        if a.dtype != self.dtype:
-            return np.zeros(a.shape, self.dtype)
-        a[...] = 0
-        return a
+        return a if a.dtype == self.dtype else np.empty(a.shape, self.dtype)
 
     def product(self, a: Array, b: Array, out: Array) -> None:
         np.matmul(a, b, out=out)

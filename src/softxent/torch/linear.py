@@ -54,7 +54,7 @@ class Products:
         return a.to(other.dtype)
 
     def sum_for(self, a: Tensor) -> Tensor:
-        return a.zero_() if a.dtype == self.dtype else torch.zeros_like(a, dtype=self.dtype)
+        return a if a.dtype == self.dtype else torch.empty_like(a, dtype=self.dtype)
 
     def product(self, a: Tensor, b: Tensor, out: Tensor) -> None:
         torch.mm(a, b, out=out)
