@@ -85,9 +85,8 @@ def of_numpy(row: Row, x: Any, W: Any, t: Any) -> dict[str, Callable[[], Any]]:
         return G @ W, G.T @ x
 
     library = Products(np.dtype(np.float32))
-    found: dict[str, Callable[[], Any]] = {
-        "products": lambda: products(row, library, x, W, np.empty_like(x), np.empty_like(W))
-    }
+    to = np.empty_like(x), np.empty_like(W)
+    found: dict[str, Callable[[], Any]] = {"products": lambda: products(row, library, x, W, *to)}
     if row.work == "half ignored":
         half = np.where(np.arange(len(t)) % 2, t, -100)
         return {
@@ -133,10 +132,11 @@ def of_torch(row: Row, x: Any, W: Any, t: Any) -> dict[str, Callable[[], Any]]:
     if row.work == "half ignored":
         half = torch.where(torch.arange(len(t)) % 2 == 1, t, -100)
         return {"ours": step(S.linear_cross_entropy, half), "all counted": step(S.linear_cross_entropy)}
-    library = Products(x, torch.float32)
-    found = {"products": lambda: products(row, library, x, W, torch.empty_like(x), torch.empty_like(W))}
+    library = Products(x, torch.float32, torch.float32)
+    to = torch.empty_like(x), torch.empty_like(W)
+    found = {"products": lambda: products(row, library, x, W, *to)}
     if row.work == "gradients":
-        large = row.shape[2] > 10_000
+        large = row.shape[2] > 10_000 and hasattr(torch.nn, "LinearCrossEntropyOptions")
         return found | {
             "ours": step(S.linear_cross_entropy), "plain": step(plain),
             **({"PyTorch's chunks": step(chunks)} if large else {}),

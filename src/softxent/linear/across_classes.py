@@ -84,11 +84,11 @@ def first_pass(layer: Layer, plan: LinearPlan) -> Rows:
     z_y, mass, most, spread = (library.full((count,), start) for start in (-inf, 0, -inf, 0))
     buffer = library.empty(plan.chunk[0] * plan.chunk[1])
     for n, k in enumerate(of_classes):
-        W, bias = library.cast(layer.W[k]), None if layer.bias is None else layer.bias[k]
+        W, bias = library.operand(layer.W[k]), None if layer.bias is None else layer.bias[k]
         for part, where in layer.chunks(plan.chunk[0]):
             rows, classes = part.stop - part.start, k.stop - k.start
             z = buffer[: rows * classes].reshape(rows, classes)
-            layer.logits(library.cast(layer.x[where]), W, bias, z)
+            layer.logits(library.operand(layer.x[where]), W, bias, z)
             scaled(layer, z, k)
             inside = targets_within(layer, where, k) if layer.by_index else None
             if not dense:
@@ -169,14 +169,14 @@ def second_pass(layer: Layer, plan: LinearPlan, rows: Rows, upstream: Any, to: G
     sum_x = None if to.x is None else library.sum_for(to.x)
     layer.clear(to, to.W, sum_x)
     for k, of_rest in zip(blocks(layer, plan), rests(layer, rows.others), strict=True):
-        W, bias = library.cast(layer.W[k]), None if layer.bias is None else layer.bias[k]
+        W, bias = library.operand(layer.W[k]), None if layer.bias is None else layer.bias[k]
         sum_W, sum_bias = (None if a is None else library.sum_for(a[k]) for a in (to.W, to.bias))
         if sum_bias is not None:
             sum_bias[...] = 0
         for part, where in layer.chunks(plan.chunk[0]):
             count, classes = part.stop - part.start, k.stop - k.start
             beside = buffer[: count * (classes + 1)].reshape(count, classes + 1)
-            x, z = library.cast(layer.x[where]), beside[:, :classes]
+            x, z = library.operand(layer.x[where]), beside[:, :classes]
             layer.logits(x, W, bias, z)
             slope = scaled(layer, z, k)
             inside = targets_within(layer, where, k) if layer.by_index else None
@@ -194,10 +194,11 @@ def second_pass(layer: Layer, plan: LinearPlan, rows: Rows, upstream: Any, to: G
             if slope is not None:
                 z *= slope
             r = library.cast(r)
+            G = library.operand(z)
             if sum_x is not None:
-                sum_x[where] += r[:, None] * (z @ W)
+                sum_x[where] += r[:, None] * library.times(G, W)
             if sum_W is not None:
-                (library.add_product if part.start else library.product)(z.T, r[:, None] * x, sum_W)
+                (library.add_product if part.start else library.product)(G.T, r[:, None] * x, sum_W)
             if sum_bias is not None:
                 sum_bias += r @ z
         for a, total in ((to.W, sum_W), (to.bias, sum_bias)):

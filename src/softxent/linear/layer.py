@@ -32,6 +32,12 @@ class Library(Protocol):
     def like(self, a: Array, other: Array) -> Array:
         """The numbers in the dtype of `other`."""
 
+    def operand(self, a: Array) -> Array:
+        """The numbers as a product takes them: in the dtype of the computation, or of 16 bits where those are faster."""
+
+    def times(self, a: Array, b: Array) -> Array:
+        """a·b of operands, in the dtype of the computation."""
+
     def product(self, a: Array, b: Array, out: Array) -> None:
         """Writes a·b to `out`."""
 

@@ -34,10 +34,10 @@ def statistics(layer: Layer, plan: LinearPlan) -> Statistics:
 
 
 def statistics_along_rows(layer: Layer, plan: LinearPlan, columns: Statistics) -> None:
-    library, W, everything = layer.library, layer.library.cast(layer.W), slice(0, layer.classes)
+    library, W, everything = layer.library, layer.library.operand(layer.W), slice(0, layer.classes)
     for part in parts(layer, plan):
         z = library.empty(part.stop - part.start, layer.classes)
-        layer.logits(library.cast(layer.x[part]), W, layer.bias, z)
+        layer.logits(library.operand(layer.x[part]), W, layer.bias, z)
         scaled(layer, z, everything)
         i, j = targets_within(layer, part, everything)
         for column, found in zip(columns, library.statistics(z, within(layer, part, i, j)), strict=True):
@@ -60,10 +60,10 @@ def statistics_across_classes(layer: Layer, plan: LinearPlan, columns: Statistic
     for part in parts(layer, plan):
         z_y[part] = logits_of_targets(layer, part)
     for k in blocks(layer, plan):
-        W, bias = library.cast(layer.W[k]), None if layer.bias is None else layer.bias[k]
+        W, bias = library.operand(layer.W[k]), None if layer.bias is None else layer.bias[k]
         for part in parts(layer, plan):
             z = library.empty(part.stop - part.start, k.stop - k.start)
-            layer.logits(library.cast(layer.x[part]), W, bias, z)
+            layer.logits(library.operand(layer.x[part]), W, bias, z)
             larger = (z > library.cast(z_y[part])[:, None]).sum(1)
             scaled(layer, z, k)
             i, j = targets_within(layer, part, k)
@@ -143,11 +143,11 @@ def sample(
 
 
 def sample_along_rows(layer: Layer, plan: LinearPlan, uniform: Any, truncation: Truncation) -> tuple[Array, Array, int]:
-    library, W = layer.library, layer.library.cast(layer.W)
+    library, W = layer.library, layer.library.operand(layer.W)
     log_prob = library.full((layer.rows,), 0)
     for part in parts(layer, plan):
         z = library.empty(part.stop - part.start, layer.classes)
-        layer.logits(library.cast(layer.x[part]), W, layer.bias, z)
+        layer.logits(library.operand(layer.x[part]), W, layer.bias, z)
         scores = z
         if truncation.wanted() or layer.options.softcap is not None or layer.options.temperature != 1:
             scores = z + 0
@@ -171,12 +171,12 @@ def sample_across_classes(layer: Layer, plan: LinearPlan, uniform: Any) -> tuple
     whole, masked = [], library.full((layer.rows,), -inf)
     seen, z_y, block = (library.full((layer.rows,), -inf) for _ in range(3))
     for n, k in enumerate(blocks(layer, plan)):
-        W, bias = library.cast(layer.W[k]), None if layer.bias is None else layer.bias[k]
+        W, bias = library.operand(layer.W[k]), None if layer.bias is None else layer.bias[k]
         whole.append(library.full((layer.rows,), -inf))
         for part in parts(layer, plan):
             rows = part.stop - part.start
             z = library.empty(rows, k.stop - k.start)
-            layer.logits(library.cast(layer.x[part]), W, bias, z)
+            layer.logits(library.operand(layer.x[part]), W, bias, z)
             scaled(layer, z, k)
             whole[n][part] = lse_k = library.logsumexp(z)
             drawable = (lse_k > -inf) & (lse_k < inf)

@@ -56,6 +56,12 @@ class Products:
     def sum_for(self, a: Array) -> Array:
         return a if a.dtype == self.dtype else np.empty(a.shape, self.dtype)
 
+    def operand(self, a: Array) -> Array:
+        return np.asarray(a, self.dtype)
+
+    def times(self, a: Array, b: Array) -> Array:
+        return a @ b
+
     def product(self, a: Array, b: Array, out: Array) -> None:
         np.matmul(a, b, out=out)
 

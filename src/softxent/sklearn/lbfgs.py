@@ -50,7 +50,7 @@ class Blocks:
 class SparseProducts(Products):
     """Of sparse inputs."""
 
-    def cast(self, a: Any) -> Any:
+    def operand(self, a: Any) -> Any:
         return a
 
     def product(self, a: Any, b: Array, out: Array) -> None:

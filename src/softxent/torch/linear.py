@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import torch
@@ -34,8 +35,8 @@ class Products:
 
     xp = torch
 
-    def __init__(self, x: Tensor, dtype: torch.dtype) -> None:
-        self.kernels, self.device, self.dtype = kernels_of(x), x.device, dtype
+    def __init__(self, x: Tensor, dtype: torch.dtype, multiplied: torch.dtype) -> None:
+        self.kernels, self.device, self.dtype, self.multiplied = kernels_of(x), x.device, dtype, multiplied
         self.call = Call(1, LossOptions(reduction="none", ignore_index=-1), torch.float64, "zero", checks.ARRAYS)
 
     def empty(self, *shape: int) -> Tensor:
@@ -56,11 +57,23 @@ class Products:
     def sum_for(self, a: Tensor) -> Tensor:
         return a if a.dtype == self.dtype else torch.empty_like(a, dtype=self.dtype)
 
+    def operand(self, a: Tensor) -> Tensor:
+        return a.to(self.multiplied)
+
+    def times(self, a: Tensor, b: Tensor) -> Tensor:
+        return (a @ b).to(self.dtype)
+
     def product(self, a: Tensor, b: Tensor, out: Tensor) -> None:
-        torch.mm(a, b, out=out)
+        if a.dtype == b.dtype == out.dtype:
+            torch.mm(a, b, out=out)
+        else:
+            out.copy_(self.operand(a) @ self.operand(b))
 
     def add_product(self, a: Tensor, b: Tensor, to: Tensor) -> None:
-        to.addmm_(a, b)
+        if a.dtype == b.dtype == to.dtype:
+            to.addmm_(a, b)
+        else:
+            to += self.operand(a) @ self.operand(b)
 
     def column_sums(self, a: Tensor) -> Tensor:
         return a.sum(0)
@@ -95,7 +108,7 @@ class Products:
 
 def layer_of(x: Tensor, W: Tensor, bias: Tensor | None, target: Tensor, weight: Tensor | None, call: Call) -> Layer:
     dtype = computed_in(x, W, bias)
-    library, by_index = Products(x, dtype), not target.is_floating_point()
+    library, by_index = Products(x, dtype, multiplied_in(x, W, dtype)), not target.is_floating_point()
     t = target.long() if by_index else target
     if by_index:
         wrong = ((t < 0) | (t >= W.shape[0])) & (t != call.options.ignore_index)
@@ -103,6 +116,18 @@ def layer_of(x: Tensor, W: Tensor, bias: Tensor | None, target: Tensor, weight: 
             raise checks.target_value(call.names, target, int(wrong.int().argmax()), W.shape[0])
     w = None if weight is None else library.kernels.as_weight(weight, t, call, dtype)
     return Layer(library, x, W, bias, t, w, call.options, by_index)
+
+
+def multiplied_in(x: Tensor, W: Tensor, dtype: torch.dtype) -> torch.dtype:
+    """bfloat16 where the processor multiplies it, for inputs and weight of it; its products are rounded once."""
+    if x.dtype == W.dtype == torch.bfloat16 and (multiplies_bfloat16() or not x.is_cpu):
+        return torch.bfloat16
+    return dtype
+
+
+@cache
+def multiplies_bfloat16() -> bool:
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
 def computed_in(x: Tensor, W: Tensor, bias: Tensor | None) -> torch.dtype:
@@ -119,7 +144,7 @@ def plan_of(layer: Layer, gradients: bool, budget: int, copies: int = 0) -> Line
         gradients=gradients,
         memory_budget=budget if budget >= 0 else "auto",
         cast=layer.x.dtype != layer.library.dtype or layer.W.dtype != layer.library.dtype,
-        arrays=layer.arrays(),
+        arrays=layer.arrays() + (layer.library.multiplied != layer.library.dtype),
         copies=copies,
     )
 
@@ -221,10 +246,10 @@ def formulas(layer: Layer, upstream: Tensor, call: Call, budget: int) -> Any:
     each = replace(call, options=layer.each, dtype=layer.library.dtype)
     plan = plan_of(layer, True, budget, copies=8)
     u = upstream if call.options.reduction == "none" else (upstream / (layer.divisor() or torch.inf)).expand(layer.rows)
-    W = layer.library.cast(layer.W)
+    W = layer.library.operand(layer.W)
     for part, where in layer.chunks(plan.chunk[0]):
         z = layer.library.empty(part.stop - part.start, layer.classes)
-        layer.logits(layer.library.cast(layer.x[where]), W, layer.bias, z)
+        layer.logits(layer.library.operand(layer.x[where]), W, layer.bias, z)
         yield where, autograd.formulas(z, layer.target[where], layer.weight, u[where], each)
 
 
