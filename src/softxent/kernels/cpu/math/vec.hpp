@@ -81,6 +81,15 @@ inline void write(R* p, T v) {
     std::memcpy(p, &v, sizeof v);
 }
 
+// the last lane first
+template <class V>
+inline V backwards(V x) {
+    constexpr int n = sizeof(V) / sizeof(x[0]);
+    return [&]<int... k>(std::integer_sequence<int, k...>) {
+        return __builtin_shufflevector(x, x, (n - 1 - k)...);
+    }(std::make_integer_sequence<int, n>());
+}
+
 // the first n < lanes<R> numbers at p, and `fill` for the others
 template <class R>
 inline vec<R> read_part(const R* p, int n, R fill) {

@@ -11,6 +11,7 @@ struct TilePass<R, CrossEntropy> : Tile<R, CrossEntropy> {
 
     using Index = bits_of<vec<R>>;
     using Place = lane_of<Index>;
+    using LossSum = std::conditional_t<sizeof(R) == 4, PlainSum<f64v>, SumOf<f64v>>;
 
     const bool by_index, soft, unlike;  // unlike: the rows' gradients have divisors of their own
     const TargetWeights<R> weigh;
@@ -52,7 +53,7 @@ struct TilePass<R, CrossEntropy> : Tile<R, CrossEntropy> {
         if (soft) load_soft_target(first);
         finish_rows(first, any_ignored);
         if (pass.loss && pass.options.reduction == Reduction::none) set_numbers(pass.loss, first, loss, rows);
-        std::conditional_t<sizeof(R) == 4, PlainSum<f64v>, SumOf<f64v>> sum;
+        LossSum sum;
         this->template for_rows<double>([&](int r) { sum.add(read<f64v>(loss + r)); });
         total.add(sum.value());
         if (!pass.out) return;
@@ -124,7 +125,7 @@ private:
     void load_soft_target(i64 first) {
         if (!by_index) this->load(pass.probabilities, first, a);
         this->template for_rows<double>([&](int r) {
-            SumOf<f64v> weights;
+            LossSum weights;
             const f64v half_max = 0.5 * read<f64v>(max + r);  // m − z may not fit where its product with a_j does
             const Classes<double> a = a_of(r);
             const Classes<R> z = z_of(r);

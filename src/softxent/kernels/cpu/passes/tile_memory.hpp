@@ -26,11 +26,15 @@ struct LinesAhead {
     i64 class_step = 0, row_step = 0;  // bytes
 };
 
+// n numbers that lie side by side, and with step −1 on one side only backwards
 template <class T>
-inline void copy(const T* from, int n, T* to) {
+inline void copy(const T* from, i64 step, int n, T* to) {
     int k = 0;
-    for (; k + lanes<T> <= n; k += lanes<T>) write(to + k, read<vec<T>>(from + k));
-    for (; k < n; ++k) to[k] = from[k];
+    if (step == 1)
+        for (; k + lanes<T> <= n; k += lanes<T>) write(to + k, read<vec<T>>(from + k));
+    else
+        for (; k + lanes<T> <= n; k += lanes<T>) write(to + k, backwards(read<vec<T>>(from - k - (lanes<T> - 1))));
+    for (; k < n; ++k) to[k] = from[k * step];
 }
 
 struct TileMemory {
@@ -54,11 +58,12 @@ struct TileMemory {
     void load(const Array& from, i64 first, T* to) const {
         const i64 V = layout.classes, step = from.stride[layout.dims - 1];
         const bool by_class = rows_are_closer(from, layout.dims), as_it_is = from.dtype == native<T>;
+        const bool side_by_side = step == 1 || step == -1;
         for_runs(from, first, [&](i64 begin, i64 r, int n) {
             if (by_class) {
                 for (i64 v = 0; v < V; ++v) {
                     const i64 there = begin + v * from.class_stride;
-                    if (as_it_is && step == 1) copy(at<T>(from, there), n, to + v * capacity + r);
+                    if (as_it_is && side_by_side) copy(at<T>(from, there), step, n, to + v * capacity + r);
                     else convert_from(from, there, step, n, to + v * capacity + r);
                 }
             } else if (from.class_stride == 1 && as_it_is) {
@@ -87,8 +92,10 @@ struct TileMemory {
             if (by_class) {
                 for (i64 v = 0; v < V; ++v) {
                     const i64 there = begin + v * to.class_stride;
-                    if (as_it_is && step == 1) copy(from + v * capacity + r, n, at<R>(to, there));
-                    else convert_to(to, there, step, n, from + v * capacity + r);
+                    const R* tile = from + v * capacity + r;
+                    if (as_it_is && step == 1) copy(tile, 1, n, at<R>(to, there));
+                    else if (as_it_is && step == -1) copy(tile + n - 1, -1, n, at<R>(to, there - (n - 1)));
+                    else convert_to(to, there, step, n, tile);
                 }
             } else if (to.class_stride == 1 && as_it_is) {
                 to_rows(from + r, capacity, n, V, at<R>(to, begin), step);
