@@ -52,6 +52,11 @@ struct Range {
         P n = (at - shift) * C::LOG2E + C::ROUND - C::ROUND;
         return {at, shift, C::ROUND + (C::EXPONENT + C::BIAS) - n, at - C::CUTOFF, n};
     }
+    // the same for each of a vector of numbers
+    Range<R, vec<R>> broadcast() const {
+        constexpr vec<R> zero{};
+        return {zero + at, zero + shift, zero + round, zero + lowest, zero + n};
+    }
 };
 
 // (exp(r) − 1 − r) / r²: of doubles even and odd powers apart, as many operations in a chain half as long; floats have a
