@@ -146,11 +146,6 @@ struct TargetWeights {
         const D q = keep > 0 ? keep * t + each : D{} + each;
         return weight ? q * double(weight[j]) : q;
     }
-    // … of classes j and on, of one row
-    f64v along(f64v t, i64 j) const {
-        const f64v q = keep > 0 ? keep * t + each : f64v{} + each;
-        return weight ? q * widen(weight + j) : q;
-    }
 };
 
 // Where row i of an array begins, if there is one

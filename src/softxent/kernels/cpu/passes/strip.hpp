@@ -9,8 +9,7 @@ constexpr int AHEAD = 8192;  // bytes to prefetch ahead of the strip in work: 10
 
 template <class R>
 struct Strip {
-    alignas(64) R z[STRIP], out[STRIP];
-    alignas(64) double a[STRIP];
+    alignas(64) R z[STRIP], out[STRIP], a[STRIP];
 };
 
 // f(j, n) for the strips of classes begin … end
