@@ -16,8 +16,13 @@ struct BadTarget {
 template <class R>
 Sum count_range(const i64* targets, const void* weight, i64 classes, i64 ignored, i64 begin, i64 end) {
     auto outside = [&](i64 y) { return std::uint64_t(y) >= std::uint64_t(classes); };
+    // Most often all are classes and none is ignored, and with y and V − 1 − y no sign is negative: without a comparison of
+    // 64 bits, which SSE2 lacks, that takes a quarter of the time
+    std::uint64_t signs = 0;
+    for (i64 i = begin; i < end; ++i) signs |= std::uint64_t(targets[i]) | (std::uint64_t(classes - 1) - std::uint64_t(targets[i]));
+    const bool plain = i64(signs) >= 0 && outside(ignored);
     i64 skipped = 0, strays = 0;
-    for (i64 i = begin; i < end; ++i) skipped += targets[i] == ignored, strays += outside(targets[i]);
+    for (i64 i = begin; !plain && i < end; ++i) skipped += targets[i] == ignored, strays += outside(targets[i]);
     if (strays != (outside(ignored) ? skipped : 0))
         for (i64 i = begin; i < end; ++i)
             if (targets[i] != ignored && outside(targets[i])) throw BadTarget{i};

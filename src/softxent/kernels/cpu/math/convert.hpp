@@ -11,6 +11,7 @@ inline void convert_from(const Array& a, i64 offset, i64 stride, int n, R* to) {
         if (stride == 1)
             for (int k = begin; k < n; ++k) to[k] = static_cast<R>(read_one(data[offset + k]));
         else
+#pragma GCC unroll 4
             for (int k = begin; k < n; ++k) to[k] = static_cast<R>(read_one(data[offset + k * stride]));
     };
     auto same = [](auto x) { return x; };
@@ -33,6 +34,7 @@ inline void convert_to(const Array& a, i64 offset, i64 stride, int n, const R* f
         if (stride == 1)
             for (int k = begin; k < n; ++k) data[offset + k] = write_one(from[k] * scale);
         else
+#pragma GCC unroll 4
             for (int k = begin; k < n; ++k) data[offset + k * stride] = write_one(from[k] * scale);
     };
     auto* halves = reinterpret_cast<std::uint16_t*>(a.data);

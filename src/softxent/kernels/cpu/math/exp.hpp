@@ -52,6 +52,11 @@ struct Range {
         P n = (at - shift) * C::LOG2E + C::ROUND - C::ROUND;
         return {at, shift, C::ROUND + (C::EXPONENT + C::BIAS) - n, at - C::CUTOFF, n};
     }
+    // the same for each of a vector of numbers
+    Range<R, vec<R>> broadcast() const {
+        constexpr vec<R> zero{};
+        return {zero + at, zero + shift, zero + round, zero + lowest, zero + n};
+    }
 };
 
 // (exp(r) − 1 − r) / r²: of doubles even and odd powers apart, as many operations in a chain half as long; floats have a
@@ -125,7 +130,7 @@ inline SumOf<D> log_with_error(D y, D y_lo) {
     using I = bits_of<D>;
     using C = Exp<double>;
     const D u = 1 + y;
-    const I bits = std::bit_cast<I>(u), k = (bits - 0x3fe6a09e667f3bcd) >> 52;
+    const I bits = std::bit_cast<I>(u), k = shift_right(bits - 0x3fe6a09e667f3bcd, 52);
     const D f = k == 0 ? y : std::bit_cast<D>(bits - (k << 52)) - 1;
     const D u_lo = (k == 0 ? D{} : y < 1 ? y - (u - 1) : 1 - (u - y)) + y_lo;
     const D s = f / (2 + f), half = 0.5 * f * f, n = std::bit_cast<D>(k + 0x4330000000000000) - 0x1p52;
@@ -141,8 +146,8 @@ inline D log_denominator(D largest, D others) {
     if constexpr (sizeof(R) == 8) return log_with_error<D>(others / largest, D{}).hi;
     // one division: of all / 2^k − largest by all / 2^k + largest
     const D all = largest + others;
-    const I ratio = (std::bit_cast<I>(all) >> 1) - (std::bit_cast<I>(largest) >> 1);
-    const I k = ((ratio + 0x0004000000000000) >> 51) & 0x3ff;  // of NaN any, without overflow
+    const I ratio = shift_right(std::bit_cast<I>(all), 1) - shift_right(std::bit_cast<I>(largest), 1);
+    const I k = shift_right(ratio + 0x0004000000000000, 51) & 0x3ff;  // of NaN any, without overflow
     const D scaled = std::bit_cast<D>(std::bit_cast<I>(all) - (k << 52)), n = std::bit_cast<D>(k + 0x4330000000000000) - 0x1p52;
     const D s = (k == 0 ? others : scaled - largest) / (scaled + largest), undefined = others - others;  // 0, or the row's NaN
     return (n * (C::LN2_HI + C::LN2_LO) + undefined) + (s * atanh_series(s * s) + 2 * s);

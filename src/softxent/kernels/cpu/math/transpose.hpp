@@ -140,10 +140,11 @@ inline void to_classes(const T* from, i64 from_step, i64 rows, i64 classes, T* t
     else if (classes == 3 && from_step == 3) r = side_to_classes<3>(from, rows, to, to_step);
     else r = for_blocks<T>(rows, classes, [&](i64 r, i64 c) {
         Squares<T> block;
-        for (int k = 0; k < S; ++k)
-            block.x[k] = Squares<T>::read_pieces(from + (r + k) * from_step + c, S * from_step);
+        const T* row = from + r * from_step + c;
+        T* column = to + c * to_step + r;
+        for (int k = 0; k < S; ++k, row += from_step) block.x[k] = Squares<T>::read_pieces(row, S * from_step);
         block.transpose();
-        for (int k = 0; k < S; ++k) write(to + (c + k) * to_step + r, block.x[k]);
+        for (int k = 0; k < S; ++k, column += to_step) write(column, block.x[k]);
     });
     for (; r < rows; ++r)
         for (i64 c = 0; c < classes; ++c) to[c * to_step + r] = from[r * from_step + c];
@@ -158,10 +159,11 @@ inline void to_rows(const T* from, i64 from_step, i64 rows, i64 classes, T* to, 
     else if (classes == 3 && to_step == 3) r = classes_to_side<3>(from, from_step, rows, to);
     else r = for_blocks<T>(rows, classes, [&](i64 r, i64 c) {
         Squares<T> block;
-        for (int k = 0; k < S; ++k) block.x[k] = read<vec<T>>(from + (c + k) * from_step + r);
+        const T* column = from + c * from_step + r;
+        T* row = to + r * to_step + c;
+        for (int k = 0; k < S; ++k, column += from_step) block.x[k] = read<vec<T>>(column);
         block.transpose();
-        for (int k = 0; k < S; ++k)
-            Squares<T>::write_pieces(to + (r + k) * to_step + c, S * to_step, block.x[k]);
+        for (int k = 0; k < S; ++k, row += to_step) Squares<T>::write_pieces(row, S * to_step, block.x[k]);
     });
     for (; r < rows; ++r)
         for (i64 c = 0; c < classes; ++c) to[r * to_step + c] = from[c * from_step + r];

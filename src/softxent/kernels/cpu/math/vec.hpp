@@ -3,6 +3,7 @@
 #pragma once
 #include <bit>
 #include <cstring>
+#include <type_traits>
 #include <utility>
 
 #include "kernel.hpp"
@@ -55,8 +56,19 @@ struct Bits<double> {
 template <class V>
 using bits_of = typename Bits<V>::I;
 
+// the number in each lane of a vector
+template <class V>
+using lane_of = std::remove_reference_t<decltype(V{}[0])>;
+
 template <class R>
 constexpr int lanes = WIDTH / sizeof(R);
+
+// x >> n of the bits as unsigned: AVX2 has no shift of signed 64 bits, and takes five operations for one
+inline std::int64_t shift_right(std::int64_t x, int n) { return static_cast<std::int64_t>(static_cast<std::uint64_t>(x) >> n); }
+inline i64v shift_right(i64v x, int n) {
+    typedef std::uint64_t u64v __attribute__((vector_size(WIDTH)));
+    return std::bit_cast<i64v>(std::bit_cast<u64v>(x) >> n);
+}
 
 template <class T, class R>
 inline T read(const R* p) {
@@ -67,6 +79,15 @@ inline T read(const R* p) {
 template <class R, class T>
 inline void write(R* p, T v) {
     std::memcpy(p, &v, sizeof v);
+}
+
+// the last lane first
+template <class V>
+inline V backwards(V x) {
+    constexpr int n = sizeof(V) / sizeof(x[0]);
+    return [&]<int... k>(std::integer_sequence<int, k...>) {
+        return __builtin_shufflevector(x, x, (n - 1 - k)...);
+    }(std::make_integer_sequence<int, n>());
 }
 
 // the first n < lanes<R> numbers at p, and `fill` for the others

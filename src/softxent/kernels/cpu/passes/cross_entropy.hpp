@@ -5,24 +5,34 @@
 namespace softxent::SOFTXENT_ISA {
 
 // Where the a_j of all classes come from: nowhere, if the target is one class; ε / V; w_j·ε / V; t_j as it lies in memory;
-// or what is computed for each strip, in double
+// or what is computed for each strip
 enum class SoftKind { none, uniform, weights, probabilities, computed };
 
 template <class R>
 inline SoftKind soft_kind(const CrossEntropy& pass) {
     if (!is_soft(pass)) return SoftKind::none;
-    if (!pass.probabilities) return pass.weight ? SoftKind::weights : SoftKind::uniform;
+    if (!pass.probabilities || pass.options.label_smoothing == 1) return pass.weight ? SoftKind::weights : SoftKind::uniform;
     const Array& t = pass.probabilities;
     const bool as_it_lies = t.dtype == native<R> && t.class_stride == 1 && !pass.weight && !pass.options.label_smoothing;
     return as_it_lies ? SoftKind::probabilities : SoftKind::computed;
 }
 
-// What the a_j of a kind are divided by in memory
-inline double soft_scale(const CrossEntropy& pass) { return pass.probabilities ? 1 : smoothing(pass); }
+// A power of two that keeps small weights times small probabilities normal
+inline double weight_unit(const CrossEntropy& pass) {
+    const double mean = std::fabs(pass.weight_sum) / double(pass.classes);
+    return pass.weight && mean > 0x1p-126 && mean < 1 ? power_of_two(-std::floor(std::log2(mean))) : 1;
+}
+
+// What the a_j of a kind are divided by: those computed by 1 − ε, so that no common factor of all of them is rounded
+inline double soft_scale(const CrossEntropy& pass, SoftKind kind) {
+    if (kind == SoftKind::computed) return (1 - pass.options.label_smoothing) / weight_unit(pass);
+    return kind == SoftKind::probabilities ? 1 : smoothing(pass);
+}
 
 // A power of two that makes sums of m − z_j, of up to twice the largest number each, fit
-inline double gap_unit(const CrossEntropy& pass) {
-    const double scale = soft_scale(pass);
+inline double gap_unit(const CrossEntropy& pass, SoftKind kind) {
+    if (kind == SoftKind::computed) return 0x1p-40;
+    const double scale = soft_scale(pass, kind);
     return scale > 0x1p-60 ? 0x1p-5 * power_of_two(std::floor(std::log2(scale < 1 ? scale : 1.0))) : 0x1p-65;
 }
 
@@ -58,24 +68,6 @@ struct Beside<R, CrossEntropy> {
             return marked(z, e);
         }
     };
-    struct Computed {
-        const double* a;  // 0 beyond the strip's end
-        double max, unit;
-        std::conditional_t<sizeof(R) == 4, PlainSum<f64v>, SumOf<f64v>> gap = {}, weight = {};
-
-        void add_doubles(f64v z, int j) {
-            const f64v w = read<f64v>(a + j);
-            gap.add(zero_if(w == 0, w * (max - z * unit))), weight.add(w);
-        }
-        vec<R> add(vec<R> z, vec<R> e, int j, int, int) {
-            if constexpr (sizeof(R) == 4)
-                add_doubles(widen_half<0>(z), j), add_doubles(widen_half<1>(z), j + lanes<double>);
-            else
-                add_doubles(z, j);
-            return marked(z, e);
-        }
-    };
-
     void raise(double by, double, R, const R*, i64) { gap.add(by * unit * weight.value()); }
     void rescale(const Range<R, R>&, const Range<R, R>&) {}
 
@@ -86,21 +78,30 @@ struct Beside<R, CrossEntropy> {
     void add(const Beside& segment) { gap.add(segment.gap), weight.add(segment.weight), unit = segment.unit; }
 };
 
-// a_j of a strip into strip.a, and 0 beyond its end
+// times·w_j·((1 − ε)·t_j + ε / V) / soft_scale of a strip into strip.a
 template <class R>
-inline void compute_weights(const Row<R, CrossEntropy>& row, i64 j, int n, Strip<R>& strip) {
-    const Array& t = row.pass.probabilities;
-    convert_from(t, row.probabilities + j * t.class_stride, t.class_stride, n, strip.a);
-    const TargetWeights<R> weights(row.pass);
-    int k = 0;
-    for (; k + lanes<double> <= n; k += lanes<double>) write(strip.a + k, weights.along(read<f64v>(strip.a + k), j + k));
-    for (; k < n; ++k) strip.a[k] = weights(strip.a[k], j + k);
-    for (; k % lanes<R>; ++k) strip.a[k] = 0;
+inline const R* compute_weights(const Row<R, CrossEntropy>& row, i64 j, int n, Strip<R>& strip, double times = 1) {
+    const CrossEntropy& pass = row.pass;
+    const Array& t = pass.probabilities;
+    const double unit = times * weight_unit(pass);
+    const R keep = R(unit), each = R(unit * smoothing(pass) / (1 - pass.options.label_smoothing));
+    const R* of_t = strip.a;
+    if (t.dtype == native<R> && t.class_stride == 1)
+        of_t = at<R>(t, row.probabilities + j);
+    else
+        convert_from(t, row.probabilities + j * t.class_stride, t.class_stride, n, strip.a);
+    const R* weight = static_cast<const R*>(pass.weight);
+    for_vectors(of_t, n, R(0), [&](vec<R> v, int k, int count) {
+        const vec<R> q = v * keep + each;
+        write(strip.a + k, weight ? q * read_count(weight + j + k, count) : q);
+    });
+    return strip.a;
 }
 
-// The a_j of the strip, divided by soft_scale, as they lie in memory
+// The a_j of the strip, divided by soft_scale
 template <class R>
-inline const R* given_weights(const Row<R, CrossEntropy>& row, SoftKind kind, i64 j) {
+inline const R* soft_weights(const Row<R, CrossEntropy>& row, SoftKind kind, i64 j, int n, Strip<R>& strip) {
+    if (kind == SoftKind::computed) return compute_weights(row, j, n, strip);
     return kind == SoftKind::weights ? static_cast<const R*>(row.pass.weight) + j : at<R>(row.pass.probabilities, row.probabilities + j);
 }
 
@@ -113,27 +114,19 @@ inline double with_beside(const Row<R, CrossEntropy>& row, Beside<R, CrossEntrop
         NothingBeside nothing;
         return f(nothing);
     }
-    beside.unit = gap_unit(row.pass);
+    beside.unit = gap_unit(row.pass, kind);
     const R unit = R(beside.unit), max = R(B::finite(m) * beside.unit);
     auto take = [&](auto of_strip) {
         const double part = f(of_strip);
-        if constexpr (std::is_same_v<decltype(of_strip), typename B::Computed>) {
-            beside.gap.add(sum_lanes(of_strip.gap.value())), beside.weight.add(sum_lanes(of_strip.weight.value()));
-        } else {
-            beside.gap.add(of_strip.gap.value());
-            if constexpr (requires { of_strip.weight; })
-                beside.weight.add(of_strip.weight.value());
-            else
-                beside.weight.add(n);
-        }
+        beside.gap.add(of_strip.gap.value());
+        if constexpr (requires { of_strip.weight; })
+            beside.weight.add(of_strip.weight.value());
+        else
+            beside.weight.add(n);
         return part;
     };
     if (kind == SoftKind::uniform) return take(typename B::Uniform{max, unit});
-    if (kind == SoftKind::computed) {
-        compute_weights(row, j, n, strip);
-        return take(typename B::Computed{strip.a, B::finite(m) * beside.unit, beside.unit});
-    }
-    return take(typename B::Given{given_weights(row, kind, j), max, unit});
+    return take(typename B::Given{soft_weights(row, kind, j, n, strip), max, unit});
 }
 
 // Also where the mean is over nothing: its gradient is 0, whatever the row
@@ -191,33 +184,20 @@ struct CrossEntropyRow {
         if (kind == SoftKind::none && !row.slope && !lifted) return write_product(row, j, n, e, f, strip);
         R* out = results(row, j, strip);
         const R* slope = row.slope ? row.slope + j : nullptr;
-        const double scale = soft_scale(pass) / divisor;
+        const double scale = soft_scale(pass, kind) / divisor;
         const R share = R(scale);
         if (kind == SoftKind::none) {
             write_soft(out, e, n, f, slope, [](vec<R> v, R f, int, int) { return v * f; });
         } else if (kind == SoftKind::uniform) {
             write_soft(out, e, n, f, slope, [=](vec<R> v, R f, int, int) { return v * f - share; });
         } else if (kind == SoftKind::computed) {
-            compute_weights(row, j, n, strip);
-            for (int k = 0; k < n; k += lanes<double>) write(strip.a + k, read<f64v>(strip.a + k) * scale);
-            write_soft(out, e, n, f, slope, [&](vec<R> v, R f, int k, int) { return less(v, f, strip.a + k); });
+            const R* a = compute_weights(row, j, n, strip, scale);
+            write_soft(out, e, n, f, slope, [=](vec<R> v, R f, int k, int) { return v * f - read<vec<R>>(a + k); });
         } else {
-            const R* a = given_weights(row, kind, j);
+            const R* a = soft_weights(row, kind, j, n, strip);
             write_soft(out, e, n, f, slope, [=](vec<R> v, R f, int k, int count) {
                 return v * f - read_count(a + k, count) * share;
             });
-        }
-    }
-
-    // E·f − a, in double, rounded once
-    static vec<R> less(vec<R> e, R f, const double* a) {
-        if constexpr (sizeof(R) == 4) {
-            R both[lanes<R>];
-            narrow(both, widen_half<0>(e) * f - read<f64v>(a));
-            narrow(both + lanes<double>, widen_half<1>(e) * f - read<f64v>(a + lanes<double>));
-            return read<vec<R>>(both);
-        } else {
-            return e * f - read<f64v>(a);
         }
     }
 
@@ -280,9 +260,9 @@ void pass_over(WholeRow<R, CrossEntropy>& row, Sum& total) {
     const auto sum = row.sum_up();
     const double log_sum = log_denominator<R>(sum.largest, sum.others);
     const double e_y = of.by_index ? exp_wide(sum.range, row.z_y) : 0;
-    const double gap = sum.beside.gap.value() * (soft_scale(pass) / sum.beside.unit);
+    const double scale = soft_scale(pass, of.kind), gap = sum.beside.gap.value() * (scale / sum.beside.unit);
     const auto done = finish<R, double>(pass, of.divisor, {sum.max, sum.largest, sum.others, log_sum},
-                                        {row.z_y, e_y, of.weight}, {gap, sum.beside.weight.value()});
+                                        {row.z_y, e_y, of.weight}, {gap, sum.beside.weight.value() * scale});
     if (pass.out) of.write_gradient(sum, done);
     if (pass.loss && pass.options.reduction == Reduction::none) set_number(pass.loss, row.i, done.loss);
     total.add(done.loss);

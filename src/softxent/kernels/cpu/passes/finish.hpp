@@ -74,15 +74,15 @@ struct Finished {
     D loss, factor, target_grad;  // the gradient is factor·E_j − a_j / divisor, and target_grad at the target
 };
 
-// divisor: the row's gradient_divisor
-template <class R, class D>
+// divisor: the row's gradient_divisor; plain: a class index without weights, label smoothing or z-loss
+template <class R, class D, bool plain = false>
 inline Finished<D> finish(const CrossEntropy& pass, D divisor, const Sums<D>& row, const HardTarget<D>& hard,
                           const SoftTarget<D>& soft) {
-    const double each = smoothing(pass), z_loss = pass.options.z_loss;
-    const D weight = hard.weight * (1 - pass.options.label_smoothing);
+    const double each = plain ? 0 : smoothing(pass), z_loss = plain ? 0 : pass.options.z_loss;
+    const D weight = plain ? D{} + 1 : hard.weight * (1 - pass.options.label_smoothing);
     const D zero_or_nan = row.others - row.others;
     D loss = zero_or_nan, lse_grad{};
-    SumOf<D> total{pass.probabilities ? soft.weight : weight};  // A + 2λ·lse
+    SumOf<D> total{!plain && pass.probabilities ? soft.weight : weight};  // A + 2λ·lse
     if (each > 0 && !pass.probabilities) total.add(D{} + each * pass.weight_sum);
     if (z_loss > 0) {
         SumOf<D> lse{row.max};
@@ -92,21 +92,22 @@ inline Finished<D> finish(const CrossEntropy& pass, D divisor, const Sums<D>& ro
         total.lo += lost(D{} + 2 * z_loss, lse.hi, lse_grad) + 2 * z_loss * lse.lo;
     }
     const D factor = quotient<R>(total, divisor, row.largest, row.others);
-    if (pass.probabilities) return {loss + soft.gap + soft.weight * row.log_denominator, factor, D{}};
+    if (!plain && pass.probabilities) return {loss + soft.gap + soft.weight * row.log_denominator, factor, D{}};
 
     if (each > 0) loss += soft.gap + each * pass.weight_sum * row.log_denominator;
     loss += weight != 0 ? weight * ((row.max - hard.z) + row.log_denominator) : D{};
 
     // A' p_y − a_y = B·p_y − a_y·(1 − p_y), where 1 − p_y comes from the other classes
     const D others = hard.z >= row.max ? row.others : (row.largest + row.others) - hard.e;
-    const D a_y = weight + hard.weight * each, b = (each > 0 ? each * (pass.weight_sum - hard.weight) : D{}) + lse_grad;
+    const D a_y = plain ? weight : weight + hard.weight * each, b = (each > 0 ? each * (pass.weight_sum - hard.weight) : D{}) + lse_grad;
     D less = D{} + 1;  // E·a_y may overflow where p·a_y does not
-    if constexpr (sizeof(R) == 8) {
+    if constexpr (sizeof(R) == 8 && !plain) {
         const D size = (a_y < 0 ? -a_y : a_y) + (b < 0 ? -b : b);
         less = size > 0x1p500 ? D{} + 0x1p-256 : less;
     }
-    const SumOf<D> difference{(b * less) * hard.e - (a_y * less) * others};
-    const D target_grad = quotient<R>(difference, divisor, row.largest, row.others) / less;
+    const SumOf<D> difference{plain ? -others : (b * less) * hard.e - (a_y * less) * others};
+    const D quotient_y = quotient<R>(difference, divisor, row.largest, row.others);
+    const D target_grad = sizeof(R) == 4 || plain ? quotient_y : quotient_y / less;
     constexpr double lowest = -std::numeric_limits<double>::max();
     return {loss, factor, hard.z < lowest ? zero_or_nan : target_grad};  // of a mask 0
 }
@@ -144,11 +145,6 @@ struct TargetWeights {
     D operator()(D t, i64 j) const {
         const D q = keep > 0 ? keep * t + each : D{} + each;
         return weight ? q * double(weight[j]) : q;
-    }
-    // … of classes j and on, of one row
-    f64v along(f64v t, i64 j) const {
-        const f64v q = keep > 0 ? keep * t + each : f64v{} + each;
-        return weight ? q * widen(weight + j) : q;
     }
 };
 

@@ -9,8 +9,7 @@ constexpr int AHEAD = 8192;  // bytes to prefetch ahead of the strip in work: 10
 
 template <class R>
 struct Strip {
-    alignas(64) R z[STRIP], out[STRIP];
-    alignas(64) double a[STRIP];
+    alignas(64) R z[STRIP], out[STRIP], a[STRIP];
 };
 
 // f(j, n) for the strips of classes begin … end
@@ -62,20 +61,25 @@ struct StripSum {
     }
 };
 // Of floats, a group as a tree, which rounds twice, and then in double: equal terms, each added to one sum of floats,
-// round the same way each time, which was 12 ULP
+// round the same way each time, which was 12 ULP. In double amid the next group, or what comes after it in the processor's
+// window would wait for the whole chain of a group: 10 % of a strip's time
 template <>
 struct StripSum<float> {
     f64v low = {}, high = {};
-    f32v pair = {}, group = {};
+    f32v pair = {}, half = {}, group = {};
 
     void add(f32v x, int k) {
         if (k == ALONE) return widened(x);
+        if (k == GROUP / 2) widened(group);  // the one before
         pair = k % 2 ? pair + x : x;
-        if (k == 1) group = pair;
-        if (k == GROUP - 1) widened(group + pair);
+        if (k == 1) half = pair;
+        if (k == GROUP - 1) group = half + pair;
     }
     void widened(f32v x) { low += widen_half<0>(x), high += widen_half<1>(x); }
-    double value() const { return sum_lanes(low + high); }
+    double value() {
+        widened(group);
+        return sum_lanes(low + high);
+    }
 };
 
 // What the strip after this one will need, fetched bit by bit while this one is computed: without it memory waits for exp,
@@ -112,8 +116,10 @@ inline double exp_strip(const R* z, int n, const Range<R, R>& range, R max, R* e
     StripSum<R> sum;
     bits_of<vec<R>> ties = {};
     auto more = beside;  // in registers
+    const auto wide = range.broadcast();
+    const Ahead next = ahead;  // copies both, which what is written to e cannot change
     auto one = [&](vec<R> v, int j, int count, int k) {
-        vec<R> x = exp_in(range, v);
+        vec<R> x = exp_in(wide, v);
         const vec<R> kept = more.add(v, x, j, count, k);
         if constexpr (store) write_count(e + j, kept, count);
         if constexpr (apart) {
@@ -126,11 +132,11 @@ inline double exp_strip(const R* z, int n, const Range<R, R>& range, R max, R* e
     int j = 0;
     for (; j + GROUP * lanes<R> <= n; j += GROUP * lanes<R>)
         for (int k = 0; k < GROUP; ++k) {
-            if (k * WIDTH % 64 == 0) ahead.fetch(j + k * lanes<R>);  // a line, of elements no wider than R
+            if (k * WIDTH % 64 == 0) next.fetch(j + k * lanes<R>);  // a line, of elements no wider than R
             one(read<vec<R>>(z + j + k * lanes<R>), j + k * lanes<R>, lanes<R>, k);
         }
     for_vectors(z + j, n - j, -std::numeric_limits<R>::infinity(), [&](vec<R> v, int k, int count) {
-        ahead.fetch(j + k);
+        next.fetch(j + k);
         one(v, j + k, count, ALONE);
     });
     beside = more;

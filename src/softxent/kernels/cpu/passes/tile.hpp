@@ -39,7 +39,9 @@ inline WideSum<R> sum_of_classes(i64 classes, F f) {
         const vec<R> a = f(v), b = f(v + 1), c = f(v + 2), d = f(v + 3);
         sum.add((a + b) + (c + d));
     }
-    for (; v < classes; ++v) sum.add(f(v));
+    vec<R> rest = {};
+    for (; v < classes; ++v) rest += f(v);
+    sum.add(rest);
     return sum;
 }
 
@@ -93,6 +95,12 @@ struct Tile : TileMemory {
     }
 
     i64 size() const { return pass.classes * capacity; }
+    // where row r and those beside it have their first class
+    static bits_of<vec<R>> places(int r) {
+        return [&]<int... k>(std::integer_sequence<int, k...>) {
+            return bits_of<vec<R>>{k...} + r;
+        }(std::make_integer_sequence<int, lanes<R>>());
+    }
     // row r and those beside it, by class
     Classes<R> z_of(int r) const { return {z + r, capacity}; }
     Classes<R> e_of(int r) const { return {e + r, capacity}; }

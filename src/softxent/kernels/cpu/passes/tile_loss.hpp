@@ -9,14 +9,22 @@ struct TilePass<R, CrossEntropy> : Tile<R, CrossEntropy> {
     using Base = Tile<R, CrossEntropy>;
     using Base::pass, Base::rows, Base::padded, Base::z_of, Base::e_of, Base::max, Base::largest, Base::others;
 
+    using Index = bits_of<vec<R>>;
+    using Place = lane_of<Index>;
+    using LossSum = std::conditional_t<sizeof(R) == 4, PlainSum<f64v>, SumOf<f64v>>;
+
     const bool by_index, soft, unlike;  // unlike: the rows' gradients have divisors of their own
     const TargetWeights<R> weigh;
     double *slope, *a;                     // ∂z/∂x with a softcap, and a_j of a target distribution
-    i64 at_y[ROWS];                        // where the targets are in the tile; of ignored rows at its end
-    alignas(64) R z_y[ROWS] = {}, e_y[ROWS] = {}, grad_y[ROWS];
+    const i64* targets = nullptr;              // of the tile's rows
+    alignas(64) Place at_y[ROWS] = {};  // where they are in the tile; of ignored rows the first class
+    alignas(64) R z_y[ROWS] = {}, e_y[ROWS] = {}, grad_y[ROWS], factor_narrow[ROWS];
     alignas(64) double w_y[ROWS], gap[ROWS] = {}, weight[ROWS] = {}, divisor[ROWS];
     alignas(64) double loss[ROWS], factor[ROWS];
     i64v small, large;  // whether there are factors below SMALL, or above LIFTED
+
+    // Up to so many classes the target's are selected by comparison, with E and without a loop over rows
+    static constexpr i64 SELECTED = 16;  // benchmarks/results/across.md
 
     static constexpr double SMALL = sizeof(R) == 4 ? 0x1p-120 : 0x1p-1000;  // a factor below loses digits as an R
     // times E at e^−CUTOFF, 2^−124 and 2^−962, less than half the smallest number
@@ -41,18 +49,20 @@ struct TilePass<R, CrossEntropy> : Tile<R, CrossEntropy> {
         const bool any_ignored = by_index && read_targets(first);
         this->template sum_up<true>(first);
         if (sizeof(R) == 4 && may_lift(pass)) sum_up_tiny_others();
-        for (int r = 0; by_index && r < rows; ++r) e_y[r] = this->e[at_y[r]];
+        if (by_index) pick(this->e, e_y);
         if (soft) load_soft_target(first);
         finish_rows(first, any_ignored);
         if (pass.loss && pass.options.reduction == Reduction::none) set_numbers(pass.loss, first, loss, rows);
-        this->template for_rows<double>([&](int r) { total.add(read<f64v>(loss + r)); });
+        LossSum sum;
+        this->template for_rows<double>([&](int r) { sum.add(read<f64v>(loss + r)); });
+        total.add(sum.value());
         if (!pass.out) return;
 
         if (!soft && !pass.softcap) multiply();
         else if (!soft) combine<false, true>();
         else pass.softcap ? combine<true, true>() : combine<true, false>();
         if (any(large)) lift();
-        if (by_index) set_targets();
+        if (by_index && (!is_selected() || any(large))) set_targets();  // last: lift() adds to all
         if (any_ignored) clear_ignored();
         this->store(pass.out, first, this->e);
     }
@@ -70,21 +80,41 @@ private:
         }
     }
 
-    bool ignored(int r) const { return at_y[r] == this->size(); }
+    // whether multiply() sets the targets' gradients too
+    bool is_selected() const { return by_index && !soft && !pass.softcap && pass.classes <= SELECTED; }
+
+    bool ignored(int r) const { return targets[r] == pass.options.ignore_index; }
 
     // Where the targets of the rows are, and their logits; returns whether any row is ignored
     bool read_targets(i64 first) {
-        const i64 *target = pass.target + first, nowhere = this->size();
-        bool any_ignored = false;
+        const i64* y = targets = pass.target + first;
+        const i64 ignore_index = pass.options.ignore_index;
+        const Place step = static_cast<Place>(this->capacity);
+        Place any_ignored = 0;
         for (int r = 0; r < rows; ++r) {
-            const bool skip = is_ignored(pass, first + r);
+            const Place skip = y[r] == ignore_index;
             any_ignored |= skip;
-            at_y[r] = skip ? nowhere : target[r] * this->capacity + r;
-            z_y[r] = this->z[at_y[r]];  // now, for E may overwrite it
+            at_y[r] = (static_cast<Place>(y[r]) & (skip - 1)) * step + r;
         }
+        pick(this->z, z_y);  // now, for E may overwrite it
         if (const R* w = static_cast<const R*>(pass.weight))
-            for (int r = 0; r < rows; ++r) w_y[r] = ignored(r) ? 0 : w[target[r]];
+            for (int r = 0; r < rows; ++r) w_y[r] = ignored(r) ? 0 : w[y[r]];
         return any_ignored;
+    }
+
+    // of z or E that of each row's target
+    void pick(R* from, R* to) const {
+        if (pass.classes > SELECTED)
+            for (int r = 0; r < rows; ++r) to[r] = from[at_y[r]];
+        else
+            this->template for_rows<R>([&](int r) {
+                const Classes<R> x{from + r, this->capacity};
+                const Index y = read<Index>(at_y + r);
+                Index at = this->places(r);
+                vec<R> x_y = {};
+                for (i64 v = 0, V = pass.classes; v < V; ++v, at += this->capacity) x_y = at == y ? read<vec<R>>(x[v]) : x_y;
+                write(to + r, x_y);
+            });
     }
 
     // a_j of rows r and on, class by class; of an index without the target's own (1 − ε)·w_y, the same for all rows
@@ -95,7 +125,7 @@ private:
     void load_soft_target(i64 first) {
         if (!by_index) this->load(pass.probabilities, first, a);
         this->template for_rows<double>([&](int r) {
-            SumOf<f64v> weights;
+            LossSum weights;
             const f64v half_max = 0.5 * read<f64v>(max + r);  // m − z may not fit where its product with a_j does
             const Classes<double> a = a_of(r);
             const Classes<R> z = z_of(r);
@@ -113,40 +143,60 @@ private:
     }
 
     void finish_rows(i64 first, bool any_ignored) {
-        small = large = i64v{};
         for (int r = 0; unlike && r < rows; ++r) divisor[r] = gradient_divisor(pass, first + r);
-        this->template for_rows<double>([&](int r) {
-            auto of = [&](double* x) { return read<f64v>(x + r); };
-            const Finished<f64v> done = finish<R, f64v>(
-                pass, of(divisor), {of(max), of(largest), of(others), of(this->log_denominator)},
-                {widen(z_y + r), widen(e_y + r), of(w_y)}, {of(gap), of(weight)});
-            write(loss + r, done.loss), write(factor + r, done.factor), narrow(grad_y + r, done.target_grad);
-            const f64v size = done.factor < 0 ? -done.factor : done.factor;
-            small |= size < SMALL, large |= size > LIFTED;
-        });
+        by_index && !soft && !pass.weight && !pass.options.z_loss ? finish_all<true>() : finish_all<false>();
         for (int r = 0; any_ignored && r < rows; ++r)
             if (ignored(r)) loss[r] = factor[r] = 0;  // whatever its logits
         for (int r = rows; r < padded; ++r) loss[r] = 0;
     }
 
-    // The gradient factor·E_j. A small factor goes in two steps: as a float it would lose digits, the product need not.
+    template <bool plain>
+    [[gnu::flatten]] void finish_all() {
+        i64v any_small{}, any_large{};
+        this->template for_rows<double>([&](int r) {
+            auto of = [&](double* x) { return read<f64v>(x + r); };
+            const Finished<f64v> done = finish<R, f64v, plain>(
+                pass, of(divisor), {of(max), of(largest), of(others), of(this->log_denominator)},
+                {widen(z_y + r), widen(e_y + r), of(w_y)}, {of(gap), of(weight)});
+            write(loss + r, done.loss), write(factor + r, done.factor), narrow(grad_y + r, done.target_grad);
+            narrow(factor_narrow + r, done.factor);
+            const f64v size = done.factor < 0 ? -done.factor : done.factor;
+            any_small |= size < SMALL, any_large |= size > LIFTED;
+        });
+        small = any_small, large = any_large;
+    }
+
+    // The gradient factor·E_j
     void multiply() {
-        alignas(64) R f[ROWS], before[ROWS];
-        const bool any_small = any(small);
+        if (any(small)) multiply_small();
+        this->template for_rows<R>([&](int r) {
+            const vec<R> f = read<vec<R>>(factor_narrow + r);
+            const Classes<R> e = e_of(r);
+            const i64 V = pass.classes;
+            if (is_selected()) {
+                const vec<R> grad = read<vec<R>>(grad_y + r);
+                const Index y = read<Index>(at_y + r);
+                Index at = this->places(r);
+                for (i64 v = 0; v < V; ++v, at += this->capacity) write(e[v], at == y ? grad : read<vec<R>>(e[v]) * f);
+            } else {
+                for (i64 v = 0; v < V; ++v) write(e[v], read<vec<R>>(e[v]) * f);
+            }
+        });
+    }
+
+    // A small factor goes in two steps: as a float it would lose digits, the product need not.
+    void multiply_small() {
+        alignas(64) R before[ROWS];
         this->template for_rows<double>([&](int r) {
             const f64v whole = read<f64v>(factor + r);
             const auto is_small = (whole < SMALL) & (whole > -SMALL);
-            narrow(f + r, is_small ? f64v{} + SMALL : whole);
-            if (any_small) narrow(before + r, is_small ? whole * (1 / SMALL) : f64v{} + 1);
+            narrow(before + r, is_small ? whole * (1 / SMALL) : f64v{} + 1);
+            narrow(factor_narrow + r, is_small ? f64v{} + SMALL : whole);
         });
         this->template for_rows<R>([&](int r) {
-            const vec<R> one = read<vec<R>>(f + r), two = read<vec<R>>(before + r);
+            const vec<R> f = read<vec<R>>(before + r);
             const Classes<R> e = e_of(r);
-            const i64 V = pass.classes;
-            if (any_small)
-                for (i64 v = 0; v < V; ++v) write(e[v], read<vec<R>>(e[v]) * two * one);
-            else
-                for (i64 v = 0; v < V; ++v) write(e[v], read<vec<R>>(e[v]) * one);
+            for (i64 v = 0, V = pass.classes; v < V; ++v) write(e[v], read<vec<R>>(e[v]) * f);
         });
     }
 

@@ -26,6 +26,17 @@ struct LinesAhead {
     i64 class_step = 0, row_step = 0;  // bytes
 };
 
+// n numbers that lie side by side, and with step −1 on one side only backwards
+template <class T>
+inline void copy(const T* from, i64 step, int n, T* to) {
+    int k = 0;
+    if (step == 1)
+        for (; k + lanes<T> <= n; k += lanes<T>) write(to + k, read<vec<T>>(from + k));
+    else
+        for (; k + lanes<T> <= n; k += lanes<T>) write(to + k, backwards(read<vec<T>>(from - k - (lanes<T> - 1))));
+    for (; k < n; ++k) to[k] = from[k * step];
+}
+
 struct TileMemory {
     const Pass& layout;
     const int capacity;        // rows of a tile
@@ -46,13 +57,19 @@ struct TileMemory {
     template <class T>
     void load(const Array& from, i64 first, T* to) const {
         const i64 V = layout.classes, step = from.stride[layout.dims - 1];
-        const bool by_class = rows_are_closer(from, layout.dims);
+        const bool by_class = rows_are_closer(from, layout.dims), as_it_is = from.dtype == native<T>;
+        const bool side_by_side = step == 1 || step == -1;
         for_runs(from, first, [&](i64 begin, i64 r, int n) {
             if (by_class) {
-                for (i64 v = 0; v < V; ++v)
-                    convert_from(from, begin + v * from.class_stride, step, n, to + v * capacity + r);
-            } else if (from.class_stride == 1 && from.dtype == native<T>) {
+                for (i64 v = 0; v < V; ++v) {
+                    const i64 there = begin + v * from.class_stride;
+                    if (as_it_is && side_by_side) copy(at<T>(from, there), step, n, to + v * capacity + r);
+                    else convert_from(from, there, step, n, to + v * capacity + r);
+                }
+            } else if (from.class_stride == 1 && as_it_is) {
                 to_classes(at<T>(from, begin), step, n, V, to + r, capacity);
+            } else if (from.class_stride == -1 && as_it_is) {  // from the last class on
+                to_classes(at<T>(from, begin - (V - 1)), step, n, V, to + (V - 1) * capacity + r, -capacity);
             } else {
                 T* line = static_cast<T*>(lines);
                 if (from.class_stride == 1 && step == V)
@@ -70,13 +87,20 @@ struct TileMemory {
     template <class R>
     void store(const Array& to, i64 first, const R* from) const {
         const i64 V = layout.classes, step = to.stride[layout.dims - 1];
-        const bool by_class = rows_are_closer(to, layout.dims);
+        const bool by_class = rows_are_closer(to, layout.dims), as_it_is = to.dtype == native<R>;
         for_runs(to, first, [&](i64 begin, i64 r, int n) {
             if (by_class) {
-                for (i64 v = 0; v < V; ++v)
-                    convert_to(to, begin + v * to.class_stride, step, n, from + v * capacity + r);
-            } else if (to.class_stride == 1 && to.dtype == native<R>) {
+                for (i64 v = 0; v < V; ++v) {
+                    const i64 there = begin + v * to.class_stride;
+                    const R* tile = from + v * capacity + r;
+                    if (as_it_is && step == 1) copy(tile, 1, n, at<R>(to, there));
+                    else if (as_it_is && step == -1) copy(tile + n - 1, -1, n, at<R>(to, there - (n - 1)));
+                    else convert_to(to, there, step, n, tile);
+                }
+            } else if (to.class_stride == 1 && as_it_is) {
                 to_rows(from + r, capacity, n, V, at<R>(to, begin), step);
+            } else if (to.class_stride == -1 && as_it_is) {
+                to_rows(from + (V - 1) * capacity + r, -capacity, n, V, at<R>(to, begin - (V - 1)), step);
             } else {
                 R* line = static_cast<R*>(lines);
                 to_rows(from + r, capacity, n, V, line, V);
@@ -92,9 +116,11 @@ struct TileMemory {
     LinesAhead ahead_at(const Array& array, i64 first) const {
         const i64 size = bytes_of(array.dtype), step = array.stride[layout.dims - 1];
         const char* line = array.data + offset(array, layout, first) * size;
-        if (step == 1) return {line, array.class_stride * size, size};
-        if (array.class_stride == 1 && step == layout.classes) return {line, WIDTH, layout.classes * size};
-        return {};
+        const i64 apart = array.class_stride < 0 ? -array.class_stride : array.class_stride;
+        if (rows_are_closer(array, layout.dims)) return {line, array.class_stride * size, step * size};
+        if (step != apart * layout.classes) return {};
+        if (array.class_stride < 0) line -= (step - apart) * size;
+        return {line, apart * WIDTH, step * size};
     }
 };
 

@@ -8,6 +8,7 @@ namespace softxent::SOFTXENT_ISA {
 template <class R, class P>
 struct Tiles {
     static constexpr i64 FEW_CLASSES = 256;  // benchmarks/results/across.md: tiles are the quicker way up to about 400
+    static constexpr i64 MANY_CLASSES = 1 << 24;  // a place in a tile is an integer of 32 bits
     static constexpr i64 SOME_ROWS = 4;  // a call for 8 × 10: 0.7 µs across rows, 2.4 along them
 
     // Whether a pass goes across rows: of few classes, the fewer the emptier a vector of rows may be, or where rows are
@@ -17,6 +18,7 @@ struct Tiles {
         if constexpr (is_cross_entropy<P>)
             if (pass.divisor == 0) return false;  // the mean over nothing: rows write its zeros, whatever the logits
         if (pass.rows * FEW_CLASSES >= lanes<R> * pass.classes && pass.classes <= FEW_CLASSES) return true;
+        if (pass.classes > MANY_CLASSES) return false;
         return pass.rows >= lanes<R> && rows_are_closer(pass.logits, pass.dims);
     }
 
