@@ -1,8 +1,8 @@
 """python -m benchmarks.linear: a last layer and its loss in chunks, beside its products alone and beside PyTorch.
 
 Every row runs in a process of its own, whose contenders take turns: medians, and ratios of them. Peak memory is what a
-further process's VmHWM rises by over one step, beyond arguments and gradients, which exist already; a first step with
-few rows has shown the libraries their threads and buffers.
+further process's VmHWM rises by over one step, beyond arguments and gradients; a first step, with 64 rows, has made the
+libraries start their threads and fill their buffers.
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ def products(row: Row, library: Any, x: Any, W: Any, to_x: Any, to_W: Any) -> No
                 library.product(x_c, W_c.T, z)
                 if plan.products > 1 and passes == plan.products - 3:
                     to_x[start : start + r] = z @ W_c
-                    (library.add_product if start else library.product)(z.T, x_c, to_W[k : k + c])
+                    library.add_product(z.T, x_c, to_W[k : k + c], first=not start)
 
 
 def measure(row: Row, seconds: float) -> dict[str, float]:
@@ -186,7 +186,7 @@ def measure(row: Row, seconds: float) -> dict[str, float]:
 def peak(row: Row, name: str) -> float:
     """MB that one step of this contender takes beyond its arguments and the gradients."""
     n, d, v = row.shape
-    contenders(Row(row.work, (64, d, min(v, 1024)), row.library, {}))[name]()
+    contenders(Row(row.work, (64, d, v), row.library, {}))[name]()
     run = contenders(row)[name]
     gradients = 4 * d * (n + v) if row.work in ("gradients", "half ignored") else 0
     Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM

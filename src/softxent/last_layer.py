@@ -31,7 +31,7 @@ def linear_cross_entropy(
     weight           (V, D): one row a class, as in torch.nn.Linear
     target           class indices: integers of inputs' shape without D; or probabilities: floats, with V in its place
     bias             (V,); −inf masks a class
-    memory_budget    bytes that may be held beyond arguments and results; "auto" is 48 MiB
+    memory_budget    bytes that may be held beyond arguments and results; "auto" is 56 MiB
     {options}
 
     Rows whose target is ignored are left out of the products. Computed in float32, or in float64 if one of inputs,

@@ -198,7 +198,7 @@ def second_pass(layer: Layer, plan: LinearPlan, rows: Rows, upstream: Any, to: G
             if sum_x is not None:
                 sum_x[where] += r[:, None] * library.times(G, W)
             if sum_W is not None:
-                (library.add_product if part.start else library.product)(G.T, r[:, None] * x, sum_W)
+                library.add_product(G.T, r[:, None] * x, sum_W, first=not part.start)
             if sum_bias is not None:
                 sum_bias += r @ z
         for a, total in ((to.W, sum_W), (to.bias, sum_bias)):

@@ -30,7 +30,7 @@ def loss_and_gradients(layer: Layer, plan: LinearPlan, upstream: Any, to: Gradie
         if to.x is not None:
             to.x[where] = library.like(library.times(G, W), to.x)
         if sum_W is not None:
-            (library.add_product if part.start else library.product)(G.T, x, sum_W)
+            library.add_product(G.T, x, sum_W, first=not part.start)
         if sum_bias is not None:
             sum_bias += library.column_sums(z)
     for a, total in ((to.W, sum_W), (to.bias, sum_bias)):

@@ -41,8 +41,8 @@ class Library(Protocol):
     def product(self, a: Array, b: Array, out: Array) -> None:
         """Writes a·b to `out`."""
 
-    def add_product(self, a: Array, b: Array, to: Array) -> None:
-        """to += a·b"""
+    def add_product(self, a: Array, b: Array, to: Array, first: bool) -> None:
+        """to += a·b, and at first to = a·b."""
 
     def sum_for(self, a: Array) -> Array:
         """Room for a sum of the shape of `a` in the dtype of the computation: `a` itself if it has that."""

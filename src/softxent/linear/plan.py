@@ -8,7 +8,7 @@ from typing import Any
 
 from softxent import checks
 
-AUTO = 48 * 2**20  # bytes: what 64 MB leave beside the libraries' own buffers
+AUTO = 56 * 2**20  # bytes: of 64 MB, beside the buffers of BLAS
 LEAST_ROWS = (
     128  # with fewer, three products of all classes take longer than four of some: benchmarks/results/linear.md
 )
@@ -69,7 +69,7 @@ def linear_plan(
 
     itemsize       bytes of a number that is computed with: 4, or 8 for float64
     gradients      whether they are wanted beside the loss
-    memory_budget  in bytes: the most that is held beyond arguments and results; "auto" is 48 MiB
+    memory_budget  in bytes: the most that is held beyond arguments and results; "auto" is 56 MiB
     cast           whether inputs and weight are of 16 bits, and so converted before they are multiplied
     arrays         of a chunk's size, where it has not all classes: 1, and 1 for a softcap, and 2 where targets are
                    smoothed or probabilities

@@ -65,15 +65,18 @@ class Products:
     def product(self, a: Array, b: Array, out: Array) -> None:
         np.matmul(a, b, out=out)
 
-    def add_product(self, a: Array, b: Array, to: Array) -> None:
-        """In blocks, since NumPy has no product that adds."""
+    def add_product(self, a: Array, b: Array, to: Array, first: bool) -> None:
+        """In blocks, since NumPy has no product that adds; and BLAS packs as much of what it reads as it writes rows."""
         columns = to.shape[1]
-        rows = max(1, min(len(to), BLOCK // max(1, columns * self.dtype.itemsize)))
-        if self.block.size != rows * columns:
+        rows = max(1, min(len(to), BLOCK // (columns * self.dtype.itemsize)))
+        if not first and self.block.size != rows * columns:
             self.block = np.empty(rows * columns, self.dtype)
         for start in range(0, len(to), rows):
             part = to[start : start + rows]
-            part += np.matmul(a[start : start + rows], b, out=self.block[: part.size].reshape(part.shape))
+            if first:
+                np.matmul(a[start : start + rows], b, out=part)
+            else:
+                part += np.matmul(a[start : start + rows], b, out=self.block[: part.size].reshape(part.shape))
 
     def column_sums(self, a: Array) -> Array:
         return np.ones(len(a), self.dtype) @ a

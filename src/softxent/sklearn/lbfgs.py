@@ -56,8 +56,11 @@ class SparseProducts(Products):
     def product(self, a: Any, b: Array, out: Array) -> None:
         out[...] = a @ b
 
-    def add_product(self, a: Array, b: Any, to: Array) -> None:
-        to += a @ b
+    def add_product(self, a: Array, b: Any, to: Array, first: bool) -> None:
+        if first:
+            to[...] = a @ b
+        else:
+            to += a @ b
 
 
 class Share:

@@ -48,7 +48,7 @@ def linear_cross_entropy(
     weight            w, (C,): one number a class
     reduction, ignore_index, label_smoothing   as cross_entropy's
     empty             the mean over nothing counted: "nan" as in PyTorch, or "zero"
-    memory_budget     bytes that may be held beyond arguments and gradients; "auto" is 48 MiB
+    memory_budget     bytes that may be held beyond arguments and gradients; "auto" is 56 MiB
     options           PyTorch's own strategy of chunks, in whose place memory_budget stands here
     {options}
 

@@ -69,8 +69,10 @@ class Products:
         else:
             out.copy_(self.operand(a) @ self.operand(b))
 
-    def add_product(self, a: Tensor, b: Tensor, to: Tensor) -> None:
-        if a.dtype == b.dtype == to.dtype:
+    def add_product(self, a: Tensor, b: Tensor, to: Tensor, first: bool) -> None:
+        if first:
+            self.product(a, b, to)
+        elif a.dtype == b.dtype == to.dtype:
             to.addmm_(a, b)
         else:
             to += self.operand(a) @ self.operand(b)
