@@ -81,7 +81,7 @@ def linear_plan(
     """
     sizes = {"rows": rows, "features": features, "classes": classes, "itemsize": itemsize, "arrays": arrays}
     for name, size in sizes.items():
-        (checks.not_negative if name == "rows" else checks.positive)(name, size)
+        (checks.not_negative if name == "rows" else checks.positive)(name, checks.integer(name, size))
     budget = AUTO if memory_budget == "auto" else checks.integer("memory_budget", memory_budget)
     a_row = itemsize * 2 * features + 8 * 4  # inputs and their gradient; index, lse, the target's logit, its factor
     fixed = 8 * 6 * rows + (BLOCK if gradients else 0)

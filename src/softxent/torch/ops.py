@@ -66,15 +66,12 @@ def plain(argument: Any) -> Any:
 def one_by_one(info: Any, dims: Any, f: torch._ops.OpOverload, *arguments: Any) -> tuple[Any, Any]:
     """A call for each of the batch, for what no single call can do: class weights of its own."""
 
-
     def of_call(a: Any, dim: Any, k: int) -> Any:
         if isinstance(a, (list, tuple)):
             return [of_call(each, d, k) for each, d in zip(a, dim, strict=True)]
         return a if dim is None else a.select(dim, k)
 
-    calls = (
-        [of_call(a, dim, k) for a, dim in zip(arguments, dims, strict=True)] for k in range(info.batch_size)
-    )
+    calls = ([of_call(a, dim, k) for a, dim in zip(arguments, dims, strict=True)] for k in range(info.batch_size))
     results = [f(*call) for call in calls]
     if isinstance(results[0], Tensor):
         return torch.stack(results), 0
