@@ -1,6 +1,7 @@
 """The last layer and its loss in chunks, of NumPy arrays: as definition.py has it, whichever way a call goes."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import softxent as sx
 import softxent.numpy.linear
 from softxent import definition
 from softxent.linear import across_classes, along_rows
+from softxent.options import LossOptions
 from tests.cases import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, INF, NAN, PLAIN, SETTINGS, WIDE, computed_in
 
 N, D, V = 37, 9, 53
@@ -405,3 +407,241 @@ def test_the_slope_of_a_softcap_does_not_cancel(softcap, way):
     _, of_x, *_ = both(x, W, np.array([7]), None, softcap=softcap)
     expected = definition.cross_entropy_and_grad(x @ W.T, np.array([7]), softcap=softcap)[1].sum(0)[7:9].sum()
     np.testing.assert_allclose(of_x[0, 0], expected, rtol=1e-5)
+
+
+# Statistics -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", WIDE, ids=str)
+@pytest.mark.parametrize("options", [{}, {"temperature": 0.7}, {"softcap": 3.0, "temperature": 2.0}], ids=str)
+@pytest.mark.parametrize("target", ["hard", "ignored", "all ignored"])
+def test_statistics_of_the_logits(target, options, dtype, way):
+    x, W, b = layer(dtype)
+    t = TARGETS[target]
+    got = sx.linear_statistics(x, W, t, b, **options)
+    z = definition.scaled(
+        x.astype(FLOAT64) @ W.T.astype(FLOAT64) + b, options.get("temperature", 1), options.get("softcap")
+    )
+    expected = sx.statistics(z, t)
+    assert [column.dtype for column in got] == [dtype] * 3 + [np.int64] * 2
+    for ours, exact in zip(got[:3], expected[:3], strict=True):
+        np.testing.assert_allclose(ours, exact, rtol=0, atol=200 * np.finfo(dtype).eps)
+    np.testing.assert_array_equal(got.argmax, expected.argmax)
+    np.testing.assert_array_equal(got.rank, expected.rank)
+    log_p = sx.linear_log_prob(x, W, t, b, **options)
+    np.testing.assert_allclose(log_p, expected.log_prob, rtol=0, atol=200 * np.finfo(dtype).eps)
+    np.testing.assert_array_equal(log_p, -sx.linear_cross_entropy(x, W, t, b, reduction="none", **options))
+
+
+def test_statistics_of_rows_without_probabilities(way):
+    """As sx.statistics has them."""
+    x, W, b = layer(FLOAT64)
+    x[3], x[4], x[5, 0] = NAN, 0, INF
+    W[:, 0] = 1  # so that a row's +inf is every logit's
+    t = TARGETS["hard"]
+    for bias in (b, np.where(np.arange(V) % 5 == 1, -INF, b), np.full(V, -INF)):
+        with np.errstate(invalid="ignore"):
+            expected = sx.statistics(x @ W.T + bias, t)
+        got = sx.linear_statistics(x, W, t, bias)
+        for ours, exact in zip(got[:3], expected[:3], strict=True):
+            np.testing.assert_allclose(ours, exact, rtol=1e-10, atol=1e-12)
+        defined = np.isfinite(expected.lse)
+        for ours, exact in zip(got[3:], expected[3:], strict=True):
+            np.testing.assert_array_equal(ours[defined], exact[defined])
+
+
+# Samples --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [{}, {"temperature": 0.5}, {"softcap": 1.0}], ids=str)
+def test_frequencies(options, way, monkeypatch):
+    """χ² of 20,000 draws from one row, within 6 standard deviations of its degrees of freedom."""
+    x, W, b = layer(FLOAT64, 0.6)
+    draws, p = (
+        20_000,
+        definition.softmax(definition.scaled(x[:1] @ W.T + b, options.get("temperature", 1), options.get("softcap"))),
+    )
+    chunks_of(monkeypatch, 5000, {"across classes": 16}.get(way, V))
+    index = sx.linear_sample(np.repeat(x[:1], draws, 0), W, b, rng=7, **options)
+    found = np.bincount(index, minlength=V)
+    chi_square = ((found - draws * p) ** 2 / (draws * p)).sum()
+    assert abs(chi_square - (V - 1)) < 6 * np.sqrt(2 * (V - 1))
+
+
+@pytest.mark.parametrize("dtype", [*WIDE, FLOAT16, BFLOAT16], ids=str)
+@pytest.mark.parametrize("options", [{}, {"temperature": 0.7, "softcap": 3.0}], ids=str)
+def test_log_prob_of_a_sample_has_the_bits_of_linear_log_prob(options, dtype, way):
+    x, W, b = layer(dtype)
+    for bias in (None, b, np.where(np.arange(V) % 4 == 1, -INF, b).astype(dtype)):
+        index, log_p = sx.linear_sample(x, W, bias, rng=3, return_log_prob=True, **options)
+        assert log_p.dtype == computed_in(dtype)
+        np.testing.assert_array_equal(log_p, sx.linear_log_prob(x, W, index, bias, **options))
+        if bias is not None:
+            assert np.isfinite(bias[index].astype(FLOAT64)).all()
+
+
+def test_a_seed_draws_the_same_again(way):
+    x, W, b = layer()
+    first = sx.linear_sample(x, W, b, rng=1)
+    np.testing.assert_array_equal(sx.linear_sample(x, W, b, rng=1), first)
+    rng = np.random.default_rng(1)
+    np.testing.assert_array_equal(sx.linear_sample(x, W, b, rng=rng), first)
+    assert (sx.linear_sample(x, W, b, rng=rng) != first).any()
+
+
+def allowed(z, top_k=None, top_p=None, min_p=None):
+    """Which classes may be drawn, the obvious way."""
+    order = np.argsort(-z)
+    keep = order[: top_k or V]
+    if top_p is not None:
+        p = np.exp(z[keep] - z[keep].max())
+        keep = keep[np.cumsum(p / p.sum()) - p / p.sum() < top_p]
+    return {j for j in keep if min_p is None or np.exp(z[j] - z.max()) >= min_p}
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [
+        {"top_k": 1},
+        {"top_k": 4},
+        {"top_k": 1000},
+        {"top_p": 0.3},
+        {"top_p": 1.0},
+        {"min_p": 0.2},
+        {"min_p": 1.0},
+        {"top_k": 7, "top_p": 0.6},
+        {"top_k": 7, "top_p": 0.8, "min_p": 0.1},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("options", [{}, {"temperature": 2.0, "softcap": 4.0}], ids=str)
+def test_truncated(cut, options, way):
+    """Every class that may be drawn is, with its share of what is left, and no other."""
+    x, W, b = layer(FLOAT64, 0.7)
+    z = definition.scaled(x[0] @ W.T + b, options.get("temperature", 1), options.get("softcap"))
+    index, log_p = sx.linear_sample(np.repeat(x[:1], 4000, 0), W, b, rng=5, return_log_prob=True, **cut, **options)
+    kept = allowed(z, **cut)
+    assert set(index) <= kept
+    p = definition.softmax(z[None])[0]
+    np.testing.assert_allclose(log_p, np.log(p[index]), rtol=1e-10)  # among all classes
+    share = np.array([p[j] if j in kept else 0 for j in range(V)])
+    share /= share.sum()
+    off = np.bincount(index, minlength=V) - 4000 * share
+    assert (np.abs(off) <= 6 * np.sqrt(4000 * share) + 1e-9).all()
+
+
+# Errors ---------------------------------------------------------------------------------------------------------------
+
+
+def wrong(message, error=ValueError, x=(4, 3), W=(5, 3), t=(4,), b=None, f=sx.linear_cross_entropy_and_grad, **options):
+    def made(shape):
+        return np.zeros(shape) if isinstance(shape, tuple) else shape
+
+    target = np.zeros(t, int) if isinstance(t, tuple) else t
+    with pytest.raises(error) as raised:
+        f(made(x), made(W), target, None if b is None else made(b), **options)
+    assert str(raised.value) == message
+
+
+FIT = "but these must fit together: inputs (…, D), weight (V, D), target (…) or (…, V), bias (V,)"
+
+
+@pytest.mark.parametrize(
+    ("given", "shapes"),
+    [
+        ({"W": (5, 2)}, "inputs has shape (4, 3), weight has shape (5, 2), target has shape (4,)"),
+        ({"W": (3,)}, "inputs has shape (4, 3), weight has shape (3,), target has shape (4,)"),
+        ({"W": (0, 3)}, "inputs has shape (4, 3), weight has shape (0, 3), target has shape (4,)"),
+        ({"x": ()}, "inputs has shape (), weight has shape (5, 3), target has shape (4,)"),
+        ({"x": (4, 0), "W": (5, 0)}, "inputs has shape (4, 0), weight has shape (5, 0), target has shape (4,)"),
+        ({"t": (3,)}, "inputs has shape (4, 3), weight has shape (5, 3), target has shape (3,)"),
+        ({"t": (4, 6)}, "inputs has shape (4, 3), weight has shape (5, 3), target has shape (4, 6)"),
+        ({"b": (4,)}, "inputs has shape (4, 3), weight has shape (5, 3), target has shape (4,), bias has shape (4,)"),
+        ({"x": (2, 4, 3)}, "inputs has shape (2, 4, 3), weight has shape (5, 3), target has shape (4,)"),
+    ],
+    ids=str,
+)
+def test_shapes_that_do_not_fit_are_all_named(given, shapes):
+    wrong(f"{shapes}, {FIT}", **given)
+
+
+OPTIONS = [field.name for field in dataclasses.fields(LossOptions)]
+HARD = np.array([0, 4, -100, 7])
+
+
+@pytest.mark.parametrize(
+    ("message", "error", "given"),
+    [
+        ("target[3] is 7, but logits has 5 classes (0 … 4)", ValueError, {"t": HARD}),
+        (
+            "target[1, 0] is -2, but logits has 5 classes (0 … 4)",
+            ValueError,
+            {"x": (2, 1, 3), "t": np.array([[0], [-2]])},
+        ),
+        ("target is -1, but logits has 5 classes (0 … 4)", ValueError, {"x": (3,), "t": np.array(-1)}),
+        (
+            "class_weight has shape (4,), but logits has 5 classes: expected (5,)",
+            ValueError,
+            {"class_weight": np.ones(4)},
+        ),
+        ("temperature is 0, but must be a finite number above 0", ValueError, {"temperature": 0}),
+        ("memory_budget is 1.5, but must be an integer", TypeError, {"memory_budget": 1.5}),
+        ("memory_budget is 'much', but must be an integer", TypeError, {"memory_budget": "much"}),
+        (
+            "weight is complex128, but must be float16, bfloat16, float32, float64 or integers",
+            TypeError,
+            {"W": np.ones((5, 3), complex)},
+        ),
+        (
+            "bias is object, but must be float16, bfloat16, float32, float64 or integers",
+            TypeError,
+            {"b": np.array([None] * 5)},
+        ),
+        (
+            "target is float64, but must be integers (class indices) or, in logits' shape, probabilities",
+            TypeError,
+            {"t": np.ones(4)},
+        ),
+        (
+            "target[0, 1] is -1.0, but probabilities must be finite and at least 0",
+            ValueError,
+            {"t": np.eye(5)[:4] - np.eye(5, k=1)[:4]},
+        ),
+        (
+            f"temprature is not an option; the options are {', '.join(sorted(OPTIONS))}",
+            TypeError,
+            {"temprature": 1},
+        ),
+        ("memory_budget is 5, but this call holds at least 4194616 bytes", ValueError, {"memory_budget": 5}),
+    ],
+    ids=str,
+)
+def test_values(message, error, given):
+    wrong(message, error, **given)
+
+
+@pytest.mark.parametrize("where", [0, 30, 35])
+def test_a_target_out_of_range_is_found_before_anything_is_computed(where, way, monkeypatch):
+    x, W, b = layer()
+    t = TARGETS["ignored"].copy()
+    t[where] = V
+    monkeypatch.setattr(np, "matmul", None)
+    for f in (sx.linear_cross_entropy, sx.linear_cross_entropy_and_grad, sx.linear_log_prob, sx.linear_statistics):
+        wrong(f"target[{where}] is 53, but logits has 53 classes (0 … 52)", x=x, W=W, t=t, b=b, f=f)
+
+
+@pytest.mark.parametrize(
+    ("message", "options"),
+    [
+        ("top_k is 0, but must be at least 1", {"top_k": 0}),
+        ("top_p is 0, but must be above 0", {"top_p": 0}),
+        ("top_p is 1.5, but must be a finite number between 0 and 1", {"top_p": 1.5}),
+        ("min_p is nan, but must be a finite number between 0 and 1", {"min_p": NAN}),
+        ("logits[1, 2] has no probabilities to draw from: it is all −inf, or has +inf or NaN", {}),
+    ],
+)
+def test_what_cannot_be_drawn(message, options, way):
+    x, W, _ = layer(rows=6)
+    x[5] = NAN
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        sx.linear_sample(x.reshape(2, 3, D), W, **options)
