@@ -32,6 +32,9 @@ class Library(Protocol):
     def like(self, a: Array, other: Array) -> Array:
         """The numbers in the dtype of `other`."""
 
+    def product(self, a: Array, b: Array, out: Array) -> None:
+        """out = a·b"""
+
     def add_product(self, a: Array, b: Array, to: Array) -> None:
         """to += a·b"""
 
@@ -115,7 +118,7 @@ class Layer:
 
     def logits(self, x: Array, W: Array, bias: Array | None, out: Array) -> None:
         """Writes x·Wᵀ + b to `out`."""
-        self.library.xp.matmul(x, W.T, out=out)
+        self.library.product(x, W.T, out)
         if bias is not None:
             out += self.library.cast(bias)
 

@@ -59,6 +59,9 @@ class Products:
         a[...] = 0
         return a
 
+    def product(self, a: Array, b: Array, out: Array) -> None:
+        np.matmul(a, b, out=out)
+
     def add_product(self, a: Array, b: Array, to: Array) -> None:
         """In blocks, since NumPy has no product that adds."""
         columns = to.shape[1]
