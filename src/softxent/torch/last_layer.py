@@ -237,7 +237,8 @@ def budget_of(memory_budget: Any) -> int:
 
 def flat(given: tuple[Any, ...], by_index: bool) -> tuple[Any, ...]:
     x, W, bias, target, weight = given
-    return x.reshape(-1, x.shape[-1]), W, bias, target.reshape(-1 if by_index else (-1, W.shape[0])), weight
+    target = target if by_index else target.reshape(-1, W.shape[0])  # of indices, errors name the place
+    return x.reshape(-1, x.shape[-1]), W, bias, target, weight
 
 
 def loss(

@@ -1,6 +1,6 @@
 """The last layer and its loss, of tensors: the loop of softxent.linear behind autograd.
 
-Flattened here: input rows × features, weight classes × features, target a class index a row, or rows × classes. With
+Flattened here: input rows × features, weight classes × features, probabilities rows × classes. With
 Ż the change of the logits in the direction of changes (ẋ, Ẇ, ḃ),
 
     Ż = ẋ·Wᵀ + x·Ẇᵀ + ḃ,   K = H·Ż   with H the Hessian of the loss in the logits,
@@ -93,7 +93,7 @@ class Products:
 def layer_of(x: Tensor, W: Tensor, bias: Tensor | None, target: Tensor, weight: Tensor | None, call: Call) -> Layer:
     dtype = computed_in(x, W, bias)
     library, by_index = Products(x, dtype), not target.is_floating_point()
-    t = target.long() if by_index else target
+    t = target.long().reshape(-1) if by_index else target
     if by_index:
         wrong = ((t < 0) | (t >= W.shape[0])) & (t != call.options.ignore_index)
         if wrong.any():
