@@ -46,8 +46,11 @@ def scaled(layer: Layer, z: Array, k: slice) -> Array | None:
     options, slope = layer.options, None
     if (c := options.softcap) is not None:
         z /= c
-        layer.library.xp.tanh(z, out=z)
-        slope = 1 - z * z
+        xp = layer.library.xp
+        slope = xp.cosh(z)  # 1 − tanh² cancels
+        slope *= slope
+        xp.reciprocal(slope, out=slope)
+        xp.tanh(z, out=z)
         z *= c
         if layer.bias is not None:
             z[:, layer.bias[k] == -inf] = -inf

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -82,7 +83,7 @@ def linear_plan(
     """
     sizes = {"rows": rows, "features": features, "classes": classes, "itemsize": itemsize, "arrays": arrays}
     for name, size in sizes.items():
-        (checks.not_negative if name == "rows" else checks.positive)(name, size)
+        (checks.not_negative if name == "rows" else checks.positive)(name, checks.integer(name, size))
     budget = AUTO if memory_budget == "auto" else checks.integer("memory_budget", memory_budget)
     a_row = itemsize * 2 * features + 8 * 4  # inputs and their gradient; index, lse, the target's logit, its factor
     fixed = 8 * 6 * rows + (BLOCK if gradients else 0)
@@ -96,26 +97,35 @@ def linear_plan(
         blocks = 2 * 8 * rows * -(-classes // c)
         return fixed + converted + blocks + r * (arrays * (c + 1) * itemsize + a_row)
 
-    def chosen(r: int, c: int, size: int) -> LinearPlan:
-        return LinearPlan(rows, features, classes, (r, c), (3 + (c < classes)) if gradients else 1, size)
+    def held(r: int, c: int) -> int:
+        return along_rows(r) if c == classes else across_classes(r, c)
+
+    def chosen(r: int, c: int) -> LinearPlan:
+        r = even(rows, r)
+        return LinearPlan(rows, features, classes, (r, c), (3 + (c < classes)) if gradients else 1, held(r, c))
 
     most = max(1, min(rows, MOST_ROWS))
     r = min(most, (budget - along_rows(0)) // (along_rows(1) - along_rows(0)))
     if r >= (1 if copies else min(most, LEAST_ROWS)):
-        r = even(rows, r)
-        return chosen(r, classes, along_rows(r))
-    if copies:
-        raise checks.memory_budget(memory_budget, along_rows(1))
-    r, c = most, min(classes, MOST_CLASSES)
-    while across_classes(r, c) > budget:
-        if r > LEAST_ROWS or (r > 1 and c <= FEW_CLASSES):
-            r //= 2
-        elif c > LEAST_CLASSES:
-            c //= 2
+        return chosen(r, classes)
+    smaller = [] if copies else [*halved(most, min(classes, MOST_CLASSES))]
+    for r, c in smaller:
+        if held(r, c) <= budget:
+            return chosen(r, c)
+    if along_rows(1) <= budget:
+        return chosen(1, classes)
+    raise checks.memory_budget(memory_budget, min([along_rows(1), *(held(*chunk) for chunk in smaller)]))
+
+
+def halved(rows: int, classes: int) -> Iterator[tuple[int, int]]:
+    """Ever smaller chunks, of which both sides stay as large as products want them for as long as they can."""
+    yield rows, classes
+    while rows > LEAST_ROWS or classes > LEAST_CLASSES or (rows > 1 and classes <= FEW_CLASSES):
+        if rows > LEAST_ROWS or (rows > 1 and classes <= FEW_CLASSES):
+            rows //= 2
         else:
-            raise checks.memory_budget(memory_budget, min(along_rows(1), across_classes(r, c)))
-    r = even(rows, r)
-    return chosen(r, c, across_classes(r, c))
+            classes //= 2
+        yield rows, classes
 
 
 def even(rows: int, most: int) -> int:

@@ -35,7 +35,8 @@ class ClassIndexError(IndexError, ValueError):
 # What arguments are called in errors: in PyTorch's functions, and in those of softxent that all array libraries share
 PYTORCHS = Names("input", "dim", "weight", InputError, DTypeError, ClassIndexError)
 ARRAYS = Names("logits", "axis", "class_weight", InputError, DTypeError, ClassIndexError)
-BY_LOGITS = {names.logits: names for names in (PYTORCHS, ARRAYS)}
+LAYERS = PYTORCHS._replace(logits="linear(input)")  # of a last layer, which has no argument of that name
+BY_LOGITS = {names.logits: names for names in (PYTORCHS, ARRAYS, LAYERS)}
 
 
 def dtype(x: Tensor) -> str:

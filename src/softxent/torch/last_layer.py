@@ -13,10 +13,11 @@ from softxent.options import takes_options
 from softxent.results import Statistics
 from softxent.torch import checks, core, linear_autograd
 from softxent.torch.calls import COMPUTED_IN
-from softxent.torch.checks import PYTORCHS
+from softxent.torch.checks import LAYERS
 from softxent.torch.functional import overridable
 from softxent.torch.linear import computed_in
 
+LARGEST = 2**63 - 1  # that an operator takes
 OF_ARRAYS, OF_PYTORCH = ("inputs", "weight", "target", "bias"), ("input", "linear_weight", "target", "linear_bias")
 
 
@@ -69,16 +70,16 @@ def linear_cross_entropy(
             reduction,
             {**given, "empty": empty, "memory_budget": memory_budget},
         )
-    by_index = checked(PYTORCHS, OF_PYTORCH, input, linear_weight, target, linear_bias)
+    by_index = checked(LAYERS, OF_PYTORCH, input, linear_weight, target, linear_bias)
     if ignore_index is not None and not by_index:
         checks.no_ignored(max(ignore_index, 0))
     if weight is not None:
-        checks.weight(PYTORCHS, weight, input, linear_weight.shape[0], by_index)
+        checks.weight(LAYERS, weight, input, linear_weight.shape[0], by_index)
     numbers = {"label_smoothing": label_smoothing, "reduction": reduction, **more}
     numbers["ignore_index"] = -100 if ignore_index is None else ignore_index
     input, linear_weight, linear_bias = autocast(input, linear_weight, linear_bias)
     given = input, linear_weight, linear_bias, target, weight
-    return loss(given, by_index, numbers, loss_dtype(given, by_index), empty, PYTORCHS, memory_budget)
+    return loss(given, by_index, numbers, loss_dtype(given, by_index), empty, LAYERS, memory_budget)
 
 
 def of_dimensions(
@@ -131,7 +132,7 @@ def linear_log_prob(
     tensor([-0.3490])
     """
     given = input, linear_weight, linear_bias, target
-    return log_prob(given, (temperature, softcap, ignore_index), PYTORCHS, OF_PYTORCH, memory_budget)
+    return log_prob(given, (temperature, softcap, ignore_index), LAYERS, OF_PYTORCH, memory_budget)
 
 
 def linear_statistics(
@@ -154,7 +155,7 @@ def linear_statistics(
     tensor([0.7238])
     """
     given = input, linear_weight, linear_bias, target
-    return statistics(given, (temperature, softcap, ignore_index), PYTORCHS, OF_PYTORCH, memory_budget)
+    return statistics(given, (temperature, softcap, ignore_index), LAYERS, OF_PYTORCH, memory_budget)
 
 
 @overridable
@@ -184,7 +185,7 @@ def linear_sample(
     """
     given, cut = (input, linear_weight, linear_bias), truncation(top_k, top_p, min_p)
     index, log_p = sample(
-        given, (temperature, softcap), cut, generator, return_log_prob, PYTORCHS, OF_PYTORCH, memory_budget
+        given, (temperature, softcap), cut, generator, return_log_prob, LAYERS, OF_PYTORCH, memory_budget
     )
     return (index, log_p) if return_log_prob else index
 
@@ -231,12 +232,13 @@ def budget_of(memory_budget: Any) -> int:
     """−1 stands for "auto" in an operator."""
     if isinstance(memory_budget, str) and memory_budget == "auto":
         return -1
-    return int(not_negative("memory_budget", checks.shared.integer("memory_budget", memory_budget)))
+    return min(int(not_negative("memory_budget", checks.shared.integer("memory_budget", memory_budget))), LARGEST)
 
 
 def flat(given: tuple[Any, ...], by_index: bool) -> tuple[Any, ...]:
     x, W, bias, target, weight = given
-    return x.reshape(-1, x.shape[-1]), W, bias, target.reshape(-1 if by_index else (-1, W.shape[0])), weight
+    target = target if by_index else target.reshape(-1, W.shape[0])  # of indices, errors name the place
+    return x.reshape(-1, x.shape[-1]), W, bias, target, weight
 
 
 def loss(

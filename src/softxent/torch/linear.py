@@ -1,6 +1,6 @@
 """The last layer and its loss, of tensors: the loop of softxent.linear behind autograd.
 
-Flattened here: input rows × features, weight classes × features, target a class index a row, or rows × classes. With
+Flattened here: input rows × features, weight classes × features, probabilities rows × classes. With
 Ż the change of the logits in the direction of changes (ẋ, Ẇ, ḃ),
 
     Ż = ẋ·Wᵀ + x·Ẇᵀ + ḃ,   K = H·Ż   with H the Hessian of the loss in the logits,
@@ -65,7 +65,7 @@ class Products:
 
     def product(self, a: Tensor, b: Tensor, out: Tensor) -> None:
         if a.dtype == b.dtype == out.dtype:
-            torch.mm(a, b, out=out)
+            torch.mm(a, b, out=out)  # within an operator matmul, unlike mm, would refuse leaves
         else:
             out.copy_(self.operand(a) @ self.operand(b))
 
@@ -111,7 +111,7 @@ class Products:
 def layer_of(x: Tensor, W: Tensor, bias: Tensor | None, target: Tensor, weight: Tensor | None, call: Call) -> Layer:
     dtype = computed_in(x, W, bias)
     library, by_index = Products(x, dtype, multiplied_in(x, W, dtype)), not target.is_floating_point()
-    t = target.long() if by_index else target
+    t = target.long().reshape(-1) if by_index else target
     if by_index:
         wrong = ((t < 0) | (t >= W.shape[0])) & (t != call.options.ignore_index)
         if wrong.any():
@@ -195,37 +195,35 @@ def over(layer: Layer, upstream: Tensor) -> Tensor | float:
     return upstream.item() / (layer.divisor() or torch.inf)
 
 
-def loss_ahead(given: Given, call: Call, budget: int, needs: Needs) -> tuple[Tensor, Callable[[Tensor], Gradients]]:
-    """The loss, and what makes of an upstream gradient those to x, W and bias, once: most of it may be done before."""
+def loss_ahead(
+    given: Given, call: Call, budget: int, needs: Needs
+) -> tuple[Tensor, Callable[[Tensor], Gradients] | None]:
+    """The loss, and what makes of an upstream gradient those to x, W and bias, once, if work on these was done ahead.
+
+    Along rows all of it is, where the upstream gradient is likely to be 1, and none where it is not.
+    """
     layer = layer_of(*given, call)
     plan, to = plan_of(layer, True, budget), places(given, needs)
-    if plan.along_rows:
-        losses = linear.loss_and_gradients(layer, plan, over(layer, torch.ones(())), to)
 
-        def finish(upstream: Tensor) -> Gradients:
-            for a in to if upstream.item() != 1 else ():
-                if a is not None:
-                    a.mul_(upstream.item())
-            return to
-    else:
+    def second_pass(upstream: Tensor) -> Gradients:
+        across_classes.second_pass(layer, plan, rows, over(layer, upstream), to)
+        return to
+
+    def times(upstream: Tensor) -> Gradients:
+        for a in to if upstream.item() != 1 else ():
+            if a is not None:
+                a.mul_(upstream.item())
+        return to
+
+    finish = None
+    if not plan.along_rows:
         rows = across_classes.first_pass(layer, plan)
-        losses = rows.losses
-
-        def finish(upstream: Tensor) -> Gradients:
-            across_classes.second_pass(layer, plan, rows, over(layer, upstream), to)
-            return to
-
+        losses, finish = rows.losses, second_pass
+    elif call.options.reduction == "none" or {given[0].dtype, given[1].dtype} != {layer.library.dtype}:
+        losses = linear.losses(layer, plan)
+    else:
+        losses, finish = linear.loss_and_gradients(layer, plan, over(layer, torch.ones(())), to), times
     return reduced(layer, losses, call), finish
-
-
-def goes_ahead(given: Given, call: Call, budget: int) -> bool:
-    """Whether more than the loss is computed in forward: along rows all, if the upstream gradient is likely to be 1."""
-    x, W, bias = given[:3]
-    dtype = computed_in(x, W, bias)
-    plan = linear_plan(
-        x.shape[0], x.shape[1], W.shape[0], itemsize=dtype.itemsize, memory_budget=budget if budget >= 0 else "auto"
-    )
-    return not plan.along_rows or (call.options.reduction != "none" and x.dtype == W.dtype == dtype)
 
 
 def to_masses(given: Given, upstream: Tensor, call: Call, budget: int, needs: Needs) -> tuple[Tensor, Tensor]:

@@ -146,7 +146,7 @@ def cross_entropy(given: Given, arguments: Any, budget: int) -> Tensor:
     if not needs_graph(*given):
         return linear.loss(given, call, budget)
     wanted = torch.is_grad_enabled() and any(a is not None and a.requires_grad for a in given[:3])
-    if wanted and saved_tensors_hooks(True) is None and linear.goes_ahead(given, call, budget):
+    if wanted and saved_tensors_hooks(True) is None:
         return LossAhead.apply(linear.loss, *given, budget, call)
     return Loss.apply(direct(linear.loss), *given, budget, call)
 
