@@ -4,7 +4,10 @@ All models are tiny, made from configs with random numbers; nothing is downloade
 """
 
 import copy
+import doctest
 import os
+import subprocess
+import sys
 from functools import wraps
 from types import MethodType
 
@@ -13,6 +16,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 import peft
 import pytest
 import torch
+from torch.nn.parallel import DistributedDataParallel
 from transformers import (
     CohereConfig,
     CohereForCausalLM,
@@ -33,6 +37,7 @@ from transformers import (
     TrainingArguments,
 )
 
+from pages import ROOT
 from softxent.transformers import use
 
 # peft, and a test here, call what transformers 5 has under another name too
@@ -538,3 +543,44 @@ def test_trainer_with_gradient_accumulation(tmp_path):
     assert our_evaluation == pytest.approx(their_evaluation, rel=1e-3)
     for name, parameter in their_model.named_parameters():
         close(our_model.get_parameter(name), parameter, 1e-2)
+
+
+def a_rank(rank, meeting):
+    """Gradients of two ranks' batches of different sizes, and of one where a rank has nothing that counts."""
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=2)
+    nothing = {**batch(2), "labels": torch.full((2, 12), -100)}
+    theirs, ours = model_of("Llama, tied"), model_of("Llama, tied")
+    use(ours)
+    plain, without_logits = DistributedDataParallel(theirs), DistributedDataParallel(ours)
+    for inputs in (batch(2 + rank, 9 + rank, rank), nothing if rank else batch()):
+        expected, their_grads = step(plain, **inputs, num_items_in_batch=31)
+        outputs, our_grads = step(without_logits, **inputs, num_items_in_batch=31)
+        assert outputs.logits is None
+        close(outputs.loss, expected.loss)
+        for name, grad in their_grads.items():
+            close(our_grads[name], grad)
+    torch.distributed.destroy_process_group()
+
+
+def test_two_ranks(tmp_path):
+    torch.multiprocessing.spawn(a_rank, (tmp_path / "meeting",), nprocs=2)
+
+
+def test_the_pages_examples():
+    failed, tried = doctest.testfile(
+        str(ROOT / "docs/transformers.md"),
+        module_relative=False,
+        optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS,
+        encoding="utf-8",
+    )
+    assert tried
+    assert not failed
+
+
+@pytest.mark.parametrize("package", ["torch", "transformers"])
+def test_without_a_package(package):
+    code = f"import sys; sys.modules[{package!r}] = None; import softxent.transformers"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8")
+    message = f"softxent.transformers needs {package}: pip install 'softxent[transformers]'"
+    assert done.stderr.endswith(f"ModuleNotFoundError: {message}\n")
