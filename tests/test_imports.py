@@ -17,7 +17,7 @@ SOURCE = Path(__file__).parents[1] / "src"
 STOREYS = [
     "softxent __main__",  # softxent is its __init__.py
     "app",
-    "sklearn explain",
+    "sklearn explain transformers",
     "functional",
     "numpy torch jax",
     "derivatives memory",
@@ -27,7 +27,8 @@ STOREYS = [
 
 # Where a package may be imported; NumPy and the standard library may be everywhere
 PACKAGES = {
-    "torch": ["torch"],
+    "torch": ["torch", "transformers"],
+    "transformers": ["transformers"],
     "jax": ["jax"],
     "scipy": ["sklearn"],
     "threadpoolctl": ["sklearn"],
