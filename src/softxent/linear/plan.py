@@ -53,7 +53,6 @@ class LinearPlan:
         )
 
 
-@lru_cache(maxsize=256, typed=True)
 def linear_plan(
     rows: int,
     features: int,
@@ -126,6 +125,9 @@ def halved(rows: int, classes: int) -> Iterator[tuple[int, int]]:
         else:
             classes //= 2
         yield rows, classes
+
+
+remembered_plan = lru_cache(maxsize=256, typed=True)(linear_plan)  # which torch.compile does not trace
 
 
 def even(rows: int, most: int) -> int:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from softxent import checks
 from softxent.kernels import _cpu
-from softxent.linear import Gradients, Layer, LinearPlan, Truncation, linear_plan, loss_and_gradients, losses, per_row
-from softxent.linear.plan import BLOCK
+from softxent.linear import Gradients, Layer, LinearPlan, Truncation, loss_and_gradients, losses, per_row
+from softxent.linear.plan import BLOCK, remembered_plan
 from softxent.numpy.adapter import (
     FLOAT64,
     INT64,
@@ -194,7 +194,7 @@ def layer_of(
 
 
 def plan_of(layer: Layer, dtype: np.dtype[Any], gradients: bool, budget: Any, copies: int = 0) -> LinearPlan:
-    return linear_plan(
+    return remembered_plan(
         layer.count if not copies else layer.rows,
         layer.x.shape[1],
         layer.classes,

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from softxent import linear
 from softxent.linear import Gradients, Layer, LinearPlan, Truncation, across_classes, linear_plan, per_row
+from softxent.linear.plan import remembered_plan
 from softxent.options import LossOptions
 from softxent.results import Statistics
 from softxent.torch import autograd, checks
@@ -138,7 +139,7 @@ def computed_in(x: Tensor, W: Tensor, bias: Tensor | None) -> torch.dtype:
 
 
 def plan_of(layer: Layer, gradients: bool, budget: int, copies: int = 0) -> LinearPlan:
-    return linear_plan(
+    return remembered_plan(
         layer.rows if copies else layer.count,
         layer.x.shape[1],
         layer.classes,
