@@ -9,7 +9,7 @@ import pytest
 import softxent as sx
 import softxent.numpy.linear
 from softxent import definition
-from softxent.linear import across_classes, along_rows
+from softxent.linear import across_classes, along_rows, linear_plan
 from softxent.options import LossOptions
 from tests.cases import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, INF, NAN, PLAIN, SETTINGS, WIDE, computed_in
 
@@ -19,7 +19,6 @@ WAYS = {  # rows × classes of a chunk: some more than fit, so that the last one
     "along rows": (8, V),
     "across classes": (11, 16),
 }
-linear_plan = softxent.numpy.linear.linear_plan
 
 
 def chunks_of(monkeypatch, rows, classes):
@@ -30,7 +29,7 @@ def chunks_of(monkeypatch, rows, classes):
         columns = c if more.get("copies") else min(classes, c)
         return dataclasses.replace(plan, chunk=(max(1, min(rows, r)), columns))
 
-    monkeypatch.setattr(softxent.numpy.linear, "linear_plan", forced)
+    monkeypatch.setattr(softxent.numpy.linear, "remembered_plan", forced)
 
 
 @pytest.fixture(params=WAYS)

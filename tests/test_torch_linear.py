@@ -13,6 +13,7 @@ from torch.profiler import ProfilerActivity, profile
 import softxent as sx
 import softxent.torch as S
 import softxent.torch.linear
+from softxent.linear import linear_plan
 from softxent.torch import linear_autograd
 
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning")  # PyTorch's own
@@ -20,7 +21,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWar
 close = torch.testing.assert_close
 N, D, V = 13, 5, 37
 WAYS = {"along rows": (4, V), "across classes": (5, 8)}
-linear_plan = softxent.torch.linear.linear_plan
 
 
 def chunks_of(monkeypatch, rows, classes):
@@ -31,6 +31,7 @@ def chunks_of(monkeypatch, rows, classes):
         columns = c if more.get("copies") else min(classes, c)
         return dataclasses.replace(plan, chunk=(max(1, min(rows, r)), columns))
 
+    monkeypatch.setattr(softxent.torch.linear, "remembered_plan", forced)
     monkeypatch.setattr(softxent.torch.linear, "linear_plan", forced)
 
 

@@ -238,8 +238,8 @@ def class_weight(w: NDArray[Any], count: int, wide: np.dtype[Any]) -> NDArray[An
 def linear_shapes(names: Names = NAMES, **shapes: tuple[int, ...] | None) -> None:
     """Checks that inputs, weight, target and bias, in this order, fit together."""
     x, W, t, b = shapes.values()
-    fits = x is not None and W is not None and len(x) > 0 and len(W) == 2 and x[-1] == W[1] and W[0] > 0 and W[1] > 0
-    if fits and t in (x[:-1], (*x[:-1], W[0])) and b in (None, W[:1]):
+    layer = x and W and len(W) == 2 and x[-1] == W[1] > 0 and W[0] > 0
+    if x and W and layer and t in (x[:-1], (*x[:-1], W[0])) and b in (None, W[:1]):
         return
     of_inputs, of_weight, of_target, of_bias = shapes
     given = ", ".join(f"{name} has shape {shape}" for name, shape in shapes.items() if shape is not None)

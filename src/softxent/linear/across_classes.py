@@ -93,7 +93,7 @@ def first_pass(layer: Layer, plan: LinearPlan) -> Rows:
             z = buffer[: rows * classes].reshape(rows, classes)
             layer.logits(library.operand(layer.x[where]), W, bias, z)
             scaled(layer, z, k)
-            inside = targets_within(layer, where, k) if layer.by_index else None
+            inside: Any = targets_within(layer, where, k) if layer.by_index else None
             if not dense:
                 i, j = inside
                 own = library.wide(z[i, j])
@@ -182,7 +182,7 @@ def second_pass(layer: Layer, plan: LinearPlan, rows: Rows, upstream: Any, to: G
             x, z = library.operand(layer.x[where]), beside[:, :classes]
             layer.logits(x, W, bias, z)
             slope = scaled(layer, z, k)
-            inside = targets_within(layer, where, k) if layer.by_index else None
+            inside: Any = targets_within(layer, where, k) if layer.by_index else None
             beside[:, classes] = rest_with_target(layer, of_rest[part], rows.z_y[part], inside)
             library.softmax(beside)
             r = layer.upstream(upstream, where, count) / options.temperature
@@ -205,13 +205,13 @@ def second_pass(layer: Layer, plan: LinearPlan, rows: Rows, upstream: Any, to: G
             if sum_bias is not None:
                 sum_bias += r @ z
         for a, total in ((to.W, sum_W), (to.bias, sum_bias)):
-            if a is not None and total.dtype != a.dtype:
+            if a is not None and total is not None and total.dtype != a.dtype:
                 a[k] = total
     if sum_x is not to.x:
         to.x[...] = sum_x
 
 
-def rest_with_target(layer: Layer, rest: Array, z_y: Array, inside: tuple[Array, Array] | None) -> Array:
+def rest_with_target(layer: Layer, rest: Array, z_y: Array, inside: Any) -> Array:
     """With the logits of targets that are in other blocks."""
     if layer.dense():
         return rest

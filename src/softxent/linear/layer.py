@@ -15,7 +15,11 @@ Array = Any
 class Library(Protocol):
     """An array library and its kernels, for one call and the dtype that it is computed in."""
 
-    xp: Any  # numpy or torch: what the two call alike
+    dtype: Any  # of the computation
+
+    @property
+    def xp(self) -> Any:
+        """numpy or torch: what the two call alike."""
 
     def empty(self, *shape: int) -> Array:
         """In the dtype of the computation."""
@@ -33,7 +37,7 @@ class Library(Protocol):
         """The numbers in the dtype of `other`."""
 
     def operand(self, a: Array) -> Array:
-        """The numbers as a product takes them: in the dtype of the computation, or of 16 bits where those are faster."""
+        """The numbers as a product takes them: in the dtype of the computation, or in 16 bits where that is faster."""
 
     def times(self, a: Array, b: Array) -> Array:
         """a·b of operands, in the dtype of the computation."""
@@ -75,9 +79,9 @@ class Library(Protocol):
 class Gradients(NamedTuple):
     """Where ∂loss/∂x, ∂loss/∂W and ∂loss/∂b go; what is None is not computed."""
 
-    x: Array | None
-    W: Array | None
-    bias: Array | None
+    x: Any
+    W: Any
+    bias: Any
 
     def wanted(self) -> bool:
         return any(to is not None for to in self)
@@ -87,7 +91,7 @@ class Gradients(NamedTuple):
 class Layer:
     """A last layer and what its loss is made of; all checked."""
 
-    library: Library
+    library: Any  # a Library
     x: Array  # rows × features
     W: Array  # classes × features
     bias: Array | None

@@ -52,7 +52,7 @@ def within(layer: Layer, part: slice, i: Array, j: Array) -> Array:
 
 
 def statistics_across_classes(layer: Layer, plan: LinearPlan, columns: Statistics) -> None:
-    """Of blocks k with probabilities P_k: H = Σ_k P_k·(H_k − log P_k), log p_y = log p_y|k − log1p(Σ others' P / P_k)."""
+    """Of blocks with probabilities P_k: H = Σ_k P_k·(H_k − log P_k), log p_y = log p_y|k − log1p(P of others / P_k)."""
     library, xp = layer.library, layer.library.xp
     log_prob, entropy, lse, argmax, rank = columns
     own, beside, best, z_y = (library.full((layer.rows,), -inf) for _ in range(4))

@@ -66,7 +66,7 @@ class Products:
         np.matmul(a, b, out=out)
 
     def add_product(self, a: Array, b: Array, to: Array, first: bool) -> None:
-        """In blocks, since NumPy has no product that adds; and BLAS packs as much of what it reads as it writes rows."""
+        """In blocks: NumPy has no product that adds, and BLAS packs as much of what it reads as it writes rows."""
         columns = to.shape[1]
         rows = max(1, min(len(to), BLOCK // (columns * self.dtype.itemsize)))
         if not first and self.block.size != rows * columns:

@@ -75,7 +75,7 @@ class Share:
         w = None if w is None else np.ascontiguousarray(w, dtype)
         self.layer = Layer(kind(dtype), X, W.T, b, examples.target, w, loss.each, examples.target.ndim == 1)
         held = rows * (len(b) + len(W)) * W.itemsize
-        self.plan = LinearPlan(len(examples), *W.shape, chunk=(rows, len(b)), products=2, bytes=held)
+        self.plan = LinearPlan(len(examples), len(W), len(b), (rows, len(b)), 2, held)
 
     def __call__(self) -> float:
         """Returns Σ_i s_i·loss_i of its rows, and writes the gradient of that to grad_W and grad_b."""

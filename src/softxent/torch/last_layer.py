@@ -1,4 +1,4 @@
-"""The last linear layer and its loss, of tensors: the names of torch.nn.functional.linear_cross_entropy and sx.linear_*."""
+"""The last linear layer and its loss, of tensors, in the words of torch.nn.functional and of sx.linear_*."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from softxent import checks as shared
 from softxent.checks import Names, linear_shapes, not_indices, not_negative, truncation
 from softxent.linear import Truncation
 from softxent.options import takes_options
 from softxent.results import Statistics
 from softxent.torch import checks, core, linear_autograd
+from softxent.torch.autograd import needs_graph
 from softxent.torch.calls import COMPUTED_IN
 from softxent.torch.checks import LAYERS
 from softxent.torch.functional import overridable
@@ -78,14 +80,14 @@ def linear_cross_entropy(
     numbers = {"label_smoothing": label_smoothing, "reduction": reduction, **more}
     numbers["ignore_index"] = -100 if ignore_index is None else ignore_index
     input, linear_weight, linear_bias = autocast(input, linear_weight, linear_bias)
-    given = input, linear_weight, linear_bias, target, weight
-    return loss(given, by_index, numbers, loss_dtype(given, by_index), empty, LAYERS, memory_budget)
+    tensors = input, linear_weight, linear_bias, target, weight
+    return loss(tensors, by_index, numbers, loss_dtype(tensors, by_index), empty, LAYERS, memory_budget)
 
 
 def of_dimensions(
     x: Tensor, W: Tensor, target: Tensor, bias: Tensor | None, reduction: str, options: dict[str, Any]
 ) -> Tensor:
-    """A loss for each of d_1 × … × d_K layers, whose classes are the first axis of `W` and the second of probabilities."""
+    """A loss for each of d_1 × … × d_K layers; classes are the first axis of `W`, and the second of probabilities."""
     shape, by_index = W.shape[1:-1], target.ndim == W.ndim - 1
     W, t = W.flatten(1, -2), target.flatten(1 if by_index else 2)
     bias = None if bias is None else bias.flatten(1)
@@ -201,14 +203,14 @@ def checked(names: Names, called: tuple[str, ...], x: Any, W: Any, target: Any, 
             checks.same_device(name, a, called[0], x)
     for name, a in ((called[0], x), (called[1], W), (called[3], bias)):
         if a is not None and a.dtype not in COMPUTED_IN:
-            raise checks.shared.logits_dtype(
+            raise shared.logits_dtype(
                 checks.dtype(a), "float16, bfloat16, float32 or float64", names._replace(logits=name)
             )
     shapes = (tuple(x.shape), tuple(W.shape), tuple(target.shape), None if bias is None else tuple(bias.shape))
     linear_shapes(names, **dict(zip(called, shapes, strict=True)))
     by_index = target.shape == x.shape[:-1]
     if target.dtype not in (checks.INTEGERS if by_index else COMPUTED_IN):
-        raise checks.shared.target_dtype(checks.dtype(target), names)
+        raise shared.target_dtype(checks.dtype(target), names)
     return by_index
 
 
@@ -232,7 +234,7 @@ def budget_of(memory_budget: Any) -> int:
     """−1 stands for "auto" in an operator."""
     if isinstance(memory_budget, str) and memory_budget == "auto":
         return -1
-    return min(int(not_negative("memory_budget", checks.shared.integer("memory_budget", memory_budget))), LARGEST)
+    return min(int(not_negative("memory_budget", shared.integer("memory_budget", memory_budget))), LARGEST)
 
 
 def flat(given: tuple[Any, ...], by_index: bool) -> tuple[Any, ...]:
@@ -302,8 +304,8 @@ def sample(
         x, W, bias, Truncation(*cut), generator, arguments, budget_of(memory_budget)
     )
     if not torch.compiler.is_compiling() and bad >= 0:
-        raise checks.shared.undrawable(int(bad), tuple(rows))
+        raise shared.undrawable(int(bad), tuple(rows))
     index, log_p = index.reshape(rows), log_p.reshape(rows)
-    if return_log_prob and (linear_autograd.needs_graph(*given) or torch._C._are_functorch_transforms_active()):
+    if return_log_prob and (needs_graph(*given) or torch._C._are_functorch_transforms_active()):
         log_p = log_prob((*given, index), (*numbers, -1), names, called, memory_budget)
     return index, log_p

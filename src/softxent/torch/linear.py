@@ -257,8 +257,7 @@ def formulas(layer: Layer, upstream: Tensor, call: Call, budget: int) -> Any:
 def second(
     given: Given, upstream: Tensor, changes: tuple[Tensor | None, ...], call: Call, budget: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """How the gradients of x, W and bias change with `changes` of these, but for the upstream gradient's, and the change
-    of Σ_i loss_i for an upstream gradient of 1, one a row."""
+    """How the gradients of x, W and bias change with `changes` of these, and how the loss does (or losses do)."""
     x, W, bias = given[:3]
     layer = layer_of(*given, call)
     cast, options = layer.library.cast, call.options
@@ -302,7 +301,7 @@ def statistics_gradients(
 ) -> tuple[Tensor, ...]:
     """Of Σ upstream · (log p_y, entropy, lse)."""
     layer, to = layer_of(*given, call), places(given, needs)
-    sums = [None if a is None else torch.zeros_like(a, dtype=layer.library.dtype) for a in to]
+    sums: list[Any] = [None if a is None else torch.zeros_like(a, dtype=layer.library.dtype) for a in to]
     layer.counted, layer.count = None, layer.rows  # the ignored rows have an entropy too
     W, each = layer.library.cast(layer.W), replace(call, options=layer.each, dtype=layer.library.dtype)
     for _, where in layer.chunks(plan_of(layer, True, budget, copies=8).chunk[0]):

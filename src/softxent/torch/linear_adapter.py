@@ -38,7 +38,7 @@ def cross_entropy_and_grad(
 ) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor | None]]:
     """Without autograd."""
     given, by_index = given_of(inputs, weight, target, bias, options)
-    flat = tuple(a if a is None else a.detach() for a in last_layer.flat(given, by_index))
+    flat: Any = tuple(a if a is None else a.detach() for a in last_layer.flat(given, by_index))
     call = Call(1, options, linear.computed_in(*flat[:3]), "zero", ARRAYS)
     with torch.no_grad():
         loss, of_x, of_W, of_bias = linear.loss_and_gradients(flat, call, last_layer.budget_of(budget))

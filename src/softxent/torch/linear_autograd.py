@@ -96,7 +96,7 @@ masses = ops.operator(
 )
 second = ops.operator(
     "linear_second",
-    f"({GIVEN}, Tensor upstream, Tensor? of_input, Tensor? of_linear_weight, Tensor? of_linear_bias, int budget, {SCHEMA})"
+    f"({GIVEN}, Tensor upstream, Tensor? of_input, Tensor? of_weight, Tensor? of_bias, int budget, {SCHEMA})"
     " -> (Tensor, Tensor, Tensor, Tensor)",
     lambda _, x, W, b, t, w, u, vx, vW, vb, budget, *arguments: linear.second(
         (x, W, b, t, w), u, (vx, vW, vb), call_of(*arguments), budget
@@ -202,7 +202,8 @@ def to_others(ctx: Any, given: Given, upstream: Tensor) -> tuple[Tensor | None, 
         found = masses(*arguments, *ctx.call.arguments)
     else:
         found = linear.to_masses(given, upstream, ctx.call, ctx.budget, [*needs])
-    return tuple(a if need else None for a, need in zip(found, needs, strict=True))
+    of_target, of_weight = (a if need else None for a, need in zip(found, needs, strict=True))
+    return of_target, of_weight
 
 
 class LossAhead(Function):
@@ -281,7 +282,7 @@ class LossGradients(Function):
         if vt is not None or vw is not None:
             raise checks.no_tangent("target" if vt is not None else ctx.call.names.weight)
         *given, upstream = ctx.saved_tensors
-        sums = [None] * 3
+        sums: Any = [None] * 3
         if any(a is not None for a in (vx, vW, vb)):
             sums = second_of(given, upstream, (vx, vW, vb), ctx.budget, ctx.call)[:3]
         if vu is not None:
@@ -382,7 +383,7 @@ def drawn(
     x, W, b = x.detach(), W.detach(), None if b is None else b.detach()
     dtype = linear.computed_in(x, W, b)
     cast = x.dtype != dtype or W.dtype != dtype
-    count = linear.draws(*x.shape, W.shape[0], dtype, cast, truncation.wanted(), budget)
+    count = linear.draws(x.shape[0], x.shape[1], W.shape[0], dtype, cast, truncation.wanted(), budget)
     given = {} if generator is None else {"generator": generator}
     uniform = torch.rand(count, dtype=torch.float64, device=x.device, **given)
     top = truncation.top_k, truncation.top_p, truncation.min_p
