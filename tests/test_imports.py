@@ -18,9 +18,10 @@ STOREYS = [
     "softxent __main__",  # softxent is its __init__.py
     "app",
     "sklearn explain transformers",
+    "last_layer",
     "functional",
     "numpy torch jax",
-    "derivatives memory",
+    "derivatives memory linear",
     "options",
     "checks results words kernels definition",
 ]

@@ -30,6 +30,7 @@ def chunks_of(monkeypatch, rows, classes):
         return dataclasses.replace(plan, chunk=(max(1, min(rows, r)), columns))
 
     monkeypatch.setattr(softxent.numpy.linear, "remembered_plan", forced)
+    monkeypatch.setattr(softxent.numpy.linear, "SMALL", 0)
 
 
 @pytest.fixture(params=WAYS)

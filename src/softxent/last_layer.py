@@ -145,5 +145,21 @@ def each(temperature: float, softcap: float | None, ignore_index: int) -> LossOp
     return LossOptions(temperature=temperature, softcap=softcap, ignore_index=ignore_index, reduction="none")
 
 
+def of_arrays() -> Any:
+    from softxent.numpy import linear
+
+    return linear
+
+
+def of_tensors() -> Any:
+    from softxent.torch import linear_adapter
+
+    return linear_adapter
+
+
+ROOMS = {"softxent.numpy.adapter": of_arrays, "softxent.torch.adapter": of_tensors}  # see functional.ROOMS
+
+
 def room(inputs: Any) -> Any:
-    return adapter(inputs).linear()
+    """The room of the library that the inputs come from."""
+    return ROOMS[adapter(inputs).__name__]()

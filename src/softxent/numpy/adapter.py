@@ -202,13 +202,3 @@ def sample(logits: Any, axis: int, temperature: float, rng: Any, return_log_prob
         row = np.moveaxis(x, axis, -1)[np.unravel_index(bad, rows)]
         raise checks.undrawable(bad, rows, temperature=temperature if np.isfinite(row.max()) else None)
     return index[()] if log_prob is None else (index[()], log_prob[()])
-
-
-# A last layer -----------------------------------------------------------------------------------------------------
-
-
-def linear() -> Any:
-    """The same of a last layer, imported when it is first asked for."""
-    from softxent.numpy import linear
-
-    return linear

@@ -11,7 +11,9 @@ from softxent import checks
 from softxent.kernels import _cpu
 from softxent.linear import Gradients, Layer, LinearPlan, Truncation, loss_and_gradients, losses, per_row
 from softxent.linear.plan import BLOCK, remembered_plan
+from softxent.numpy import adapter
 from softxent.numpy.adapter import (
+    FLOAT32,
     FLOAT64,
     INT64,
     as_array,
@@ -27,6 +29,8 @@ from softxent.options import LossOptions
 from softxent.results import Statistics
 
 Array = NDArray[Any]
+
+SMALL = 2**14  # logits: with 2¹⁶ the loop is as fast
 
 
 class Products:
@@ -120,7 +124,7 @@ class Products:
 
 
 def cross_entropy(inputs: Any, weight: Any, target: Any, bias: Any, options: LossOptions, budget: Any) -> Any:
-    layer, rows, dtype = layer_of(inputs, weight, target, bias, options)
+    layer, rows, dtype = layer_of(*arrays_of(inputs, weight, target, bias), options)
     found = quietly(losses, layer, plan_of(layer, dtype, False, budget))
     return reduced(layer, found, rows, dtype)
 
@@ -128,7 +132,10 @@ def cross_entropy(inputs: Any, weight: Any, target: Any, bias: Any, options: Los
 def cross_entropy_and_grad(
     inputs: Any, weight: Any, target: Any, bias: Any, options: LossOptions, budget: Any
 ) -> tuple[Any, tuple[Array, Array, Array | None]]:
-    layer, rows, dtype = layer_of(inputs, weight, target, bias, options)
+    arrays = arrays_of(inputs, weight, target, bias)
+    if is_small(*arrays, options, budget):
+        return two_steps(*arrays, options)
+    layer, rows, dtype = layer_of(*arrays, options)
     plan = plan_of(layer, dtype, True, budget)
     to = Gradients(np.empty_like(layer.x), np.empty_like(layer.W), None if bias is None else np.empty_like(layer.bias))
     found = quietly(loss_and_gradients, layer, plan, 1 / (layer.divisor() or np.inf), to)
@@ -140,7 +147,7 @@ def log_prob(inputs: Any, weight: Any, target: Any, bias: Any, options: LossOpti
 
 
 def statistics(inputs: Any, weight: Any, target: Any, bias: Any, options: LossOptions, budget: Any) -> Statistics:
-    layer, rows, dtype = layer_of(inputs, weight, indices("target", target), bias, options)
+    layer, rows, dtype = layer_of(*arrays_of(inputs, weight, indices("target", target), bias), options)
     found = quietly(per_row.statistics, layer, plan_of(layer, dtype, False, budget))
     floats = [column.astype(dtype).reshape(rows)[()] for column in found[:3]]
     return Statistics(*floats, *(column.reshape(rows)[()] for column in found[3:]))
@@ -150,7 +157,7 @@ def sample(
     inputs: Any, weight: Any, bias: Any, options: LossOptions, truncation: Truncation, rng: Any, budget: Any
 ) -> tuple[Any, Any]:
     x = as_logits(inputs, "inputs")
-    layer, rows, dtype = layer_of(x, weight, np.zeros(x.shape[:-1], INT64), bias, options)
+    layer, rows, dtype = layer_of(*arrays_of(x, weight, np.zeros(x.shape[:-1], INT64), bias), options)
     draw = checks.generator(rng).random
     plan = plan_of(layer, dtype, False, budget, 2 * truncation.wanted())
     index, found, bad = quietly(per_row.sample, layer, plan, draw, truncation)
@@ -172,13 +179,39 @@ def indices(name: str, target: Any) -> Array:
     return t
 
 
-def layer_of(
-    inputs: Any, weight: Any, target: Any, bias: Any, options: LossOptions
-) -> tuple[Layer, tuple[int, ...], np.dtype[Any]]:
-    """The layer, the shape of its rows, and the dtype that it is computed in."""
+def arrays_of(inputs: Any, weight: Any, target: Any, bias: Any) -> tuple[Array, Array, Array, Array | None]:
     x, W, t = as_logits(inputs, "inputs"), as_logits(weight, "weight"), as_array("target", target)
     b = None if bias is None else as_logits(bias, "bias")
     checks.linear_shapes(inputs=x.shape, weight=W.shape, target=t.shape, bias=None if b is None else b.shape)
+    return x, W, t, b
+
+
+def is_small(x: Array, W: Array, t: Array, b: Array | None, options: LossOptions, budget: Any) -> bool:
+    """Whether all logits are one small chunk, of rows that count: the loop would take longer than what it does."""
+    rows = x.size // x.shape[-1]
+    return (
+        type(budget) is str
+        and budget == "auto"
+        and 0 < rows * len(W) <= SMALL
+        and x.dtype == W.dtype in (FLOAT32, FLOAT64)
+        and (b is None or b.dtype == x.dtype)
+        and not (t == options.ignore_index).any()
+    )
+
+
+def two_steps(
+    x: Array, W: Array, t: Array, b: Array | None, options: LossOptions
+) -> tuple[Any, tuple[Array, Array, Array | None]]:
+    z = x @ W.T if b is None else x @ W.T + b
+    loss, G = adapter.cross_entropy_and_grad(z, t, -1, options, z)
+    flat = G.reshape(-1, len(W))
+    return loss, (G @ W, flat.T @ x.reshape(len(flat), -1), None if b is None else flat.sum(0))
+
+
+def layer_of(
+    x: Array, W: Array, t: Array, b: Array | None, options: LossOptions
+) -> tuple[Layer, tuple[int, ...], np.dtype[Any]]:
+    """The layer, the shape of its rows, and the dtype that it is computed in."""
     dtype = np.dtype(np.result_type(*(computed_in(a) for a in (x, W, b) if a is not None)))
     rows, classes = x.shape[:-1], len(W)
     logits = np.broadcast_to(np.empty((), dtype), (*rows, classes))  # of their shape, without their memory

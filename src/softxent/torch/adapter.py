@@ -71,10 +71,3 @@ def generator_of(rng: Any) -> torch.Generator | None:
     if generator is not None and not isinstance(generator, torch.Generator):
         raise checks.generator(rng)
     return generator
-
-
-def linear() -> Any:
-    """The same of a last layer, imported when it is first asked for."""
-    from softxent.torch import linear_adapter
-
-    return linear_adapter
