@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from inspect import Parameter, signature
@@ -30,7 +31,7 @@ def scaling_of(model: PreTrainedModel, plain: Callable[..., Any]) -> Scaling:
     head, named = checks.head_of(model), batch(model)
     takes_items = any(p.kind == Parameter.VAR_KEYWORD for p in signature(model.forward).parameters.values())
     calls = [named, {**named, "num_items_in_batch": ITEMS}] if takes_items else [named]
-    with torch.no_grad(), torch.autocast(model.device.type, enabled=False), loud(head) as products:
+    with quietly(model), loud(head) as products:
         theirs = [same_random_numbers(plain, model, **call) for call in calls]
         scaling = match(model, products[-1], theirs[-1].logits)
         tolerance = roundings(head) * theirs[-1].logits.abs().max().item()
@@ -39,6 +40,14 @@ def scaling_of(model: PreTrainedModel, plain: Callable[..., Any]) -> Scaling:
             if not abs(ours - their.loss.item()) <= tolerance:
                 raise checks.losses_differ(model, ours, their.loss.item(), call is not named)
     return scaling
+
+
+@contextmanager
+def quietly(model: PreTrainedModel) -> Iterator[None]:
+    """Without gradients, in the dtypes of the weights, and without warnings: checkpoints miss the gradients."""
+    with torch.no_grad(), torch.autocast(model.device.type, enabled=False), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def batch(model: PreTrainedModel) -> dict[str, Any]:
