@@ -303,9 +303,13 @@ def test_undo_under_another_wrapper():
     model, inputs = model_of(), batch()
     handle = use(model)
     ours = model.forward
-    model.forward = lambda **inputs: ours(**inputs)
+    model.forward = wraps(ours)(lambda **inputs: ours(**inputs))
+    with pytest.raises(ValueError, match="in use already"):
+        use(model)
     handle.undo()
     assert model(**inputs).logits is not None
+    use(model)
+    assert model(**inputs).logits is None
 
 
 def test_a_model_that_fails_is_as_it_was():

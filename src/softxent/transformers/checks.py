@@ -63,7 +63,7 @@ def not_in_use(forward: Callable[..., Any], mark: str) -> None:
     """What wraps a forward shows it as __wrapped__."""
     at: Any = forward
     while at is not None:
-        if hasattr(at, mark):
+        if hasattr(at, mark) and getattr(at, mark).in_use:
             raise ValueError("model is in use already: call undo() of its handle first")
         at = getattr(at, "__wrapped__", None)
 

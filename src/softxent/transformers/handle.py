@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 from softxent.transformers import checks, trial
 from softxent.transformers.forward import Scaling, forward_without_logits
 
-MARK = "softxent_scaling"  # an attribute of a forward that is ours
+MARK = "softxent_handle"  # an attribute of a forward that is ours
 
 
 class Handle:
@@ -44,7 +44,7 @@ class Handle:
         # What is under __wrapped__ Accelerate takes for the model's own when it removes a wrapper of its own
         del forward.__wrapped__
         forward.__signature__ = parameters.replace(parameters=[itself, *parameters.parameters.values()])  # type: ignore[attr-defined]
-        setattr(forward, MARK, self.scaling)
+        setattr(forward, MARK, self)
         here["forward"] = MethodType(forward, self.model)  # a method, whose function Accelerate wraps
 
 
