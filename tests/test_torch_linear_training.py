@@ -14,6 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 import softxent as sx
 import softxent.torch as S
+from tests.test_torch_training import example
 
 close = torch.testing.assert_close
 N, D, V = 40, 6, 2000
@@ -208,6 +209,13 @@ def test_distributed_data_parallel_with_a_rank_without_tokens(tmp_path):
     for process in processes:
         _, stderr = process.communicate(timeout=120)
         assert process.returncode == 0, stderr
+
+
+def test_a_language_model_has_the_same_curve():
+    module = example("tiny_lm")
+    ours, theirs = ([loss for loss, _ in module.train(f, 5)] for f in (module.in_chunks, module.plain))
+    assert ours[-1] < ours[0]
+    close(ours, theirs, rtol=1e-5, atol=1e-5)
 
 
 beside_pytorch = pytest.mark.skipif(
