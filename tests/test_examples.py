@@ -10,11 +10,13 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 ARGUMENTS = {  # small: the test is about running, not about time
     "beside_scipy.py": ["64", "100"],
     "softmax_collapse.py": ["--steps", "900"],
+    "tiny_lm.py": ["--steps", "4"],
 }
 PROMISED = {
     "beside_scipy.py": ["64 × 100", "SciPy", "loss and gradient agree"],
     "saved_model.py": ["[0 1 2 3 4 5 6 7 8 9] predicted", "row 5: p_y = 0."],
     "softmax_collapse.py": ["softxent.torch", " 0.0%"],
+    "tiny_lm.py": ["   0      8.3", "in chunks, by"],
     "train_linear.py": ["step   0  loss 1.6094", "right: "],  # ln 5: nothing learnt yet
     "train_mlp_torch.py": ["    0  2.286961  2.286961", "right: "],
     "worked_example.py": ["0.015876 0.866813", "0.142932", "0.015876 -0.133187"],

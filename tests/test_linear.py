@@ -26,7 +26,7 @@ def chunks_of(monkeypatch, rows, classes):
 
     def forced(r, f, c, **more):
         plan = linear_plan(r, f, c, **more)
-        columns = c if more.get("copies") else min(classes, c)
+        columns = c if more.get("all_classes") else min(classes, c)
         return dataclasses.replace(plan, chunk=(max(1, min(rows, r)), columns))
 
     monkeypatch.setattr(softxent.numpy.linear, "remembered_plan", forced)
@@ -612,7 +612,7 @@ HARD = np.array([0, 4, -100, 7])
             TypeError,
             {"temprature": 1},
         ),
-        ("memory_budget is 5, but this call holds at least 4194616 bytes", ValueError, {"memory_budget": 5}),
+        ("memory_budget is 5, but this call holds at least 4194792 bytes", ValueError, {"memory_budget": 5}),
     ],
     ids=str,
 )

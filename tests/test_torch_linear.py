@@ -28,7 +28,7 @@ def chunks_of(monkeypatch, rows, classes):
 
     def forced(r, f, c, **more):
         plan = linear_plan(r, f, c, **more)
-        columns = c if more.get("copies") else min(classes, c)
+        columns = c if more.get("all_classes") else min(classes, c)
         return dataclasses.replace(plan, chunk=(max(1, min(rows, r)), columns))
 
     monkeypatch.setattr(softxent.torch.linear, "remembered_plan", forced)

@@ -41,21 +41,28 @@ def blocks(layer: Layer, plan: LinearPlan) -> Iterator[slice]:
         yield slice(start, min(start + plan.chunk[1], layer.classes))
 
 
-def scaled(layer: Layer, z: Array, k: slice) -> Array | None:
-    """z = c·tanh(x / c) / T in place, and with a softcap ∂z/∂x but for 1 / T; −inf, of a bias, stays a mask."""
-    options, slope = layer.options, None
+def scaled(layer: Layer, z: Array, k: slice) -> None:
+    """z = c·tanh(x / c) / T in place; −inf, of a bias, stays a mask."""
+    options = layer.options
     if (c := options.softcap) is not None:
         z /= c
-        xp = layer.library.xp
-        slope = xp.cosh(z)  # 1 − tanh² cancels
-        slope *= slope
-        xp.reciprocal(slope, out=slope)
-        xp.tanh(z, out=z)
+        layer.library.xp.tanh(z, out=z)
         z *= c
         if layer.bias is not None:
             z[:, layer.bias[k] == -inf] = -inf
     if options.temperature != 1:
         z /= options.temperature
+
+
+def slope_of(layer: Layer, z: Array) -> Array | None:
+    """With a softcap ∂z/∂x but for 1 / T: 1 − tanh²(x / c), which would cancel, is 1 / cosh²."""
+    if layer.options.softcap is None:
+        return None
+    xp = layer.library.xp
+    slope = z / layer.options.softcap
+    xp.cosh(slope, out=slope)
+    slope *= slope
+    xp.reciprocal(slope, out=slope)
     return slope
 
 
@@ -181,7 +188,8 @@ def second_pass(layer: Layer, plan: LinearPlan, rows: Rows, upstream: Any, to: G
             beside = buffer[: count * (classes + 1)].reshape(count, classes + 1)
             x, z = library.operand(layer.x[where]), beside[:, :classes]
             layer.logits(x, W, bias, z)
-            slope = scaled(layer, z, k)
+            slope = slope_of(layer, z)
+            scaled(layer, z, k)
             inside: Any = targets_within(layer, where, k) if layer.by_index else None
             beside[:, classes] = rest_with_target(layer, of_rest[part], rows.z_y[part], inside)
             library.softmax(beside)

@@ -72,6 +72,9 @@ class Library(Protocol):
     def sample(self, z: Array, uniform: Array) -> tuple[Array, int]:
         """A class a row; and the first row that has no probabilities, or −1."""
 
+    def larger(self, z: Array, than: Array) -> Array:
+        """How many numbers of each row are larger than its one of `than`."""
+
     def largest(self, z: Array, k: int) -> Array:
         """The k largest of each row, in descending order."""
 
@@ -154,6 +157,6 @@ class Layer:
         """Whether a_j is not 0 beside the target."""
         return not self.by_index or self.options.label_smoothing > 0
 
-    def arrays(self) -> int:
+    def arrays(self, gradients: bool) -> int:
         """Of a chunk's size, where it has not all classes: z; a softcap's slope; a_j, and where it is 0."""
-        return 1 + (self.options.softcap is not None) + 2 * self.dense()
+        return 1 + (gradients and self.options.softcap is not None) + 2 * self.dense()

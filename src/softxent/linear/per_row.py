@@ -10,6 +10,7 @@ from typing import Any
 from softxent.linear.across_classes import blocks, log_prob_of, scaled, targets_within
 from softxent.linear.layer import Array, Layer
 from softxent.linear.plan import LinearPlan
+from softxent.options import LossOptions
 from softxent.results import Statistics
 
 
@@ -35,8 +36,10 @@ def statistics(layer: Layer, plan: LinearPlan) -> Statistics:
 
 def statistics_along_rows(layer: Layer, plan: LinearPlan, columns: Statistics) -> None:
     library, W, everything = layer.library, layer.library.operand(layer.W), slice(0, layer.classes)
+    buffer = library.empty(plan.chunk[0] * layer.classes)
     for part in parts(layer, plan):
-        z = library.empty(part.stop - part.start, layer.classes)
+        rows = part.stop - part.start
+        z = buffer[: rows * layer.classes].reshape(rows, layer.classes)
         layer.logits(library.operand(layer.x[part]), W, layer.bias, z)
         scaled(layer, z, everything)
         i, j = targets_within(layer, part, everything)
@@ -57,14 +60,16 @@ def statistics_across_classes(layer: Layer, plan: LinearPlan, columns: Statistic
     log_prob, entropy, lse, argmax, rank = columns
     own, beside, best, z_y = (library.full((layer.rows,), -inf) for _ in range(4))
     lse[...] = -inf
+    buffer = library.empty(plan.chunk[0] * plan.chunk[1])
     for part in parts(layer, plan):
         z_y[part] = logits_of_targets(layer, part)
     for k in blocks(layer, plan):
         W, bias = library.operand(layer.W[k]), None if layer.bias is None else layer.bias[k]
         for part in parts(layer, plan):
-            z = library.empty(part.stop - part.start, k.stop - k.start)
+            rows, classes = part.stop - part.start, k.stop - k.start
+            z = buffer[: rows * classes].reshape(rows, classes)
             layer.logits(library.operand(layer.x[part]), W, bias, z)
-            larger = (z > library.cast(z_y[part])[:, None]).sum(1)
+            larger = library.larger(z, library.cast(z_y[part]))
             scaled(layer, z, k)
             i, j = targets_within(layer, part, k)
             found = library.statistics(z, within(layer, part, i, j))
@@ -101,6 +106,10 @@ def logits_of_targets(layer: Layer, part: slice) -> Array:
 # sample ---------------------------------------------------------------------------------------------------------------
 
 
+PIECE = 2**16  # numbers, of as many rows as these are, that are sorted at a time
+SORTING = 16  # numbers that are held for each: copies, in order, as probabilities and summed up
+
+
 @dataclass(frozen=True)
 class Truncation:
     """Which classes may be drawn: the `top_k` largest; of these the fewest with `top_p` of the probability; and only
@@ -113,8 +122,19 @@ class Truncation:
     def wanted(self) -> bool:
         return self != Truncation()
 
+    def held(self, options: LossOptions, classes: int) -> dict[str, int]:
+        """What sampling holds beside a chunk, as linear_plan's arguments have it."""
+        copied = self.wanted() or options.softcap is not None or options.temperature != 1
+        beside = SORTING * max(classes, PIECE) if self.wanted() else 0
+        return {"copies": int(copied), "all_classes": self.wanted(), "beside": beside}
+
     def apply(self, layer: Layer, z: Array) -> None:
         """Masks the other classes of scaled logits."""
+        rows = max(1, PIECE // layer.classes)
+        for start in range(0, len(z), rows):
+            self.mask(layer, z[start : start + rows])
+
+    def mask(self, layer: Layer, z: Array) -> None:
         library, xp = layer.library, layer.library.xp
         k = min(self.top_k or layer.classes, layer.classes)
         largest = library.largest(z, k if self.top_k or self.top_p is not None else 1)
@@ -145,12 +165,15 @@ def sample(
 def sample_along_rows(layer: Layer, plan: LinearPlan, uniform: Any, truncation: Truncation) -> tuple[Array, Array, int]:
     library, W = layer.library, layer.library.operand(layer.W)
     log_prob = library.full((layer.rows,), 0)
+    copied = truncation.held(layer.options, layer.classes)["copies"]
+    buffers = [library.empty(plan.chunk[0] * layer.classes) for _ in range(1 + copied)]
     for part in parts(layer, plan):
-        z = library.empty(part.stop - part.start, layer.classes)
+        rows = part.stop - part.start
+        z, *copies = (buffer[: rows * layer.classes].reshape(rows, layer.classes) for buffer in buffers)
         layer.logits(library.operand(layer.x[part]), W, layer.bias, z)
         scores = z
-        if truncation.wanted() or layer.options.softcap is not None or layer.options.temperature != 1:
-            scores = z + 0
+        for scores in copies:
+            scores[...] = z
             scaled(layer, scores, slice(0, layer.classes))
         if truncation.wanted():
             truncation.apply(layer, scores)
@@ -170,12 +193,13 @@ def sample_across_classes(layer: Layer, plan: LinearPlan, uniform: Any) -> tuple
     library, xp = layer.library, layer.library.xp
     whole, masked = [], library.full((layer.rows,), -inf)
     seen, z_y, block = (library.full((layer.rows,), -inf) for _ in range(3))
+    buffer = library.empty(plan.chunk[0] * plan.chunk[1])
     for n, k in enumerate(blocks(layer, plan)):
         W, bias = library.operand(layer.W[k]), None if layer.bias is None else layer.bias[k]
         whole.append(library.full((layer.rows,), -inf))
         for part in parts(layer, plan):
             rows = part.stop - part.start
-            z = library.empty(rows, k.stop - k.start)
+            z = buffer[: rows * (k.stop - k.start)].reshape(rows, k.stop - k.start)
             layer.logits(library.operand(layer.x[part]), W, bias, z)
             scaled(layer, z, k)
             whole[n][part] = lse_k = library.logsumexp(z)

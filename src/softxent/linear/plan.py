@@ -64,6 +64,8 @@ def linear_plan(
     cast: bool = False,
     arrays: int = 1,
     copies: int = 0,
+    all_classes: bool = False,
+    beside: int = 0,
 ) -> LinearPlan:
     """The largest chunks within the budget, as linear_cross_entropy chooses them.
 
@@ -73,7 +75,9 @@ def linear_plan(
     cast           whether inputs and weight are of 16 bits, and so converted before they are multiplied
     arrays         of a chunk's size, where it has not all classes: 1, and 1 for a softcap, and 2 where targets are
                    smoothed or probabilities
-    copies         of a chunk beside it, which must have all classes then: 2 where sampling is truncated
+    copies         of a chunk beside it, where it has all classes
+    all_classes    whether it must have: for truncated samples, and second derivatives
+    beside         numbers held beside a chunk, whatever its size
 
     Raises ValueError, which names the least budget possible, if this one is too small.
 
@@ -85,16 +89,19 @@ def linear_plan(
     for name, size in sizes.items():
         (checks.not_negative if name == "rows" else checks.positive)(name, checks.integer(name, size))
     budget = AUTO if memory_budget == "auto" else checks.integer("memory_budget", memory_budget)
-    a_row = itemsize * 2 * features + 8 * 4  # inputs and their gradient; index, lse, the target's logit, its factor
-    fixed = 8 * 6 * rows + (BLOCK if gradients else 0)
+    fixed = 8 * 10 * rows + (BLOCK if gradients else 0) + beside * itemsize
+    of_index = 8 * 4  # of a row: index, lse, the target's logit, its factor
 
     def along_rows(r: int) -> int:
         converted = (1 + gradients) * classes * features * itemsize if cast else 0
+        a_row = itemsize * (2 + 2 * gradients) * features + of_index  # inputs and their gradient, twice
         return fixed + converted + r * ((1 + copies) * classes * itemsize + a_row)
 
     def across_classes(r: int, c: int) -> int:
-        converted = ((1 + gradients) * c + gradients * rows) * features * itemsize if cast else 0
-        blocks = 2 * 8 * rows * -(-classes // c)
+        # the next block is converted before the last one is let go; ∂loss/∂x is summed up
+        converted = ((2 + 2 * gradients) * c + gradients * rows) * features * itemsize if cast else 0
+        blocks = 3 * 8 * rows * -(-classes // c)
+        a_row = itemsize * (2 + 4 * gradients) * features + of_index
         return fixed + converted + blocks + r * (arrays * (c + 1) * itemsize + a_row)
 
     def held(r: int, c: int) -> int:
@@ -106,9 +113,9 @@ def linear_plan(
 
     most = max(1, min(rows, MOST_ROWS))
     r = min(most, (budget - along_rows(0)) // (along_rows(1) - along_rows(0)))
-    if r >= (1 if copies else min(most, LEAST_ROWS)):
+    if r >= (1 if all_classes else min(most, LEAST_ROWS)):
         return chosen(r, classes)
-    smaller = [] if copies else [*halved(most, min(classes, MOST_CLASSES))]
+    smaller = [] if all_classes else [*halved(most, min(classes, MOST_CLASSES))]
     for r, c in smaller:
         if held(r, c) <= budget:
             return chosen(r, c)

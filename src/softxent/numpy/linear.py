@@ -114,6 +114,9 @@ class Products:
         index = np.zeros(len(z), INT64)
         return index, _cpu.sample(z, 1, 1.0, uniform, index, None)
 
+    def larger(self, z: Array, than: Array) -> Array:
+        return np.array([np.count_nonzero(row > least) for row, least in zip(z, than, strict=True)], INT64)
+
     def largest(self, z: Array, k: int) -> Array:
         if k == 1:
             return z.max(1, keepdims=True)
@@ -148,7 +151,7 @@ def log_prob(inputs: Any, weight: Any, target: Any, bias: Any, options: LossOpti
 
 def statistics(inputs: Any, weight: Any, target: Any, bias: Any, options: LossOptions, budget: Any) -> Statistics:
     layer, rows, dtype = layer_of(*arrays_of(inputs, weight, indices("target", target), bias), options)
-    found = quietly(per_row.statistics, layer, plan_of(layer, dtype, False, budget))
+    found = quietly(per_row.statistics, layer, plan_of(layer, dtype, False, budget, copies=0))
     floats = [column.astype(dtype).reshape(rows)[()] for column in found[:3]]
     return Statistics(*floats, *(column.reshape(rows)[()] for column in found[3:]))
 
@@ -159,7 +162,7 @@ def sample(
     x = as_logits(inputs, "inputs")
     layer, rows, dtype = layer_of(*arrays_of(x, weight, np.zeros(x.shape[:-1], INT64), bias), options)
     draw = checks.generator(rng).random
-    plan = plan_of(layer, dtype, False, budget, 2 * truncation.wanted())
+    plan = plan_of(layer, dtype, False, budget, **truncation.held(options, layer.classes))
     index, found, bad = quietly(per_row.sample, layer, plan, draw, truncation)
     if bad >= 0:
         raise checks.undrawable(bad, rows)
@@ -226,17 +229,18 @@ def layer_of(
     return Layer(Products(dtype), x.reshape(-1, x.shape[-1]), W, b, flat, w, options, by_index), rows, dtype
 
 
-def plan_of(layer: Layer, dtype: np.dtype[Any], gradients: bool, budget: Any, copies: int = 0) -> LinearPlan:
+def plan_of(layer: Layer, dtype: np.dtype[Any], gradients: bool, budget: Any, **more: int) -> LinearPlan:
+    """`more` is what is held of all rows, not of those that are counted."""
     return remembered_plan(
-        layer.count if not copies else layer.rows,
+        layer.rows if more else layer.count,
         layer.x.shape[1],
         layer.classes,
         itemsize=dtype.itemsize,
         gradients=gradients,
         memory_budget=budget,
         cast=layer.x.dtype != dtype or layer.W.dtype != dtype,
-        arrays=layer.arrays(),
-        copies=copies,
+        arrays=layer.arrays(gradients),
+        **more,
     )
 
 

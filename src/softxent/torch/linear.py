@@ -102,6 +102,10 @@ class Products:
     def sample(self, z: Tensor, uniform: Tensor) -> tuple[Tensor, int]:
         return self.kernels.draw(z, 1, 1.0, uniform, "logits")
 
+    def larger(self, z: Tensor, than: Tensor) -> Tensor:
+        """By rows: a sum of bools makes a tensor of integers."""
+        return torch.stack([torch.count_nonzero(row > least) for row, least in zip(z, than, strict=True)])
+
     def largest(self, z: Tensor, k: int) -> Tensor:
         return torch.topk(z, k, 1).values
 
@@ -138,17 +142,18 @@ def computed_in(x: Tensor, W: Tensor, bias: Tensor | None) -> torch.dtype:
     return dtype if bias is None else torch.promote_types(dtype, COMPUTED_IN[bias.dtype])
 
 
-def plan_of(layer: Layer, gradients: bool, budget: int, copies: int = 0) -> LinearPlan:
+def plan_of(layer: Layer, gradients: bool, budget: int, **more: int) -> LinearPlan:
+    """`more` is what is held of all rows, not of those that are counted."""
     return remembered_plan(
-        layer.rows if copies else layer.count,
+        layer.rows if more else layer.count,
         layer.x.shape[1],
         layer.classes,
         itemsize=layer.library.dtype.itemsize,
         gradients=gradients,
         memory_budget=budget if budget >= 0 else "auto",
         cast=layer.x.dtype != layer.library.dtype or layer.W.dtype != layer.library.dtype,
-        arrays=layer.arrays() + (layer.library.multiplied != layer.library.dtype),
-        copies=copies,
+        arrays=layer.arrays(gradients) + (layer.library.multiplied != layer.library.dtype),
+        **more,
     )
 
 
@@ -245,7 +250,7 @@ def to_masses(given: Given, upstream: Tensor, call: Call, budget: int, needs: Ne
 def formulas(layer: Layer, upstream: Tensor, call: Call, budget: int) -> Any:
     """The derivatives of chunks of rows; upstream is the loss's."""
     each = replace(call, options=layer.each, dtype=layer.library.dtype)
-    plan = plan_of(layer, True, budget, copies=8)
+    plan = plan_of(layer, True, budget, copies=8, all_classes=True)
     u = upstream if call.options.reduction == "none" else (upstream / (layer.divisor() or torch.inf)).expand(layer.rows)
     W = layer.library.operand(layer.W)
     for part, where in layer.chunks(plan.chunk[0]):
@@ -292,7 +297,7 @@ def second(
 
 def statistics(given: Given, call: Call, budget: int) -> tuple[Tensor, ...]:
     layer = layer_of(*given, call)
-    found = per_row.statistics(layer, plan_of(layer, False, budget))
+    found = per_row.statistics(layer, plan_of(layer, False, budget, copies=0))
     return *(column.to(layer.library.dtype) for column in found[:3]), *found[3:]
 
 
@@ -304,7 +309,7 @@ def statistics_gradients(
     sums: list[Any] = [None if a is None else torch.zeros_like(a, dtype=layer.library.dtype) for a in to]
     layer.counted, layer.count = None, layer.rows  # the ignored rows have an entropy too
     W, each = layer.library.cast(layer.W), replace(call, options=layer.each, dtype=layer.library.dtype)
-    for _, where in layer.chunks(plan_of(layer, True, budget, copies=8).chunk[0]):
+    for _, where in layer.chunks(plan_of(layer, True, budget, copies=8, all_classes=True).chunk[0]):
         x, z = layer.library.cast(layer.x[where]), layer.library.empty(len(layer.x[where]), layer.classes)
         layer.logits(x, W, layer.bias, z)
         G = change_of_statistics(z, layer.target[where], [u[where] for u in upstream], each)
@@ -340,7 +345,7 @@ def sample(
     layer.target = torch.zeros_like(layer.target)
     parts = iter_of(uniform)
     index, log_prob, bad = per_row.sample(
-        layer, plan_of(layer, False, budget, 2 * truncation.wanted()), parts, truncation
+        layer, plan_of(layer, False, budget, **truncation.held(layer.options, layer.classes)), parts, truncation
     )
     return index, log_prob.to(call.dtype), torch.tensor(bad)
 
@@ -357,10 +362,18 @@ def iter_of(uniform: Tensor) -> Callable[[int], Tensor]:
     return some
 
 
-def draws(rows: int, features: int, classes: int, dtype: torch.dtype, cast: bool, truncated: bool, budget: int) -> int:
+def draws(x: Tensor, W: Tensor, dtype: torch.dtype, truncation: Truncation, options: LossOptions, budget: int) -> int:
     """How many uniform numbers `sample` takes."""
-    plan = linear_plan(
-        rows, features, classes, itemsize=dtype.itemsize, gradients=False, cast=cast, copies=2 * truncated,
+    rows, classes = x.shape[0], W.shape[0]
+    plan = remembered_plan(
+        rows,
+        x.shape[1],
+        classes,
+        itemsize=dtype.itemsize,
+        gradients=False,
         memory_budget=budget if budget >= 0 else "auto",
-    )  # fmt: skip
+        cast=x.dtype != dtype or W.dtype != dtype,
+        arrays=1 + (multiplied_in(x, W, dtype) != dtype),
+        **truncation.held(options, classes),
+    )
     return rows if plan.along_rows else 2 * rows * -(-classes // plan.chunk[1])

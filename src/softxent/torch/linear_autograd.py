@@ -381,9 +381,8 @@ def drawn(
 ) -> Any:
     """The classes and their log-probabilities, without derivatives."""
     x, W, b = x.detach(), W.detach(), None if b is None else b.detach()
-    dtype = linear.computed_in(x, W, b)
-    cast = x.dtype != dtype or W.dtype != dtype
-    count = linear.draws(x.shape[0], x.shape[1], W.shape[0], dtype, cast, truncation.wanted(), budget)
+    options = call_of(*arguments).options
+    count = linear.draws(x, W, linear.computed_in(x, W, b), truncation, options, budget)
     given = {} if generator is None else {"generator": generator}
     uniform = torch.rand(count, dtype=torch.float64, device=x.device, **given)
     top = truncation.top_k, truncation.top_p, truncation.min_p
