@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from softxent import linear
-from softxent.linear import Gradients, Layer, LinearPlan, Truncation, across_classes, linear_plan, per_row
+from softxent.linear import Gradients, Layer, LinearPlan, Truncation, across_classes, per_row
 from softxent.linear.plan import remembered_plan
 from softxent.options import LossOptions
 from softxent.results import Statistics
