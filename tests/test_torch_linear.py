@@ -32,6 +32,7 @@ def chunks_of(monkeypatch, rows, classes):
         return dataclasses.replace(plan, chunk=(max(1, min(rows, r)), columns))
 
     monkeypatch.setattr(softxent.torch.linear, "remembered_plan", forced)
+    monkeypatch.setattr(softxent.torch.linear, "linear_plan", forced)
 
 
 @pytest.fixture(params=WAYS)
