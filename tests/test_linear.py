@@ -612,7 +612,7 @@ HARD = np.array([0, 4, -100, 7])
             TypeError,
             {"temprature": 1},
         ),
-        ("memory_budget is 5, but this call holds at least 4194792 bytes", ValueError, {"memory_budget": 5}),
+        ("memory_budget is 5, but this call holds at least 4194744 bytes", ValueError, {"memory_budget": 5}),
     ],
     ids=str,
 )

@@ -7,8 +7,9 @@ import sys
 
 import pytest
 
+from softxent.linear.plan import AUTO
+
 MARGIN = 2**20  # of stacks and heaps, not of arrays
-AUTO = 48 * 2**20
 MEBI = 2**20
 PAGES = {"MALLOC_MMAP_THRESHOLD_": "131072"}  # else glibc, once it has seen a large block, keeps those, in pieces
 

@@ -31,8 +31,8 @@ def chunks_of(monkeypatch, rows, classes):
         columns = c if more.get("all_classes") else min(classes, c)
         return dataclasses.replace(plan, chunk=(max(1, min(rows, r)), columns))
 
-    for name in ("linear_plan", "remembered_plan"):
-        monkeypatch.setattr(softxent.torch.linear, name, forced)
+    monkeypatch.setattr(softxent.torch.linear, "remembered_plan", forced)
+    monkeypatch.setattr(softxent.torch.linear, "linear_plan", forced)
 
 
 @pytest.fixture(params=WAYS)

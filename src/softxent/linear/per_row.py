@@ -122,7 +122,7 @@ class Truncation:
     def wanted(self) -> bool:
         return self != Truncation()
 
-    def held(self, options: LossOptions, classes: int) -> dict[str, int]:
+    def held(self, options: LossOptions, classes: int) -> dict[str, Any]:
         """What sampling holds beside a chunk, as linear_plan's arguments have it."""
         copied = self.wanted() or options.softcap is not None or options.temperature != 1
         beside = SORTING * max(classes, PIECE) if self.wanted() else 0

@@ -94,7 +94,7 @@ def linear_plan(
 
     def along_rows(r: int) -> int:
         converted = (1 + gradients) * classes * features * itemsize if cast else 0
-        a_row = itemsize * (2 + 2 * gradients) * features + of_index  # inputs and their gradient, twice
+        a_row = itemsize * 2 * features + of_index  # inputs and their gradient
         return fixed + converted + r * ((1 + copies) * classes * itemsize + a_row)
 
     def across_classes(r: int, c: int) -> int:

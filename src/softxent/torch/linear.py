@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 
 from softxent import linear
-from softxent.linear import Gradients, Layer, LinearPlan, Truncation, across_classes, per_row
-from softxent.linear.plan import linear_plan, remembered_plan
+from softxent.linear import Gradients, Layer, LinearPlan, Truncation, across_classes, linear_plan, per_row
+from softxent.linear.plan import remembered_plan
 from softxent.options import LossOptions
 from softxent.results import Statistics
 from softxent.torch import autograd, checks
@@ -365,7 +365,7 @@ def iter_of(uniform: Tensor) -> Callable[[int], Tensor]:
 def draws(x: Tensor, W: Tensor, dtype: torch.dtype, truncation: Truncation, options: LossOptions, budget: int) -> int:
     """How many uniform numbers `sample` takes."""
     rows, classes = x.shape[0], W.shape[0]
-    plan = linear_plan(  # which torch.compile traces
+    plan = linear_plan(
         rows,
         x.shape[1],
         classes,

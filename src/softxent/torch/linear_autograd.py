@@ -10,6 +10,7 @@ from torch import Tensor
 from torch._C._autograd import _top_saved_tensors_default_hooks as saved_tensors_hooks
 
 from softxent.linear import Truncation
+from softxent.options import NUMBERS, LossOptions
 from softxent.results import Statistics as Columns
 from softxent.torch import checks, linear, ops
 from softxent.torch.autograd import Compute, Function, checked, give_derivatives, keep, needs_graph, of_primals
@@ -381,7 +382,7 @@ def drawn(
 ) -> Any:
     """The classes and their log-probabilities, without derivatives."""
     x, W, b = x.detach(), W.detach(), None if b is None else b.detach()
-    options = call_of(*arguments).options
+    options = LossOptions(**{field.name: a for field, a in zip(NUMBERS, arguments[1:-3], strict=True)})
     count = linear.draws(x, W, linear.computed_in(x, W, b), truncation, options, budget)
     given = {} if generator is None else {"generator": generator}
     uniform = torch.rand(count, dtype=torch.float64, device=x.device, **given)
