@@ -18,7 +18,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks.machine import provenance, save
+from benchmarks.report import caption, replace_between
+
 RESULTS = Path(__file__).parent / "results" / "linear.json"
+PAGE = Path(__file__).parents[1] / "docs" / "linear.md"
 
 
 @dataclass(frozen=True)
@@ -203,14 +207,22 @@ def status(name: str) -> int:
 # All of them ----------------------------------------------------------------------------------------------------------
 
 
+HEAD = """| work, N × D × V, library | ours | our time, as a ratio to | peak memory |
+| --- | --: | --- | --- |"""
+
+
 def report(row: Row, times: dict[str, float], peaks: dict[str, float]) -> str:
-    ratios = [
-        f"{times['ours'] / times[name]:.2f} × {name}" + (f" (goal {goal:.2f})" if (goal := row.goals.get(name)) else "")
-        for name in times
-        if name != "ours"
-    ]
+    ratios = [ratio(times["ours"] / times[name], name, row.goals.get(name)) for name in times if name != "ours"]
     memory = ", ".join(f"{name} {size:.0f} MB" for name, size in peaks.items())
-    return f"| {row.label} | {times['ours'] * 1e3:.4g} ms | {'; '.join(ratios)} | {memory} |"
+    if row.memory and peaks["ours"] > row.memory:
+        memory = f"**{memory} (≤ {row.memory:.0f}, missed)**"
+    return f"| {row.label} | {times['ours'] * 1e3:.4g} ms | {'<br>'.join(ratios)} | {memory or '–'} |"
+
+
+def ratio(value: float, name: str, goal: float | None) -> str:
+    if goal is None:
+        return f"{value:.2f}: {name}"
+    return f"{value:.2f}: {name} (≤ {goal:.2f})" if value <= goal else f"**{value:.2f}: {name} (≤ {goal:.2f}, missed)**"
 
 
 def main() -> None:
@@ -224,7 +236,7 @@ def main() -> None:
         row = rows()[args.row]
         print(json.dumps(peak(row, args.peak) if args.peak else measure(row, args.seconds)))
         return
-    results = []
+    results, table = [], [HEAD]
     for k, row in enumerate(rows()):
         if args.rows not in row.label:
             continue
@@ -232,10 +244,13 @@ def main() -> None:
         times = json.loads(subprocess.check_output(command))
         shown = [name for name in times if name in ("ours", "plain", "PyTorch's chunks")] if row.memory else []
         peaks = {name: json.loads(subprocess.check_output([*command, "--peak", name])) for name in shown}
-        print(report(row, times, peaks), flush=True)
+        table.append(report(row, times, peaks))
+        print(table[-1], flush=True)
         results.append({"row": row.label, "seconds": times, "peak MB": peaks, "goals": row.goals})
     if not args.rows:
-        RESULTS.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
+        result = {**provenance(2), "rows": results}
+        save(RESULTS, result)
+        replace_between(PAGE, "linear", "\n".join([*table, "", caption(result)]))
 
 
 if __name__ == "__main__":
