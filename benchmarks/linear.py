@@ -248,7 +248,7 @@ def main() -> None:
         print(table[-1], flush=True)
         results.append({"row": row.label, "seconds": times, "peak MB": peaks, "goals": row.goals})
     if not args.rows:
-        result = {**provenance(2), "rows": results}
+        result = {**provenance(2), "layers": results}
         save(RESULTS, result)
         replace_between(PAGE, "linear", "\n".join([*table, "", caption(result)]))
 
