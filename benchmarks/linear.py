@@ -81,7 +81,7 @@ def of_numpy(row: Row, x: Any, W: Any, t: Any) -> dict[str, Callable[[], Any]]:
     import numpy as np
 
     import softxent as sx
-    from softxent.numpy.linear import Products
+    from softxent.numpy.layer import Products
 
     def plain() -> Any:
         z = x @ W.T
@@ -109,7 +109,7 @@ def of_torch(row: Row, x: Any, W: Any, t: Any) -> dict[str, Callable[[], Any]]:
     import torch
 
     import softxent.torch as S
-    from softxent.torch.linear import Products
+    from softxent.torch.layer import Products
 
     E = torch.nn.functional
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import softxent as sx
-import softxent.numpy.linear
+import softxent.numpy.layer
 from softxent import definition
 from softxent.linear import across_classes, along_rows, linear_plan
 from softxent.options import LossOptions
@@ -29,8 +29,8 @@ def chunks_of(monkeypatch, rows, classes):
         columns = c if more.get("all_classes") else min(classes, c)
         return dataclasses.replace(plan, chunk=(max(1, min(rows, r)), columns))
 
-    monkeypatch.setattr(softxent.numpy.linear, "remembered_plan", forced)
-    monkeypatch.setattr(softxent.numpy.linear, "SMALL", 0)
+    monkeypatch.setattr(softxent.numpy.layer, "remembered_plan", forced)
+    monkeypatch.setattr(softxent.numpy.layer, "SMALL", 0)
 
 
 @pytest.fixture(params=WAYS)

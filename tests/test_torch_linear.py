@@ -12,9 +12,9 @@ from torch.profiler import ProfilerActivity, profile
 
 import softxent as sx
 import softxent.torch as S
-import softxent.torch.linear
+import softxent.torch.layer
 from softxent.linear import linear_plan
-from softxent.torch import linear_autograd
+from softxent.torch import layer_autograd
 
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning")  # PyTorch's own
 
@@ -31,8 +31,8 @@ def chunks_of(monkeypatch, rows, classes):
         columns = c if more.get("all_classes") else min(classes, c)
         return dataclasses.replace(plan, chunk=(max(1, min(rows, r)), columns))
 
-    monkeypatch.setattr(softxent.torch.linear, "remembered_plan", forced)
-    monkeypatch.setattr(softxent.torch.linear, "linear_plan", forced)
+    monkeypatch.setattr(softxent.torch.layer, "remembered_plan", forced)
+    monkeypatch.setattr(softxent.torch.layer, "linear_plan", forced)
 
 
 @pytest.fixture(params=WAYS)
@@ -216,25 +216,25 @@ NONE = (*CALL[:6], "none", *CALL[7:])
 EACH = (1, -100, 0.0, 1.0, None, 0.0, "none", None, torch.float64, "nan", "linear(input)")
 ONE, NEEDS = torch.tensor(1.0, dtype=torch.float64), [True, True, True]
 OPERATORS = {
-    "loss": lambda x, W, b: (linear_autograd.loss, (x, W, b, T, None, -1, *CALL)),
-    "loss, none": lambda x, W, b: (linear_autograd.loss, (x, W, None, T, WEIGHT, 10**7, *NONE)),
-    "loss, soft": lambda x, W, b: (linear_autograd.loss, (x, W, b, TARGETS["soft"], None, -1, *CALL)),
-    "gradients": lambda x, W, b: (linear_autograd.gradients, (x, W, b, T, None, ONE, NEEDS, -1, *CALL)),
+    "loss": lambda x, W, b: (layer_autograd.loss, (x, W, b, T, None, -1, *CALL)),
+    "loss, none": lambda x, W, b: (layer_autograd.loss, (x, W, None, T, WEIGHT, 10**7, *NONE)),
+    "loss, soft": lambda x, W, b: (layer_autograd.loss, (x, W, b, TARGETS["soft"], None, -1, *CALL)),
+    "gradients": lambda x, W, b: (layer_autograd.gradients, (x, W, b, T, None, ONE, NEEDS, -1, *CALL)),
     "gradients, some": lambda x, W, b: (
-        linear_autograd.gradients, (x, W, None, T, None, X1, [False, True, False], -1, *NONE)
+        layer_autograd.gradients, (x, W, None, T, None, X1, [False, True, False], -1, *NONE)
     ),
     "masses": lambda x, W, b: (
-        linear_autograd.masses, (x.detach(), W.detach(), None, TARGETS["soft"], WEIGHT, ONE, [True, True], -1, *CALL)
+        layer_autograd.masses, (x.detach(), W.detach(), None, TARGETS["soft"], WEIGHT, ONE, [True, True], -1, *CALL)
     ),
     "second": lambda x, W, b: (
-        linear_autograd.second, (*map(torch.detach, (x, W, b)), T, None, ONE, x.detach(), None, b.detach(), -1, *CALL)
+        layer_autograd.second, (*map(torch.detach, (x, W, b)), T, None, ONE, x.detach(), None, b.detach(), -1, *CALL)
     ),
-    "statistics": lambda x, W, b: (linear_autograd.statistics, (x, W, b, T, None, -1, *EACH)),
+    "statistics": lambda x, W, b: (layer_autograd.statistics, (x, W, b, T, None, -1, *EACH)),
     "statistics_gradients": lambda x, W, b: (
-        linear_autograd.statistics_gradients, (*map(torch.detach, (x, W, b)), T, None, [X1, X1, X1], NEEDS, -1, *EACH)
+        layer_autograd.statistics_gradients, (*map(torch.detach, (x, W, b)), T, None, [X1, X1, X1], NEEDS, -1, *EACH)
     ),
     "sample": lambda x, W, b: (
-        linear_autograd.sample, (*map(torch.detach, (x, W, b)), X1.sigmoid(), 3, 0.9, None, -1, *EACH)
+        layer_autograd.sample, (*map(torch.detach, (x, W, b)), X1.sigmoid(), 3, 0.9, None, -1, *EACH)
     ),
 }  # fmt: skip
 

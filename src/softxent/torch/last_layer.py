@@ -12,12 +12,12 @@ from softxent.checks import Names, linear_shapes, not_indices, not_negative, tru
 from softxent.linear import Truncation
 from softxent.options import takes_options
 from softxent.results import Statistics
-from softxent.torch import checks, core, linear_autograd
+from softxent.torch import checks, core, layer_autograd
 from softxent.torch.autograd import needs_graph
 from softxent.torch.calls import COMPUTED_IN
 from softxent.torch.checks import LAYERS
 from softxent.torch.functional import overridable
-from softxent.torch.linear import computed_in
+from softxent.torch.layer import computed_in
 
 LARGEST = 2**63 - 1  # that an operator takes
 OF_ARRAYS, OF_PYTORCH = ("inputs", "weight", "target", "bias"), ("input", "linear_weight", "target", "linear_bias")
@@ -154,7 +154,7 @@ def linear_statistics(
 
     >>> input, linear_weight = torch.tensor([[1.0, 2.0]]), torch.tensor([[1.0, 0.0], [0.0, 2.0], [1.0, 1.0]])
     >>> linear_statistics(input, linear_weight, torch.tensor([1])).entropy
-    tensor([0.7238])
+    tensor([0.7139])
     """
     given = input, linear_weight, linear_bias, target
     return statistics(given, (temperature, softcap, ignore_index), LAYERS, OF_PYTORCH, memory_budget)
@@ -257,9 +257,9 @@ def loss(
     if isinstance(normalizer, Tensor) and options.get("reduction", "mean") == "mean":
         wide = torch.promote_types(dtype, torch.float32)
         arguments = core.arguments(1, {**options, "reduction": "sum", "normalizer": None}, wide, empty, names)
-        return core.over(linear_autograd.cross_entropy(given, arguments, budget), normalizer, empty).to(dtype)
+        return core.over(layer_autograd.cross_entropy(given, arguments, budget), normalizer, empty).to(dtype)
     arguments = core.arguments(1, options, dtype, empty, names)
-    result = linear_autograd.cross_entropy(given, arguments, budget)
+    result = layer_autograd.cross_entropy(given, arguments, budget)
     return result.reshape(rows) if result.ndim else result
 
 
@@ -280,7 +280,7 @@ def log_prob(given: Any, numbers: Any, names: Names, called: tuple[str, ...], me
 def statistics(given: Any, numbers: Any, names: Names, called: tuple[str, ...], memory_budget: Any) -> Statistics:
     given, options, dtype = each(given, numbers, names, called)
     arguments = core.arguments(1, options, dtype, "nan", names)
-    columns = linear_autograd.statistics_of(flat(given, True), arguments, budget_of(memory_budget))
+    columns = layer_autograd.statistics_of(flat(given, True), arguments, budget_of(memory_budget))
     return Statistics(*(column.reshape(given[0].shape[:-1]) for column in columns))
 
 
@@ -300,7 +300,7 @@ def sample(
     full, options, dtype = each((*given, target), (*numbers, -1), names, called)
     arguments = core.arguments(1, options, dtype, "nan", names)
     x, W, bias = flat(full, True)[:3]
-    index, log_p, bad = linear_autograd.drawn(
+    index, log_p, bad = layer_autograd.drawn(
         x, W, bias, Truncation(*cut), generator, arguments, budget_of(memory_budget)
     )
     if not torch.compiler.is_compiling() and bad >= 0:

@@ -10,7 +10,7 @@ from torch import Tensor
 from softxent.linear import Truncation
 from softxent.options import NUMBERS, LossOptions
 from softxent.results import Statistics
-from softxent.torch import checks, last_layer, linear
+from softxent.torch import checks, last_layer, layer
 from softxent.torch.adapter import as_tensor, generator_of
 from softxent.torch.calls import Call
 from softxent.torch.checks import ARRAYS
@@ -30,7 +30,7 @@ def given_of(inputs: Any, weight: Any, target: Any, bias: Any, options: LossOpti
 def cross_entropy(inputs: Tensor, weight: Any, target: Any, bias: Any, options: LossOptions, budget: Any) -> Tensor:
     given, by_index = given_of(inputs, weight, target, bias, options)
     numbers = {field.name: getattr(options, field.name) for field in NUMBERS}
-    return last_layer.loss(given, by_index, numbers, linear.computed_in(*given[:3]), "zero", ARRAYS, budget)
+    return last_layer.loss(given, by_index, numbers, layer.computed_in(*given[:3]), "zero", ARRAYS, budget)
 
 
 def cross_entropy_and_grad(
@@ -39,9 +39,9 @@ def cross_entropy_and_grad(
     """Without autograd."""
     given, by_index = given_of(inputs, weight, target, bias, options)
     flat: Any = tuple(a if a is None else a.detach() for a in last_layer.flat(given, by_index))
-    call = Call(1, options, linear.computed_in(*flat[:3]), "zero", ARRAYS)
+    call = Call(1, options, layer.computed_in(*flat[:3]), "zero", ARRAYS)
     with torch.no_grad():
-        loss, of_x, of_W, of_bias = linear.loss_and_gradients(flat, call, last_layer.budget_of(budget))
+        loss, of_x, of_W, of_bias = layer.loss_and_gradients(flat, call, last_layer.budget_of(budget))
     rows = inputs.shape[:-1]
     return loss.reshape(rows) if loss.ndim else loss, (of_x.reshape(inputs.shape), of_W, of_bias)
 

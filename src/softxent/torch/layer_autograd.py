@@ -1,4 +1,4 @@
-"""softxent.torch.linear behind autograd, and as operators for graphs and transforms."""
+"""softxent.torch.layer behind autograd, and as operators for graphs and transforms."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from torch._C._autograd import _top_saved_tensors_default_hooks as saved_tensors
 from softxent.linear import Truncation
 from softxent.options import NUMBERS, LossOptions
 from softxent.results import Statistics as Columns
-from softxent.torch import checks, linear, ops
+from softxent.torch import checks, layer, ops
 from softxent.torch.autograd import Compute, Function, checked, give_derivatives, keep, needs_graph, of_primals
 from softxent.torch.calls import SCHEMA, Call, by_operator, call_of
-from softxent.torch.linear import Given, Needs
+from softxent.torch.layer import Given, Needs
 
 # The operators --------------------------------------------------------------------------------------------------------
 
@@ -61,7 +61,7 @@ def fake_second(
 
 
 def fake_statistics(x: Tensor, W: Tensor, bias: Tensor | None, *_: Any) -> Any:
-    floats = [linear.computed_in(x, W, bias)] * 3
+    floats = [layer.computed_in(x, W, bias)] * 3
     return tuple(x.new_empty(x.shape[:1], dtype=dtype) for dtype in [*floats, torch.int64, torch.int64])
 
 
@@ -73,14 +73,14 @@ def fake_sample(x: Tensor, *arguments: Any) -> Any:
 loss = ops.operator(
     "linear_loss",
     f"({GIVEN}, int budget, {SCHEMA}) -> Tensor",
-    lambda _, x, W, b, t, w, budget, *arguments: linear.loss((x, W, b, t, w), call_of(*arguments), budget),
+    lambda _, x, W, b, t, w, budget, *arguments: layer.loss((x, W, b, t, w), call_of(*arguments), budget),
     fake_loss,
     one_by_one("linear_loss"),
 )
 gradients = ops.operator(
     "linear_gradients",
     f"({GIVEN}, Tensor upstream, bool[] needs, int budget, {SCHEMA}) -> (Tensor, Tensor, Tensor)",
-    lambda _, x, W, b, t, w, u, needs, budget, *arguments: linear.gradients(
+    lambda _, x, W, b, t, w, u, needs, budget, *arguments: layer.gradients(
         (x, W, b, t, w), u, call_of(*arguments), budget, needs
     ),
     fake_gradients,
@@ -89,7 +89,7 @@ gradients = ops.operator(
 masses = ops.operator(
     "linear_masses",
     f"({GIVEN}, Tensor upstream, bool[] needs, int budget, {SCHEMA}) -> (Tensor, Tensor)",
-    lambda _, x, W, b, t, w, u, needs, budget, *arguments: linear.to_masses(
+    lambda _, x, W, b, t, w, u, needs, budget, *arguments: layer.to_masses(
         (x, W, b, t, w), u, call_of(*arguments), budget, needs
     ),
     fake_masses,
@@ -99,7 +99,7 @@ second = ops.operator(
     "linear_second",
     f"({GIVEN}, Tensor upstream, Tensor? of_input, Tensor? of_weight, Tensor? of_bias, int budget, {SCHEMA})"
     " -> (Tensor, Tensor, Tensor, Tensor)",
-    lambda _, x, W, b, t, w, u, vx, vW, vb, budget, *arguments: linear.second(
+    lambda _, x, W, b, t, w, u, vx, vW, vb, budget, *arguments: layer.second(
         (x, W, b, t, w), u, (vx, vW, vb), call_of(*arguments), budget
     ),
     fake_second,
@@ -108,14 +108,14 @@ second = ops.operator(
 statistics = ops.operator(
     "linear_statistics",
     f"({GIVEN}, int budget, {SCHEMA}) -> (Tensor, Tensor, Tensor, Tensor, Tensor)",
-    lambda _, x, W, b, t, w, budget, *arguments: linear.statistics((x, W, b, t, w), call_of(*arguments), budget),
+    lambda _, x, W, b, t, w, budget, *arguments: layer.statistics((x, W, b, t, w), call_of(*arguments), budget),
     fake_statistics,
     one_by_one("linear_statistics"),
 )
 statistics_gradients = ops.operator(
     "linear_statistics_gradients",
     f"({GIVEN}, Tensor[] upstream, bool[] needs, int budget, {SCHEMA}) -> (Tensor, Tensor, Tensor)",
-    lambda _, x, W, b, t, w, u, needs, budget, *arguments: linear.statistics_gradients(
+    lambda _, x, W, b, t, w, u, needs, budget, *arguments: layer.statistics_gradients(
         (x, W, b, t, w), u, call_of(*arguments), budget, needs
     ),
     fake_gradients,
@@ -125,7 +125,7 @@ sample = ops.operator(
     "linear_sample",
     "(Tensor input, Tensor linear_weight, Tensor? linear_bias, Tensor uniform, int? top_k, float? top_p, float? min_p, "
     f"int budget, {SCHEMA}) -> (Tensor, Tensor, Tensor)",
-    lambda _, x, W, b, uniform, top_k, top_p, min_p, budget, *arguments: linear.sample(
+    lambda _, x, W, b, uniform, top_k, top_p, min_p, budget, *arguments: layer.sample(
         (x, W, b, torch.zeros(x.shape[:1], dtype=torch.int64, device=x.device), None),
         uniform,
         Truncation(top_k, top_p, min_p),
@@ -145,11 +145,11 @@ def cross_entropy(given: Given, arguments: Any, budget: int) -> Tensor:
         return loss(*given, budget, *checked(arguments))
     call = call_of(*arguments)
     if not needs_graph(*given):
-        return linear.loss(given, call, budget)
+        return layer.loss(given, call, budget)
     wanted = torch.is_grad_enabled() and any(a is not None and a.requires_grad for a in given[:3])
     if wanted and saved_tensors_hooks(True) is None:
-        return LossAhead.apply(linear.loss, *given, budget, call)
-    return Loss.apply(direct(linear.loss), *given, budget, call)
+        return LossAhead.apply(layer.loss, *given, budget, call)
+    return Loss.apply(direct(layer.loss), *given, budget, call)
 
 
 def direct(f: Callable[..., Any]) -> Compute:
@@ -202,7 +202,7 @@ def to_others(ctx: Any, given: Given, upstream: Tensor) -> tuple[Tensor | None, 
     if by_operator(*given, upstream):
         found = masses(*arguments, *ctx.call.arguments)
     else:
-        found = linear.to_masses(given, upstream, ctx.call, ctx.budget, [*needs])
+        found = layer.to_masses(given, upstream, ctx.call, ctx.budget, [*needs])
     of_target, of_weight = (a if need else None for a, need in zip(found, needs, strict=True))
     return of_target, of_weight
 
@@ -216,7 +216,7 @@ class LossAhead(Function):
     ) -> Tensor:
         ctx.budget, ctx.call = budget, call
         keep(ctx, x, W, b, t, w)
-        loss, ctx.finish = linear.loss_ahead((x, W, b, t, w), call, budget, [*ctx.needs_input_grad[1:4]])
+        loss, ctx.finish = layer.loss_ahead((x, W, b, t, w), call, budget, [*ctx.needs_input_grad[1:4]])
         return loss
 
     @staticmethod
@@ -237,7 +237,7 @@ def gradients_of(given: Given, upstream: Tensor, needs: Any, budget: int, call: 
     def compute(
         x: Tensor, W: Tensor, b: Any, t: Tensor, w: Any, u: Tensor, needs: Needs, budget: int, call: Call
     ) -> Any:
-        return linear.gradients((x, W, b, t, w), u, call, budget, needs)
+        return layer.gradients((x, W, b, t, w), u, call, budget, needs)
 
     arguments = (*given, upstream, [*needs], budget, call)
     return LossGradients.apply(compute, *arguments) if needs_graph(*given, upstream) else compute(*arguments)
@@ -299,7 +299,7 @@ def second_of(given: Any, upstream: Tensor, v: Any, budget: int, call: Call) -> 
     def compute(
         x: Any, W: Any, b: Any, t: Any, w: Any, u: Any, vx: Any, vW: Any, vb: Any, budget: int, call: Call
     ) -> Any:
-        return linear.second((x, W, b, t, w), u, (vx, vW, vb), call, budget)
+        return layer.second((x, W, b, t, w), u, (vx, vW, vb), call, budget)
 
     arguments = (*given, upstream, *v, budget, call)
     return Second.apply(compute, *arguments) if needs_graph(*given, upstream, *v) else compute(*arguments)
@@ -335,7 +335,7 @@ class StatisticsGradients(Last):
 def statistics_of(given: Given, arguments: Any, budget: int) -> Columns:
     if by_operator(*given):
         return Columns(*statistics(*given, budget, *checked(arguments)))
-    compute, call = direct(linear.statistics), call_of(*arguments)
+    compute, call = direct(layer.statistics), call_of(*arguments)
     found = (
         Statistics.apply(compute, *given, budget, call) if needs_graph(*given[:3]) else compute(*given, budget, call)
     )
@@ -365,7 +365,7 @@ class Statistics(Function):
         else:
 
             def compute(x: Any, W: Any, b: Any, t: Any, w: Any, u: Any, needs: Needs, budget: int, call: Call) -> Any:
-                return linear.statistics_gradients((x, W, b, t, w), u, call, budget, needs)
+                return layer.statistics_gradients((x, W, b, t, w), u, call, budget, needs)
 
             arguments = (*given, u, needs, ctx.budget, ctx.call)
             wanted = needs_graph(*given, *u)
@@ -383,14 +383,14 @@ def drawn(
     """The classes and their log-probabilities, without derivatives."""
     x, W, b = x.detach(), W.detach(), None if b is None else b.detach()
     options = LossOptions(**{field.name: a for field, a in zip(NUMBERS, arguments[1:-3], strict=True)})
-    count = linear.draws(x, W, linear.computed_in(x, W, b), truncation, options, budget)
+    count = layer.draws(x, W, layer.computed_in(x, W, b), truncation, options, budget)
     given = {} if generator is None else {"generator": generator}
     uniform = torch.rand(count, dtype=torch.float64, device=x.device, **given)
     top = truncation.top_k, truncation.top_p, truncation.min_p
     if by_operator(x, W, b):
         return sample(x, W, b, uniform, *top, budget, *checked(arguments))
     target = torch.zeros(x.shape[:1], dtype=torch.int64, device=x.device)
-    return linear.sample((x, W, b, target, None), uniform, truncation, call_of(*arguments), budget)
+    return layer.sample((x, W, b, target, None), uniform, truncation, call_of(*arguments), budget)
 
 
 give_derivatives(loss, Loss, 6)
