@@ -1,7 +1,7 @@
 """python -m benchmarks.products: how fast the three products of a last layer are, by the rows in a chunk.
 
 Multiply-adds a second, relative to the fastest number of rows of the same product: what LEAST_ROWS and MOST_ROWS follow
-from (results/linear.md).
+from.
 """
 
 from __future__ import annotations

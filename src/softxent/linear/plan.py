@@ -10,9 +10,7 @@ from typing import Any
 from softxent import checks
 
 AUTO = 56 * 2**20  # bytes: of 64 MB, beside the buffers of BLAS
-LEAST_ROWS = (
-    128  # with fewer, three products of all classes take longer than four of some: benchmarks/results/linear.md
-)
+LEAST_ROWS = 128  # fewer are slower in three products than in four of some classes: benchmarks/products.py
 MOST_ROWS = 1024  # more are no faster
 MOST_CLASSES, FEW_CLASSES, LEAST_CLASSES = 2**14, 2**10, 2**6  # in a chunk that has not all of them
 BLOCK = 4 * 2**20  # bytes of a block of ∂loss/∂W, where a library cannot add a product to it
