@@ -220,8 +220,7 @@ def layer_of(
     logits = np.broadcast_to(np.empty((), dtype), (*rows, classes))  # of their shape, without their memory
     by_index = t.shape == rows
     t = t if t.ndim == len(rows) + 1 and is_bfloat16(t.dtype) else as_target(t, logits, rows, dtype)
-    if by_index and ((wrong := (t < 0) | (t >= classes)) & (t != options.ignore_index)).any():
-        wrong &= t != options.ignore_index
+    if by_index and (wrong := ((t < 0) | (t >= classes)) & (t != options.ignore_index)).any():
         raise bad_target(t, int(wrong.argmax()), classes)
     w = weight_of(options)
     w = None if w is None else checks.class_weight(w, classes, dtype)

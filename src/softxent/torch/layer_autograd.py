@@ -153,7 +153,7 @@ def cross_entropy(given: Given, arguments: Any, budget: int) -> Tensor:
 
 
 def direct(f: Callable[..., Any]) -> Compute:
-    """A function of `given`, an upstream gradient and others as operators have them."""
+    """A function of `given`, with its arguments in the order of the operators."""
     return lambda x, W, b, t, w, budget, call: f((x, W, b, t, w), call, budget)
 
 

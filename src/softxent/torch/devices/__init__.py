@@ -1,7 +1,7 @@
 """Which device has which kernels: the only table of them.
 
-Each is a module with the same calls (normalize, loss, gradient, scale, statistics, sample), which return tensors and
-never wait for their device.
+Each is a module with the same calls (normalize, loss, gradient, scale, statistics, sample, draw), which return tensors
+and never wait for their device.
 """
 
 from __future__ import annotations
