@@ -45,6 +45,10 @@ inline WideSum<R> sum_of_classes(i64 classes, F f) {
     return sum;
 }
 
+// Whether a pass can go over many classes strip by strip, twice, rather than keep all of them
+template <class P>
+constexpr bool goes_in_strips = !std::is_same_v<P, Sample> && !std::is_same_v<P, Statistics>;
+
 // What a pass needs of a tile beside E, which otherwise takes the place of z
 struct TileNeeds {
     bool z = false;   // once E is there
@@ -65,28 +69,79 @@ struct Classes {
     T* operator[](i64 v) const { return first + v * step; }
 };
 
+// What is known of each row of a tile from the classes looked at so far: m, E(m), Σ E over all the others; Σ a_j·(m − z_j) and
+// Σ a_j of a soft target; and the logit of the target, 0 until it was met
+template <class R>
+struct TileSums {
+    alignas(64) double max[ROWS], largest[ROWS], others[ROWS], lost_of_others[ROWS];  // others + lost_of_others; of floats the latter is 0
+    alignas(64) double gap[ROWS], weight[ROWS];
+    alignas(64) R max_narrow[ROWS], z_y[ROWS];
+
+    static double finite(double max) { return max < -std::numeric_limits<double>::max() ? 0 : max; }
+
+    void clear() {
+        for (int r = 0; r < ROWS; ++r) {
+            largest[r] = others[r] = lost_of_others[r] = gap[r] = weight[r] = 0;
+            z_y[r] = 0, max[r] = max_narrow[r] = -std::numeric_limits<R>::infinity();
+        }
+    }
+    // what m − z_j of classes before become where the maximum rises by 2·half
+    void lower(int r, double half) { gap[r] += weight[r] != 0 && half != 0 ? 2 * (weight[r] * half) : 0; }
+
+    // … and from other classes of the same rows
+    void merge(const TileSums& more) {
+        for (int r = 0; r < ROWS; ++r) {
+            const R m = max_narrow[r], n = more.max_narrow[r];
+            const double half = 0.5 * finite(n) - 0.5 * finite(m);
+            Sum mine{others[r], lost_of_others[r]}, theirs{more.others[r], more.lost_of_others[r]};
+            gap[r] += more.gap[r];
+            if (n > m) {
+                mine.add(largest[r]), rescale(mine, Range<R, R>::around(m), Range<R, R>::around(n));
+                max[r] = max_narrow[r] = n, largest[r] = more.largest[r], lower(r, half);
+            } else {
+                theirs.add(more.largest[r]), rescale(theirs, Range<R, R>::around(n), Range<R, R>::around(m));
+                gap[r] += more.weight[r] != 0 && half != 0 ? -2 * (more.weight[r] * half) : 0;
+            }
+            mine.add(theirs);
+            others[r] = mine.hi, lost_of_others[r] = mine.lo;
+            weight[r] += more.weight[r], z_y[r] += more.z_y[r];
+        }
+    }
+};
+
+struct TileShape {
+    int rows;
+    i64 classes;
+};
+
 template <class R, class P>
-struct Tile : TileMemory {
+struct Tile : TileMemory, TileSums<R> {
+    using TileSums<R>::max, TileSums<R>::largest, TileSums<R>::others, TileSums<R>::lost_of_others, TileSums<R>::max_narrow;
+
     const P& pass;
     R *z, *e;         // classes × capacity each; the same memory unless z is needed once E is there
     double* doubles;  // likewise, as many as are needed
-    // the Sums of each row
-    alignas(64) double max[ROWS], largest[ROWS], others[ROWS], log_denominator[ROWS];
-    alignas(64) R max_narrow[ROWS];
+    alignas(64) double log_denominator[ROWS];
 
-    static int capacity_of(const Pass& pass, const TileNeeds& needs) {
-        const i64 row_bytes = pass.classes * needs.bytes<R>();
+    static TileShape shape_of(const Pass& pass, const TileNeeds& needs) {
+        const i64 bytes = needs.bytes<R>(), row_bytes = pass.classes * bytes;
         i64 rows = TILE_BYTES / row_bytes, least = lanes<R>;
         if (rows_are_closer(pass.logits, pass.dims) && rows < PLANE_ROWS) {
             rows = PLANE_BYTES / row_bytes, least = LINE / bytes_of(pass.logits.dtype);
+            if (goes_in_strips<P> && rows < STRIP_BELOW) {
+                rows = pass.rows < ROWS ? (pass.rows + lanes<R> - 1) / lanes<R> * lanes<R> : ROWS;
+                const i64 classes = TILE_BYTES / (rows * bytes);
+                return {static_cast<int>(rows), classes < 4 ? 4 : classes};
+            }
             rows = rows > PLANE_ROWS ? PLANE_ROWS : rows;
         }
         rows = rows < least ? least : rows > ROWS ? ROWS : rows;
-        return static_cast<int>(rows / lanes<R> * lanes<R>);
+        return {static_cast<int>(rows / lanes<R> * lanes<R>), pass.classes};
     }
 
-    Tile(const P& pass, const TileNeeds& needs) : TileMemory{pass, capacity_of(pass, needs)}, pass(pass) {
-        const i64 size = pass.classes * capacity + lanes<double>;
+    Tile(const P& pass, const TileNeeds& needs) : Tile(pass, needs, shape_of(pass, needs)) {}
+    Tile(const P& pass, const TileNeeds& needs, TileShape shape) : TileMemory{pass, shape.rows, shape.classes}, pass(pass) {
+        const i64 size = this->size() + lanes<double>;
         const i64 bytes = size * (sizeof(double) * (needs.doubles + 1) + sizeof(R) * (needs.z ? 2 : 1));
         doubles = static_cast<double*>(scratch(tile_slot, bytes));
         lines = doubles + needs.doubles * size;
@@ -94,7 +149,7 @@ struct Tile : TileMemory {
         e = needs.z ? z + size : z;
     }
 
-    i64 size() const { return pass.classes * capacity; }
+    i64 size() const { return strip * capacity; }
     // where row r and those beside it have their first class
     static bits_of<vec<R>> places(int r) {
         return [&]<int... k>(std::integer_sequence<int, k...>) {
@@ -111,10 +166,20 @@ struct Tile : TileMemory {
         for (int r = 0; r < padded; r += lanes<T>) f(r);
     }
 
-    void load_logits(i64 first, int count, double* slope = nullptr) {
-        rows = count, padded = (count + lanes<R> - 1) / lanes<R> * lanes<R>;
+    void set_rows(int count) { rows = count, padded = (count + lanes<R> - 1) / lanes<R> * lanes<R>; }
+
+    void load_logits(i64 first, double* slope = nullptr) {
         this->load(pass.logits, first, z);
         if (pass.temperature != 1 || pass.softcap) scale_logits(pass, z, slope, size());
+    }
+
+    // f() for each strip of the classes from … to
+    template <class F>
+    void for_strips_of(i64 from, i64 to, F f) {
+        for (begin = from; begin < to; begin += strip) {
+            classes = to - begin < strip ? to - begin : strip;
+            f();
+        }
     }
 
     vec<R> max_of(int r) const {
@@ -122,27 +187,26 @@ struct Tile : TileMemory {
         vec<R> m = read<vec<R>>(z[0]);
         auto larger = [](vec<R> a, vec<R> b) { return a > b ? a : b; };  // b if one is NaN
         auto x = [&](i64 v) { return read<vec<R>>(z[v]); };
-        const i64 V = pass.classes;
+        const i64 V = classes;
         i64 v = 1;
         for (; v + 4 <= V; v += 4) m = larger(larger(larger(x(v), x(v + 1)), larger(x(v + 2), x(v + 3))), m);
         for (; v < V; ++v) m = larger(x(v), m);
         return m;
     }
 
-    // m, Σ E over all but one of the largest, and with `store` E
-    template <bool store>
-    [[gnu::flatten]] void sum_up(i64 first) {
-        const auto next = first + capacity < pass.rows ? ahead_at(pass.logits, first + capacity) : LinesAhead();
-        const Array* to = out_of(pass);
-        const auto out = to && to->data != pass.logits.data ? ahead_at(*to, first) : LinesAhead();
+    // m, Σ E over all but one of the largest, and with `store` E; with `more` of these classes and those before
+    template <bool store, bool more = false>
+    [[gnu::flatten]] void sum_up(const LinesAhead& next, const LinesAhead& out) {
         for_rows<R>([&](int r) {
-            const vec<R> m = max_of(r);
+            constexpr R none = -std::numeric_limits<R>::infinity();
+            vec<R> m = max_of(r), before = {};
+            if constexpr (more) before = read<vec<R>>(max_narrow + r), m = before > m ? before : m;
             const Classes<R> z = z_of(r), e = e_of(r);
             const i64 in_step = next.class_step, out_step = out.class_step;
-            const auto range = Range<R, vec<R>>::around(m);
+            const auto range = Range<R, vec<R>>::around(more ? (m == none ? vec<R>{} : m) : m);
             const char *in_ahead = next.line + r * next.row_step, *out_ahead = out.line + r * out.row_step;
             bits_of<vec<R>> count = {};
-            const auto sum = sum_of_classes<R>(pass.classes, [&](i64 v) {
+            const auto sum = sum_of_classes<R>(classes, [&](i64 v) {
                 const vec<R> x = read<vec<R>>(z[v]), exp = exp_in(range, x);
                 __builtin_prefetch(in_ahead), in_ahead += in_step;
                 __builtin_prefetch(out_ahead), out_ahead += out_step;
@@ -151,25 +215,100 @@ struct Tile : TileMemory {
                 count = count_if(count, other);
                 return other ? exp : vec<R>{};
             });
-            const auto ties = static_cast<std::remove_reference_t<decltype(count[0])>>(pass.classes) - count;
-            set_sums(r, m, exp_in(range, m), __builtin_convertvector(ties, vec<R>), sum);
+            auto ties = static_cast<std::remove_reference_t<decltype(count[0])>>(classes) - count;
+            if constexpr (more) {
+                const auto rises = m > before;
+                if (reduce(rises, [](auto a, auto b) { return a | b; })) rescale_sums(r, before, m);
+                ties += rises ? bits_of<vec<R>>{} : bits_of<vec<R>>{} + 1;  // one of the largest is apart already
+            }
+            set_sums<more>(r, m, exp_in(range, m), __builtin_convertvector(ties, vec<R>), sum);
         });
+    }
+    // … of the only strip
+    template <bool store>
+    void sum_up_whole(i64 first) {
+        const auto next = first + capacity < pass.rows ? ahead_at(pass.logits, first + capacity) : LinesAhead();
+        const Array* to = out_of(pass);
+        sum_up<store>(next, to && to->data != pass.logits.data ? ahead_at(*to, first) : LinesAhead());
+        close_sums();
+    }
+    // … of one of several, and the next
+    void sum_up_strip(i64 first) {
+        sum_up<false, true>(ahead_of_strip(pass.logits, first), LinesAhead());
+    }
+    LinesAhead ahead_of_strip(const Array& array, i64 first) const {
+        LinesAhead next = begin + strip < pass.classes ? ahead_at(array, first) : LinesAhead();
+        if (next.class_step) next.line += strip * next.class_step;
+        return next;
+    }
+
+    // m, Σ E of the strips of classes from … to
+    void look(i64 first, i64 from, i64 to) {
+        this->clear();
+        for_strips_of(from, to, [&] { load_logits(first), sum_up_strip(first); });
+    }
+    // once those of all classes are known, before anything is written
+    void settle(i64) {
+        for (int r = 0; r < padded; ++r)
+            if (lost_of_others[r] == lost_of_others[r]) others[r] += lost_of_others[r];
+    }
+
+    void take(const TileSums<R>& sums) { static_cast<TileSums<R>&>(*this) = sums; }
+    double* slopes() const { return pass.softcap ? doubles : nullptr; }
+
+    // E of a strip, once the whole row has been summed up
+    [[gnu::flatten]] void compute_e(i64 first) {
+        const auto next = ahead_of_strip(pass.logits, first);
+        const Array* to = out_of(pass);
+        const auto out = to && to->data != pass.logits.data ? ahead_of_strip(*to, first) : LinesAhead();
+        for_rows<R>([&](int r) {
+            const auto range = Range<R, vec<R>>::around(read<vec<R>>(max_narrow + r));
+            const Classes<R> z = z_of(r), e = e_of(r);
+            const char *in_ahead = next.line + r * next.row_step, *out_ahead = out.line + r * out.row_step;
+            const i64 in_step = next.class_step, out_step = out.class_step;
+            for (i64 v = 0, V = classes; v < V; ++v) {
+                __builtin_prefetch(in_ahead), in_ahead += in_step;
+                __builtin_prefetch(out_ahead), out_ahead += out_step;
+                write(e[v], exp_in(range, read<vec<R>>(z[v])));
+            }
+        });
+    }
+
+    // A row with +inf, or nothing but masks, has no softmax: NaN; and the logarithm
+    void close_sums() {
         for_rows<double>([&](int r) {
             f64v s = read<f64v>(others + r), m = read<f64v>(max + r);
-            s = m - m == 0 ? s : f64v{} + std::numeric_limits<double>::quiet_NaN();  // +inf, or nothing but masks
+            s = m - m == 0 ? s : f64v{} + std::numeric_limits<double>::quiet_NaN();
             write(others + r, s);
             write(log_denominator + r, softxent::SOFTXENT_ISA::log_denominator<R>(read<f64v>(largest + r), s));
         });
     }
 
+    template <bool more>
     void set_sums(int r, vec<R> m, vec<R> e_max, vec<R> ties, const WideSum<R>& sum) {
         write(max_narrow + r, m);
         for_halves<R>([&](auto half, int k) {
-            const f64v one = widen_half<half()>(e_max), more = widen_half<half()>(ties) - 1;
-            write(max + r + k, widen_half<half()>(m));
-            write(largest + r + k, one);
-            write(others + r + k, (half() ? sum.high : sum.low).value() + more * one);
+            const f64v one = widen_half<half()>(e_max), again = widen_half<half()>(ties) - 1;
+            const auto& part = half() ? sum.high : sum.low;
+            write(max + r + k, widen_half<half()>(m)), write(largest + r + k, one);
+            if constexpr (more && sizeof(R) == 8) {
+                SumOf<f64v> all{read<f64v>(others + r), read<f64v>(lost_of_others + r)};
+                all.add(part), all.add(again * one);
+                write(others + r, all.hi), write(lost_of_others + r, all.lo);
+            } else {
+                const f64v all = part.value() + again * one;
+                write(others + r + k, more ? read<f64v>(others + r + k) + all : all);
+            }
         });
+    }
+    void rescale_sums(int r, vec<R> before, vec<R> m) {
+        for (int k = 0; k < lanes<R>; ++k)
+            if (m[k] > before[k]) {
+                Sum sum{others[r + k], lost_of_others[r + k]};
+                sum.add(largest[r + k]);
+                rescale(sum, Range<R, R>::around(before[k]), Range<R, R>::around(m[k]));
+                others[r + k] = sum.hi, lost_of_others[r + k] = sum.lo;
+            }
     }
 };
 
@@ -178,27 +317,45 @@ inline void set_numbers(const Column& column, i64 first, const double* values, i
     for (int r = 0; r < count; ++r) set_number(column, first + r, values[r]);
 }
 
-// A tile of a pass: run(first row, how many rows, Σ of the losses) does one after the other
+// A tile of a pass. Of all classes: run(first row, Σ of the losses) does one after the other. Of a strip of them, for several
+// segments at once: look(first row, from, to) at each segment's classes, settle, and of each conclude and write
 template <class R, class P>
 struct TilePass;
 
 template <class R>
 struct TilePass<R, Softmax> : Tile<R, Softmax> {
+    alignas(64) R factor[ROWS];
+
     static TileNeeds needs(const Softmax&) { return {}; }
     explicit TilePass(const Softmax& pass) : Tile<R, Softmax>(pass, {}) {}
 
-    void run(i64 first, int count, SumOf<f64v>&) {
-        this->load_logits(first, count);
-        this->template sum_up<true>(first);
-        alignas(64) R factor[ROWS];
+    void run(i64 first, SumOf<f64v>&) {
+        this->load_logits(first);
+        this->template sum_up_whole<true>(first);
+        find_factors();
+        multiply(first);
+    }
+    void conclude(i64, bool, SumOf<f64v>&) {
+        this->close_sums();
+        find_factors();
+    }
+    void write_strip(i64 first) {
+        this->compute_e(first);
+        multiply(first);
+    }
+
+private:
+    void find_factors() {
         this->template for_rows<double>([&](int r) {
             narrow(factor + r, quotient<R>(SumOf<f64v>{f64v{} + 1}, f64v{} + 1, read<f64v>(this->largest + r),
                                            read<f64v>(this->others + r)));
         });
+    }
+    void multiply(i64 first) {
         this->template for_rows<R>([&](int r) {
             const vec<R> f = read<vec<R>>(factor + r);
             const Classes<R> e = this->e_of(r);
-            for (i64 v = 0, V = this->pass.classes; v < V; ++v) write(e[v], read<vec<R>>(e[v]) * f);
+            for (i64 v = 0, V = this->classes; v < V; ++v) write(e[v], read<vec<R>>(e[v]) * f);
         });
         this->store(this->pass.out, first, this->e);
     }
@@ -209,15 +366,19 @@ struct TilePass<R, LogSoftmax> : Tile<R, LogSoftmax> {
     static TileNeeds needs(const LogSoftmax&) { return {}; }
     explicit TilePass(const LogSoftmax& pass) : Tile<R, LogSoftmax>(pass, {}) {}
 
-    void run(i64 first, int count, SumOf<f64v>&) {
-        this->load_logits(first, count);
-        this->template sum_up<false>(first);
+    void run(i64 first, SumOf<f64v>&) {
+        this->load_logits(first);
+        this->template sum_up_whole<false>(first);
+        write_strip(first);
+    }
+    void conclude(i64, bool, SumOf<f64v>&) { this->close_sums(); }
+    void write_strip(i64 first) {
         alignas(64) R log_sum[ROWS];
         this->template for_rows<double>([&](int r) { narrow(log_sum + r, read<f64v>(this->log_denominator + r)); });
         this->template for_rows<R>([&](int r) {
             const vec<R> m = read<vec<R>>(this->max_narrow + r), log_s = read<vec<R>>(log_sum + r);
             const Classes<R> z = this->z_of(r), out = this->e_of(r);
-            for (i64 v = 0, V = this->pass.classes; v < V; ++v) write(out[v], (read<vec<R>>(z[v]) - m) - log_s);
+            for (i64 v = 0, V = this->classes; v < V; ++v) write(out[v], (read<vec<R>>(z[v]) - m) - log_s);
         });
         this->store(this->pass.out, first, this->e);
     }
@@ -228,9 +389,18 @@ struct TilePass<R, LogSumExp> : Tile<R, LogSumExp> {
     static TileNeeds needs(const LogSumExp&) { return {}; }
     explicit TilePass(const LogSumExp& pass) : Tile<R, LogSumExp>(pass, {}) {}
 
-    void run(i64 first, int count, SumOf<f64v>&) {
-        this->load_logits(first, count);
-        this->template sum_up<false>(first);
+    void run(i64 first, SumOf<f64v>&) {
+        this->load_logits(first);
+        this->template sum_up_whole<false>(first);
+        set_lse(first);
+    }
+    void conclude(i64 first, bool leads, SumOf<f64v>&) {
+        this->close_sums();
+        if (leads) set_lse(first);
+    }
+
+private:
+    void set_lse(i64 first) {
         for (int r = 0; r < this->rows; ++r) {
             const bool defined = this->others[r] == this->others[r];
             const double m = this->max[r];

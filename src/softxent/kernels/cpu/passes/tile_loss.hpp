@@ -7,7 +7,8 @@ namespace softxent::SOFTXENT_ISA {
 template <class R>
 struct TilePass<R, CrossEntropy> : Tile<R, CrossEntropy> {
     using Base = Tile<R, CrossEntropy>;
-    using Base::pass, Base::rows, Base::padded, Base::z_of, Base::e_of, Base::max, Base::largest, Base::others;
+    using Base::pass, Base::rows, Base::padded, Base::classes, Base::begin, Base::z_of, Base::e_of;
+    using Base::max, Base::largest, Base::others, Base::gap, Base::weight, Base::z_y;
 
     using Index = bits_of<vec<R>>;
     using Place = lane_of<Index>;
@@ -18,10 +19,13 @@ struct TilePass<R, CrossEntropy> : Tile<R, CrossEntropy> {
     double *slope, *a;                     // ∂z/∂x with a softcap, and a_j of a target distribution
     const i64* targets = nullptr;              // of the tile's rows
     alignas(64) Place at_y[ROWS] = {};  // where they are in the tile; of ignored rows the first class
-    alignas(64) R z_y[ROWS] = {}, e_y[ROWS] = {}, grad_y[ROWS], factor_narrow[ROWS];
-    alignas(64) double w_y[ROWS], gap[ROWS] = {}, weight[ROWS] = {}, divisor[ROWS];
+    alignas(64) R e_y[ROWS] = {}, grad_y[ROWS], factor_narrow[ROWS];
+    alignas(64) double w_y[ROWS], divisor[ROWS];
     alignas(64) double loss[ROWS], factor[ROWS];
+    bool any_ignored = false;
     i64v small, large;  // whether there are factors below SMALL, or above LIFTED
+
+    static constexpr Place NOWHERE = -1;  // at_y of a target that is not among the classes at hand
 
     // Up to so many classes the target's are selected by comparison, with E and without a loop over rows
     static constexpr i64 SELECTED = 16;  // benchmarks/results/across.md
@@ -37,27 +41,86 @@ struct TilePass<R, CrossEntropy> : Tile<R, CrossEntropy> {
           unlike(pass.upstream && pass.upstream.stride), weigh(pass), slope(this->doubles),
           a(this->doubles + (pass.softcap ? this->size() + lanes<double> : 0)) {
         const double one_divisor = unlike ? 1 : gradient_divisor(pass, 0);
-        for (int r = 0; r < ROWS; ++r) w_y[r] = 1, divisor[r] = one_divisor;
+        for (int r = 0; r < ROWS; ++r) w_y[r] = 1, divisor[r] = one_divisor, gap[r] = weight[r] = 0, z_y[r] = 0;
     }
 
     static TileNeeds needs(const CrossEntropy& pass) {
         return {pass.softcap || is_soft(pass) || may_lift(pass), (pass.softcap ? 1 : 0) + (pass.probabilities ? 1 : 0)};
     }
 
-    void run(i64 first, int count, SumOf<f64v>& total) {
-        this->load_logits(first, count, slope);
-        const bool any_ignored = by_index && read_targets(first);
-        this->template sum_up<true>(first);
-        if (sizeof(R) == 4 && may_lift(pass)) sum_up_tiny_others();
+    void run(i64 first, SumOf<f64v>& total) {
+        this->load_logits(first, slope);
+        if (by_index) read_targets(first), find_targets();
+        this->template sum_up_whole<true>(first);
+        if (sizeof(R) == 4 && may_lift(pass)) sum_up_tiny_others(first);
         if (by_index) pick(this->e, e_y);
-        if (soft) load_soft_target(first);
-        finish_rows(first, any_ignored);
+        if (soft) load_weights(first), add_gaps();
+        finish_rows(first);
+        set_losses(first, total);
+        if (pass.out) write_gradient(first);
+    }
+
+    void look(i64 first, i64 from, i64 to) {
+        this->clear();
+        if (by_index) read_targets(first);
+        this->for_strips_of(from, to, [&] {
+            this->load_logits(first);
+            if (by_index) find_targets();
+            alignas(64) double before[ROWS];
+            std::memcpy(before, max, sizeof max);
+            this->sum_up_strip(first);
+            if (!soft) return;
+            for (int r = 0; r < rows; ++r) this->lower(r, 0.5 * this->finite(max[r]) - 0.5 * this->finite(before[r]));
+            load_weights(first), add_gaps();
+        });
+    }
+    void settle(i64 first) {
+        Base::settle(first);
+        if (sizeof(R) == 4 && may_lift(pass)) sum_up_tiny_others(first);
+    }
+    void conclude(i64 first, bool leads, SumOf<f64v>& total) {
+        if (by_index) read_targets(first);
+        this->close_sums();
+        this->template for_rows<R>([&](int r) {
+            const auto range = Range<R, vec<R>>::around(read<vec<R>>(this->max_narrow + r));
+            write(e_y + r, exp_in(range, read<vec<R>>(z_y + r)));
+        });
+        finish_rows(first);
+        if (leads) set_losses(first, total);
+    }
+    void write_strip(i64 first) {
+        if (by_index) find_targets();
+        if (soft) load_weights(first);
+        this->compute_e(first);
+        write_gradient(first);
+    }
+
+private:
+    // Σ of the others in double where E of a float are 0, or lack some: a large weight of the target makes them count
+    void sum_up_tiny_others(i64 first) {
+        for (int r = 0; r < rows; ++r) {
+            if (!(others[r] < 0x1p-150 * largest[r])) continue;
+            Sum sum;
+            Strip<R> strip;
+            for_strips(0, pass.classes, [&](i64 j, int n) {
+                const R* z = SOFTXENT_ISA::load(pass, offset(pass.logits, pass, first + r), j, n, strip);
+                for (int k = 0; k < n; ++k)
+                    if (z[k] != max[r]) sum.add(exp(z[k] - max[r]));
+            });
+            others[r] = sum.value() * largest[r];
+            this->log_denominator[r] = SOFTXENT_ISA::log_denominator<R>(largest[r], others[r]);
+        }
+    }
+
+    void set_losses(i64 first, SumOf<f64v>& total) {
         if (pass.loss && pass.options.reduction == Reduction::none) set_numbers(pass.loss, first, loss, rows);
         LossSum sum;
         this->template for_rows<double>([&](int r) { sum.add(read<f64v>(loss + r)); });
         total.add(sum.value());
-        if (!pass.out) return;
+    }
 
+    // … of the classes at hand
+    void write_gradient(i64 first) {
         if (!soft && !pass.softcap) multiply();
         else if (!soft) combine<false, true>();
         else pass.softcap ? combine<true, true>() : combine<true, false>();
@@ -67,39 +130,36 @@ struct TilePass<R, CrossEntropy> : Tile<R, CrossEntropy> {
         this->store(pass.out, first, this->e);
     }
 
-private:
-    // Σ of the others in double where E of a float are 0, or lack some: a large weight of the target makes them count
-    void sum_up_tiny_others() {
-        for (int r = 0; r < rows; ++r) {
-            if (!(others[r] < 0x1p-150 * largest[r])) continue;
-            Sum sum;
-            for (i64 v = 0; v < pass.classes; ++v)
-                if (const double z = *z_of(r)[v]; z != max[r]) sum.add(exp(z - max[r]));
-            others[r] = sum.value() * largest[r];
-            this->log_denominator[r] = SOFTXENT_ISA::log_denominator<R>(largest[r], others[r]);
-        }
-    }
-
     // whether multiply() sets the targets' gradients too
     bool is_selected() const { return by_index && !soft && !pass.softcap && pass.classes <= SELECTED; }
 
     bool ignored(int r) const { return targets[r] == pass.options.ignore_index; }
 
-    // Where the targets of the rows are, and their logits; returns whether any row is ignored
-    bool read_targets(i64 first) {
+    void read_targets(i64 first) {
         const i64* y = targets = pass.target + first;
-        const i64 ignore_index = pass.options.ignore_index;
-        const Place step = static_cast<Place>(this->capacity);
-        Place any_ignored = 0;
-        for (int r = 0; r < rows; ++r) {
-            const Place skip = y[r] == ignore_index;
-            any_ignored |= skip;
-            at_y[r] = (static_cast<Place>(y[r]) & (skip - 1)) * step + r;
-        }
-        pick(this->z, z_y);  // now, for E may overwrite it
+        bool any = false;
+        for (int r = 0; r < rows; ++r) any |= ignored(r);
+        any_ignored = any;
         if (const R* w = static_cast<const R*>(pass.weight))
             for (int r = 0; r < rows; ++r) w_y[r] = ignored(r) ? 0 : w[y[r]];
-        return any_ignored;
+    }
+    // Where the targets of the rows are among the classes at hand, and their logits
+    void find_targets() {
+        const i64 ignore_index = pass.options.ignore_index;
+        const Place step = static_cast<Place>(this->capacity);
+        const i64* y = targets;
+        if (this->whole()) {
+            for (int r = 0; r < rows; ++r) {
+                const Place skip = y[r] == ignore_index;
+                at_y[r] = (static_cast<Place>(y[r]) & (skip - 1)) * step + r;
+            }
+            return pick(this->z, z_y);  // now, for E may overwrite it
+        }
+        for (int r = 0; r < rows; ++r) {
+            const i64 v = (y[r] == ignore_index ? 0 : y[r]) - begin;
+            at_y[r] = v >= 0 && v < classes ? static_cast<Place>(v) * step + r : NOWHERE;
+            if (at_y[r] != NOWHERE) z_y[r] = this->z[at_y[r]];
+        }
     }
 
     // of z or E that of each row's target
@@ -112,37 +172,45 @@ private:
                 const Index y = read<Index>(at_y + r);
                 Index at = this->places(r);
                 vec<R> x_y = {};
-                for (i64 v = 0, V = pass.classes; v < V; ++v, at += this->capacity) x_y = at == y ? read<vec<R>>(x[v]) : x_y;
+                for (i64 v = 0, V = classes; v < V; ++v, at += this->capacity) x_y = at == y ? read<vec<R>>(x[v]) : x_y;
                 write(to + r, x_y);
             });
     }
 
     // a_j of rows r and on, class by class; of an index without the target's own (1 − ε)·w_y, the same for all rows
     Classes<double> a_of(int r) const { return {a + r, this->capacity}; }
-    f64v a_j(const Classes<double>& a, i64 v) const { return by_index ? f64v{} + weigh(0.0, v) : read<f64v>(a[v]); }
+    f64v a_j(const Classes<double>& a, i64 v, i64 from) const {
+        return by_index ? f64v{} + weigh(0.0, from + v) : read<f64v>(a[v]);
+    }
 
-    // Σ a_j·(m − z_j) of every row, and of a target distribution a_j and Σ a_j
-    void load_soft_target(i64 first) {
-        if (!by_index) this->load(pass.probabilities, first, a);
+    // of a target distribution a_j of the classes at hand
+    void load_weights(i64 first) {
+        if (by_index) return;
+        this->load(pass.probabilities, first, a);
+        this->template for_rows<double>([&](int r) {
+            const Classes<double> a = a_of(r);
+            for (i64 v = 0, V = classes, j = begin; v < V; ++v) write(a[v], weigh(read<f64v>(a[v]), j + v));
+        });
+    }
+    // Σ a_j·(m − z_j) of every row, and Σ a_j
+    void add_gaps() {
         this->template for_rows<double>([&](int r) {
             LossSum weights;
             const f64v half_max = 0.5 * read<f64v>(max + r);  // m − z may not fit where its product with a_j does
             const Classes<double> a = a_of(r);
             const Classes<R> z = z_of(r);
-            for (i64 v = 0; !by_index && v < pass.classes; ++v) {
-                const f64v w = weigh(read<f64v>(a[v]), v);
-                write(a[v], w), weights.add(w);
-            }
-            const auto gaps = sum_of_classes<double>(pass.classes, [&](i64 v) {
-                const f64v w = a_j(a, v);
+            const bool weighed = !by_index || !this->whole();
+            for (i64 v = 0, V = classes, j = begin; weighed && v < V; ++v) weights.add(a_j(a, v, j));
+            const auto gaps = sum_of_classes<double>(classes, [&, j = begin](i64 v) {
+                const f64v w = a_j(a, v, j);
                 return w != 0 ? w * (half_max - 0.5 * widen(z[v])) : f64v{};
             });
-            write(gap + r, 2 * gaps.low.value());
-            write(weight + r, weights.value());
+            write(gap + r, read<f64v>(gap + r) + 2 * gaps.low.value());
+            write(weight + r, read<f64v>(weight + r) + weights.value());
         });
     }
 
-    void finish_rows(i64 first, bool any_ignored) {
+    void finish_rows(i64 first) {
         for (int r = 0; unlike && r < rows; ++r) divisor[r] = gradient_divisor(pass, first + r);
         by_index && !soft && !pass.weight && !pass.options.z_loss ? finish_all<true>() : finish_all<false>();
         for (int r = 0; any_ignored && r < rows; ++r)
@@ -172,7 +240,7 @@ private:
         this->template for_rows<R>([&](int r) {
             const vec<R> f = read<vec<R>>(factor_narrow + r);
             const Classes<R> e = e_of(r);
-            const i64 V = pass.classes;
+            const i64 V = classes;
             if (is_selected()) {
                 const vec<R> grad = read<vec<R>>(grad_y + r);
                 const Index y = read<Index>(at_y + r);
@@ -196,7 +264,7 @@ private:
         this->template for_rows<R>([&](int r) {
             const vec<R> f = read<vec<R>>(before + r);
             const Classes<R> e = e_of(r);
-            for (i64 v = 0, V = pass.classes; v < V; ++v) write(e[v], read<vec<R>>(e[v]) * f);
+            for (i64 v = 0, V = classes; v < V; ++v) write(e[v], read<vec<R>>(e[v]) * f);
         });
     }
 
@@ -209,9 +277,9 @@ private:
             const auto defined = f == f;
             const Classes<R> z = z_of(r), e = e_of(r);
             const Classes<double> a = a_of(r), s{slope + r, this->capacity};
-            for (i64 v = 0, V = pass.classes; v < V; ++v) {
+            for (i64 v = 0, V = classes, j = begin; v < V; ++v) {
                 f64v grad = widen(e[v]) * f;
-                if (soft) grad -= a_j(a, v) * scale;
+                if (soft) grad -= a_j(a, v, j) * scale;
                 if (capped) grad *= read<f64v>(s[v]);
                 const auto mask = (widen(z[v]) == masked) & defined;
                 narrow(e[v], mask ? f64v{} : grad);
@@ -220,15 +288,15 @@ private:
     }
 
     void set_targets() {
-        if (pass.softcap)
-            for (int r = 0; r < rows; ++r) grad_y[r] = R(grad_y[r] * slope[at_y[r]]);
-        for (int r = 0; r < rows; ++r) this->e[at_y[r]] = grad_y[r];
+        for (int r = 0; r < rows; ++r)
+            if (const Place at = at_y[r]; at != NOWHERE)
+                this->e[at] = pass.softcap ? R(grad_y[r] * slope[at]) : grad_y[r];
     }
 
     void clear_ignored() {
         for (int r = 0; r < rows; ++r)
             if (ignored(r))
-                for (i64 v = 0; v < pass.classes; ++v) *e_of(r)[v] = 0;
+                for (i64 v = 0; v < classes; ++v) *e_of(r)[v] = 0;
     }
 
     // E ends at e^−CUTOFF of the largest. Where the factor makes even smaller ones count (a weight or an upstream gradient
@@ -243,7 +311,7 @@ private:
             if (!(factor[r] > LIFTED || factor[r] < -LIFTED)) continue;
             const R m = this->max_narrow[r];
             const Partial<R, CrossEntropy> row{Range<R, R>::around(m), m, largest[r], others[r], {}};
-            for (i64 v = 0; v < pass.classes; ++v) {
+            for (i64 v = 0; v < classes; ++v) {
                 const R z = *z_of(r)[v];
                 if (!(z < row.range.lowest) || z < -std::numeric_limits<R>::max()) continue;
                 const Factor<R> f(z, row, factor[r]);

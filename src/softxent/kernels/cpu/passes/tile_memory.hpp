@@ -11,6 +11,7 @@ constexpr int TILE_BYTES = 24 * 1024;  // of L1's 32 or 48 KiB
 // Of class planes a tile has rows enough for memory to read a plane's piece quickly, while it stays in L2: with 64
 // rows 100 planes take 1.5 ns an element, 2.6 with the 24 that L1 has room for (benchmarks/results/across.md)
 constexpr int PLANE_ROWS = 64, PLANE_BYTES = 256 * 1024;
+constexpr int STRIP_BELOW = 64;  // rows: a pass goes over class planes in strips where L2 has room for fewer
 constexpr int LINE = 64;  // bytes that memory gives at once
 
 // Whether neighbouring rows are closer together in memory than a row's classes
@@ -40,8 +41,12 @@ inline void copy(const T* from, i64 step, int n, T* to) {
 struct TileMemory {
     const Pass& layout;
     const int capacity;        // rows of a tile
+    const i64 strip;           // classes of a tile: all, or a strip of them
     int rows = 0, padded = 0;  // of the tile at hand; padded to whole vectors
+    i64 begin = 0, classes = strip;  // the classes at hand
     void* lines = nullptr;     // rows × classes, to be transposed
+
+    bool whole() const { return strip == layout.classes; }
 
     // f(offset of a row, its place in the tile, how many rows follow evenly)
     template <class F>
@@ -49,14 +54,14 @@ struct TileMemory {
         const i64 last = layout.shape[layout.dims - 1];
         for (i64 r = 0, in_run = first % last; r < rows; in_run = 0) {
             const i64 n = rows - r < last - in_run ? rows - r : last - in_run;
-            f(offset(array, layout, first + r), r, static_cast<int>(n));
+            f(offset(array, layout, first + r) + begin * array.class_stride, r, static_cast<int>(n));
             r += n;
         }
     }
 
     template <class T>
     void load(const Array& from, i64 first, T* to) const {
-        const i64 V = layout.classes, step = from.stride[layout.dims - 1];
+        const i64 V = classes, step = from.stride[layout.dims - 1];
         const bool by_class = rows_are_closer(from, layout.dims), as_it_is = from.dtype == native<T>;
         const bool side_by_side = step == 1 || step == -1;
         for_runs(from, first, [&](i64 begin, i64 r, int n) {
@@ -86,7 +91,7 @@ struct TileMemory {
 
     template <class R>
     void store(const Array& to, i64 first, const R* from) const {
-        const i64 V = layout.classes, step = to.stride[layout.dims - 1];
+        const i64 V = classes, step = to.stride[layout.dims - 1];
         const bool by_class = rows_are_closer(to, layout.dims), as_it_is = to.dtype == native<R>;
         for_runs(to, first, [&](i64 begin, i64 r, int n) {
             if (by_class) {
@@ -115,10 +120,10 @@ struct TileMemory {
 
     LinesAhead ahead_at(const Array& array, i64 first) const {
         const i64 size = bytes_of(array.dtype), step = array.stride[layout.dims - 1];
-        const char* line = array.data + offset(array, layout, first) * size;
+        const char* line = array.data + (offset(array, layout, first) + begin * array.class_stride) * size;
         const i64 apart = array.class_stride < 0 ? -array.class_stride : array.class_stride;
         if (rows_are_closer(array, layout.dims)) return {line, array.class_stride * size, step * size};
-        if (step != apart * layout.classes) return {};
+        if (step != apart * layout.classes || !whole()) return {};
         if (array.class_stride < 0) line -= (step - apart) * size;
         return {line, apart * WIDTH, step * size};
     }

@@ -10,20 +10,21 @@ struct TilePass<R, Statistics> : Tile<R, Statistics> {
     using Base::pass, Base::rows, Base::z_of, Base::e_of, Base::max;
     using Index = bits_of<vec<R>>;
 
-    alignas(64) R z_y[ROWS] = {};
+    using Base::z_y;
+
     alignas(64) double depth[ROWS];  // Σ E_j·(m − z_j)
     alignas(64) std::remove_reference_t<decltype(Index{}[0])> first_largest[ROWS], above[ROWS];
 
     static TileNeeds needs(const Statistics&) { return {.z = true}; }
     explicit TilePass(const Statistics& pass) : Base(pass, needs(pass)) {}
 
-    void run(i64 first, int count, SumOf<f64v>&) {
-        this->load_logits(first, count);
+    void run(i64 first, SumOf<f64v>&) {
+        this->load_logits(first);
         for (int r = 0; r < rows; ++r) {
             const i64 y = pass.target[first + r];
             z_y[r] = *z_of(r)[y == pass.ignore_index ? 0 : y];
         }
-        this->template sum_up<true>(first);
+        this->template sum_up_whole<true>(first);
         look_at_classes();
         for (int r = 0; r < rows; ++r) {
             const Sums<double> row{max[r], this->largest[r], this->others[r], this->log_denominator[r]};
@@ -61,9 +62,9 @@ struct TilePass<R, Sample> : Tile<R, Sample> {
     static TileNeeds needs(const Sample& pass) { return {.z = bool(pass.log_prob)}; }
     explicit TilePass(const Sample& pass) : Base(pass, needs(pass)) {}
 
-    void run(i64 first, int count, SumOf<f64v>&) {
-        this->load_logits(first, count);
-        this->template sum_up<true>(first);
+    void run(i64 first, SumOf<f64v>&) {
+        this->load_logits(first);
+        this->template sum_up_whole<true>(first);
         for (int r = 0; r < rows; ++r) u[r] = pass.uniform[first + r];
         this->template for_rows<double>([&](int r) { draw(r); });
         for (int r = 0; r < rows; ++r) {
