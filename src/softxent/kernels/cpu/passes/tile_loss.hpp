@@ -25,6 +25,7 @@ struct TilePass<R, CrossEntropy> : Tile<R, CrossEntropy> {
     bool any_ignored = false;
     i64v small, large;  // whether there are factors below SMALL, or above LIFTED
 
+    static constexpr double masked = -std::numeric_limits<double>::infinity();
     static constexpr Place NOWHERE = -1;  // at_y of a target that is not among the classes at hand
 
     // Up to so many classes the target's are selected by comparison, with E and without a loop over rows
@@ -196,7 +197,7 @@ private:
     void add_gaps() {
         this->template for_rows<double>([&](int r) {
             LossSum weights;
-            const f64v half_max = 0.5 * read<f64v>(max + r);  // m − z may not fit where its product with a_j does
+            const f64v m = read<f64v>(max + r), half_max = m == masked ? f64v{} : 0.5 * m;  // m − z may not fit where a_j·(m − z) does
             const Classes<double> a = a_of(r);
             const Classes<R> z = z_of(r);
             const bool weighed = !by_index || !this->whole();
@@ -205,8 +206,9 @@ private:
                 const f64v w = a_j(a, v, j);
                 return w != 0 ? w * (half_max - 0.5 * widen(z[v])) : f64v{};
             });
-            write(gap + r, read<f64v>(gap + r) + 2 * gaps.low.value());
-            write(weight + r, read<f64v>(weight + r) + weights.value());
+            const bool first = this->whole();
+            write(gap + r, (first ? f64v{} : read<f64v>(gap + r)) + 2 * gaps.low.value());
+            write(weight + r, (first ? f64v{} : read<f64v>(weight + r)) + weights.value());
         });
     }
 
@@ -271,7 +273,6 @@ private:
     // The gradient (factor·E_j − a_j / divisor)·∂z/∂x: in double, rounded once; 0 of a mask, if the row is defined
     template <bool soft, bool capped>
     void combine() {
-        constexpr double masked = -std::numeric_limits<double>::infinity();
         this->template for_rows<double>([&](int r) {
             const f64v f = read<f64v>(factor + r), scale = 1 / read<f64v>(divisor + r);
             const auto defined = f == f;
