@@ -6,9 +6,10 @@ import pytest
 import softxent as sx
 from benchmarks.ulp import ulp_error
 from softxent.kernels import _cpu
-from tests.cases import BFLOAT16, DTYPES, FEW, FLOAT64, SHAPES, WIDE
+from tests.cases import BFLOAT16, DTYPES, FEW, FLOAT64, INF, SHAPES, WIDE
 from tests.exact import exact_row
 
+MANY = 1100  # classes that go in strips where rows are closer together in memory
 PASSES = ("softmax", "log_softmax", "logsumexp", "cross_entropy", "sample", "statistics")
 
 
@@ -40,7 +41,7 @@ def test_way(name, dtype):
         return _cpu.way(name, described(x), axis)
 
     W = fewest(dtype)
-    across, along = "across rows", "along rows"
+    across, along, strips = "across rows", "along rows", "across rows, in strips"
     # few classes: from four rows on, or rows enough to fill their part of a vector, wherever the class axis lies
     assert way(np.zeros((4, FEW // W), dtype), 1) == across
     assert way(np.zeros((3, 2), dtype), 1) == along
@@ -58,6 +59,11 @@ def test_way(name, dtype):
     assert way(np.zeros((FEW + 1, 2 * W), dtype)[:, ::-2], 0) == across
     assert way(np.zeros((2, FEW + 1, W), dtype), 1) == across
     assert way(np.zeros((100, FEW + 1), dtype).T, 0) == along
+    # more than a tile of 64 rows has room for: in strips, but for what needs all of a row at once
+    whole = name in ("sample", "statistics")
+    assert way(np.zeros((FEW // 2, 64), dtype), 0) == across
+    assert way(np.zeros((MANY, 64), dtype), 0) == (across if whole else strips)
+    assert way(np.zeros((2, MANY, 64), dtype), 1) == (across if whole else strips)
 
 
 def test_way_of_no_pass():
@@ -67,23 +73,25 @@ def test_way_of_no_pass():
 
 @pytest.mark.parametrize("name", PASSES)
 def test_shapes_go_both_ways(name):
-    """Each pass × dtype is tried in SHAPES along rows, across rows that are transposed, and across planes."""
+    """Each pass × dtype is tried in SHAPES along rows, across rows that are transposed, across planes, and in strips."""
     for dtype in DTYPES:
         ways = {
             (_cpu.way(name, described(np.zeros(shape, dtype)), axis), axis == len(shape) - 1) for shape, axis in SHAPES
         }
-        assert ways == {("along rows", True), ("along rows", False), ("across rows", True), ("across rows", False)}
+        some = {("along rows", True), ("along rows", False), ("across rows", True), ("across rows", False)}
+        in_strips = {("across rows, in strips", False)}
+        assert ways == (some if name in ("sample", "statistics") else some | in_strips)
 
 
 # Exact --------------------------------------------------------------------------------------------------------------
 
 
-def assert_exact(logits, target, axis=1, rows=None, tolerance=4, **options):
+def assert_exact(logits, target, axis=1, rows=None, tolerance=4, way="across rows", **options):
     """All quantities of equal rows, `rows` of them, within 4 ULP."""
     rows = rows or fewest(logits.dtype) + 1
     many = np.repeat(logits[None], rows, axis=0)
     x = many if axis == 1 else np.ascontiguousarray(many.T)
-    assert _cpu.way("cross_entropy", x, axis) == "across rows"
+    assert _cpu.way("cross_entropy", x, axis) == way
     exact = exact_row(logits, target, **options)
     losses, grad = sx.cross_entropy_and_grad(x, [target] * rows, axis=axis, **{"reduction": "none", **options})
     grad = np.moveaxis(grad, axis, 1)
@@ -122,7 +130,7 @@ def test_one_above_equal_others(below, classes, axis, target, dtype):
 
 
 def test_float32_softmax_of_many_equal_others():
-    assert_exact(np.array([-1.43] + [-1.44] * 1024, np.float32), 1, axis=0)
+    assert_exact(np.array([-1.43] + [-1.44] * 1024, np.float32), 1, axis=0, way="across rows, in strips")
 
 
 @pytest.mark.parametrize("dtype", WIDE, ids=str)
@@ -130,6 +138,54 @@ def test_float32_softmax_of_many_equal_others():
 @pytest.mark.parametrize("classes", [10, 47, 100])
 def test_geometric_others(classes, ratio, dtype):
     assert_exact(np.log(ratio) * np.arange(classes, dtype=dtype), 0)
+
+
+def pieces(*values, size=600):
+    """As many classes of each value, less a little more for each class, so that the first is the largest."""
+    return np.repeat(values, size).astype(np.float64) - np.tile(np.arange(size) / 64, len(values))
+
+
+IN_STRIPS = {
+    "equal others": np.array([0] + [-0.3] * (2 * MANY)),
+    "rising": np.linspace(-40, 40, 129)[np.arange(3 * MANY) * 129 // (3 * MANY)],
+    "falling": np.linspace(40, -40, 129)[np.arange(3 * MANY) * 129 // (3 * MANY)],
+    "up and down": pieces(0, 80, -30, 85),
+    "far apart": pieces(0, 5000, 4900, 5100),
+    "far below 0": pieces(-4000, -INF, -4010, -3990),
+    "first masked": pieces(-INF, -INF, 3, 2),
+    "ties": np.repeat([3.0, 2, 3, 1], 600),
+}
+
+
+@pytest.mark.parametrize("dtype", WIDE, ids=str)
+@pytest.mark.parametrize("target", [0, 700, -1])
+@pytest.mark.parametrize("name", IN_STRIPS)
+def test_in_strips(name, target, dtype):
+    logits = IN_STRIPS[name].astype(dtype)
+    assert_exact(logits, target % len(logits), axis=0, rows=65, way="across rows, in strips")
+
+
+@pytest.mark.parametrize("dtype", WIDE, ids=str)
+@pytest.mark.parametrize("rows", [65, 129, 300])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"label_smoothing": 0.1},
+        {"z_loss": 1e-3},
+        {"normalizer": 1e26, "reduction": "mean"},
+        {"normalizer": 1e-26, "reduction": "mean"},
+        {"weight": 1e30},
+        {"weight": 1e-30},
+    ],
+    ids=str,
+)
+def test_options_in_strips(options, rows, dtype):
+    logits = IN_STRIPS["up and down"].astype(dtype)
+    if weight := options.get("weight"):
+        weights = np.ones(len(logits), dtype)
+        weights[700] = weight
+        options = {"class_weight": weights}
+    assert_exact(logits, 700, axis=0, rows=rows, way="across rows, in strips", **options)
 
 
 @pytest.mark.parametrize("weight", [1e-30, 1e-36, 1e-38, 1e-20])

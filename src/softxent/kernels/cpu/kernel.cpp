@@ -26,8 +26,10 @@ void run(const P& pass) {
 
 template <class P>
 const char* way(const P& pass) {
-    const bool across = in_type_of_rows(pass, [&](auto number) { return Tiles<decltype(number), P>::suit(pass); });
-    return across ? "across rows" : "along rows";
+    return in_type_of_rows(pass, [&](auto number) {
+        using OfType = Tiles<decltype(number), P>;
+        return !OfType::suit(pass) ? "along rows" : OfType::in_strips(pass) ? "across rows, in strips" : "across rows";
+    });
 }
 
 template <class P>

@@ -121,7 +121,7 @@ struct Statistics : Pass {
 template <class P>
 struct Run {
     void (*run)(const P&);
-    const char* (*way)(const P&);  // which way `run` takes: "across rows" or "along rows"
+    const char* (*way)(const P&);  // which way `run` takes: "along rows", "across rows" or "across rows, in strips"
 };
 struct Kernel : Run<Softmax>, Run<LogSoftmax>, Run<LogSumExp>, Run<CrossEntropy>, Run<Sample>, Run<Statistics> {
     const char* isa;

@@ -148,7 +148,7 @@ inline void statistics(nb::handle logits, nb::handle target, int axis, i64 ignor
 // Which way the kernel goes over these logits in the pass of this name: tests ask
 template <class P>
 const char* way_of(const Buffer& logits, int axis) {
-    P pass;
+    P pass{};  // without options
     lay_out(pass, axis, {{&pass.logits, &logits}});
     return kernel_in_use.load()->way_of(pass);
 }

@@ -131,7 +131,7 @@ struct Tile : TileMemory, TileSums<R> {
             if (goes_in_strips<P> && rows < STRIP_BELOW) {
                 rows = pass.rows < ROWS ? (pass.rows + lanes<R> - 1) / lanes<R> * lanes<R> : ROWS;
                 const i64 classes = TILE_BYTES / (rows * bytes);
-                return {static_cast<int>(rows), classes < 4 ? 4 : classes};
+                return {static_cast<int>(rows), classes < pass.classes ? classes : pass.classes};
             }
             rows = rows > PLANE_ROWS ? PLANE_ROWS : rows;
         }

@@ -23,8 +23,11 @@ struct Tiles {
         return pass.rows >= lanes<R> && rows_are_closer(pass.logits, pass.dims);
     }
 
+    static TileShape shape_of(const P& pass) { return Tile<R, P>::shape_of(pass, TilePass<R, P>::needs(pass)); }
+    static bool in_strips(const P& pass) { return shape_of(pass).classes < pass.classes; }
+
     static Sum run(const P& pass) {
-        const auto [capacity, classes] = Tile<R, P>::shape_of(pass, TilePass<R, P>::needs(pass));
+        const auto [capacity, classes] = shape_of(pass);
         if constexpr (goes_in_strips<P>)
             if (classes < pass.classes) return run_in_strips(pass, capacity, classes);
         const i64 wanted = 2 * SEGMENT / pass.classes;
