@@ -73,7 +73,7 @@ def test_way_of_no_pass():
 
 @pytest.mark.parametrize("name", PASSES)
 def test_shapes_go_both_ways(name):
-    """Each pass × dtype is tried in SHAPES along rows, across rows that are transposed, across planes, and in strips."""
+    """Each pass × dtype is tried in SHAPES along rows, across rows transposed, across planes, and in strips."""
     for dtype in DTYPES:
         ways = {
             (_cpu.way(name, described(np.zeros(shape, dtype)), axis), axis == len(shape) - 1) for shape, axis in SHAPES

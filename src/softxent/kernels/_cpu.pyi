@@ -53,7 +53,7 @@ def statistics(
     threads: int = 0,
 ) -> None: ...
 def way(name: str, logits: Buffer, axis: int) -> str:
-    """How the kernel goes over these logits in the pass of this name: "along rows", "across rows" or "across rows, in strips"."""
+    """How the kernel goes over these logits in this pass: "along rows", "across rows" or "across rows, in strips"."""
 
 def read_tensors(type: type) -> bool:
     """Whether objects of this very type are read by its __dlpack_c_exchange_api__ from now on; False if it has none."""
