@@ -51,11 +51,11 @@ struct TilePass<R, CrossEntropy> : Tile<R, CrossEntropy> {
 
     void run(i64 first, SumOf<f64v>& total) {
         this->load_logits(first, slope);
-        if (by_index) read_targets(first), find_targets();
+        if (by_index) read_targets(first);
         this->template sum_up_whole<true>(first);
         if (sizeof(R) == 4 && may_lift(pass)) sum_up_tiny_others(first);
         if (by_index) pick(this->e, e_y);
-        if (soft) load_weights(first), add_gaps();
+        if (soft) load_weights<true>(first);
         finish_rows(first);
         set_losses(first, total);
         if (pass.out) write_gradient(first);
@@ -72,7 +72,7 @@ struct TilePass<R, CrossEntropy> : Tile<R, CrossEntropy> {
             this->sum_up_strip(first);
             if (!soft) return;
             for (int r = 0; r < rows; ++r) this->lower(r, 0.5 * this->finite(max[r]) - 0.5 * this->finite(before[r]));
-            load_weights(first), add_gaps();
+            load_weights<true>(first);
         });
     }
     void settle(i64 first) {
@@ -91,7 +91,7 @@ struct TilePass<R, CrossEntropy> : Tile<R, CrossEntropy> {
     }
     void write_strip(i64 first) {
         if (by_index) find_targets();
-        if (soft) load_weights(first);
+        if (!by_index) load_weights<false>(first);
         this->compute_e(first);
         write_gradient(first);
     }
@@ -136,29 +136,27 @@ private:
 
     bool ignored(int r) const { return targets[r] == pass.options.ignore_index; }
 
+    // The targets of the rows, where they are if all classes are at hand, and their logits
     void read_targets(i64 first) {
         const i64* y = targets = pass.target + first;
-        bool any = false;
-        for (int r = 0; r < rows; ++r) any |= ignored(r);
+        const i64 ignore_index = pass.options.ignore_index;
+        const Place step = this->whole() ? static_cast<Place>(this->capacity) : 0;
+        Place any = 0;
+        for (int r = 0; r < rows; ++r) {
+            const Place skip = y[r] == ignore_index;
+            any |= skip;
+            at_y[r] = (static_cast<Place>(y[r]) & (skip - 1)) * step + r;
+        }
         any_ignored = any;
+        if (this->whole()) pick(this->z, z_y);  // now, for E may overwrite it
         if (const R* w = static_cast<const R*>(pass.weight))
             for (int r = 0; r < rows; ++r) w_y[r] = ignored(r) ? 0 : w[y[r]];
     }
-    // Where the targets of the rows are among the classes at hand, and their logits
+    // … and where they are in a strip
     void find_targets() {
-        const i64 ignore_index = pass.options.ignore_index;
-        const Place step = static_cast<Place>(this->capacity);
-        const i64* y = targets;
-        if (this->whole()) {
-            for (int r = 0; r < rows; ++r) {
-                const Place skip = y[r] == ignore_index;
-                at_y[r] = (static_cast<Place>(y[r]) & (skip - 1)) * step + r;
-            }
-            return pick(this->z, z_y);  // now, for E may overwrite it
-        }
         for (int r = 0; r < rows; ++r) {
-            const i64 v = (y[r] == ignore_index ? 0 : y[r]) - begin;
-            at_y[r] = v >= 0 && v < classes ? static_cast<Place>(v) * step + r : NOWHERE;
+            const i64 v = (ignored(r) ? 0 : targets[r]) - begin;
+            at_y[r] = v >= 0 && v < classes ? static_cast<Place>(v * this->capacity + r) : NOWHERE;
             if (at_y[r] != NOWHERE) z_y[r] = this->z[at_y[r]];
         }
     }
@@ -184,31 +182,30 @@ private:
         return by_index ? f64v{} + weigh(0.0, from + v) : read<f64v>(a[v]);
     }
 
-    // of a target distribution a_j of the classes at hand
+    // a_j of a target distribution, of the classes at hand, and with `sums` Σ a_j·(m − z_j) and Σ a_j of every row
+    template <bool sums>
     void load_weights(i64 first) {
-        if (by_index) return;
-        this->load(pass.probabilities, first, a);
+        if (!by_index) this->load(pass.probabilities, first, a);
+        const bool strip = !this->whole();
+        LossSum alike;  // Σ a_j of an index, the same for all rows
+        for (i64 v = 0; sums && strip && by_index && v < classes; ++v) alike.add(f64v{} + weigh(0.0, begin + v));
         this->template for_rows<double>([&](int r) {
-            const Classes<double> a = a_of(r);
-            for (i64 v = 0, V = classes, j = begin; v < V; ++v) write(a[v], weigh(read<f64v>(a[v]), j + v));
-        });
-    }
-    // Σ a_j·(m − z_j) of every row, and Σ a_j
-    void add_gaps() {
-        this->template for_rows<double>([&](int r) {
-            LossSum weights;
-            const f64v m = read<f64v>(max + r), half_max = m == masked ? f64v{} : 0.5 * m;  // m − z may not fit where a_j·(m − z) does
+            LossSum weights = alike;
             const Classes<double> a = a_of(r);
             const Classes<R> z = z_of(r);
-            const bool weighed = !by_index || !this->whole();
-            for (i64 v = 0, V = classes, j = begin; weighed && v < V; ++v) weights.add(a_j(a, v, j));
+            for (i64 v = 0, V = classes, j = begin; !by_index && v < V; ++v) {
+                const f64v w = weigh(read<f64v>(a[v]), j + v);
+                write(a[v], w), weights.add(w);
+            }
+            if constexpr (!sums) return;
+            const f64v m = read<f64v>(max + r);
+            const f64v half_max = m == masked ? f64v{} : 0.5 * m;  // m − z may not fit where its product with a_j does
             const auto gaps = sum_of_classes<double>(classes, [&, j = begin](i64 v) {
                 const f64v w = a_j(a, v, j);
                 return w != 0 ? w * (half_max - 0.5 * widen(z[v])) : f64v{};
             });
-            const bool first = this->whole();
-            write(gap + r, (first ? f64v{} : read<f64v>(gap + r)) + 2 * gaps.low.value());
-            write(weight + r, (first ? f64v{} : read<f64v>(weight + r)) + weights.value());
+            write(gap + r, (strip ? read<f64v>(gap + r) : f64v{}) + 2 * gaps.low.value());
+            write(weight + r, (strip ? read<f64v>(weight + r) : f64v{}) + weights.value());
         });
     }
 
