@@ -2,48 +2,15 @@
 // and for a class axis that is not last, where neighbours in memory belong to different rows.
 //
 // A tile, classes × rows in cache, is loaded (transposed where classes are contiguous), summed up, and what the pass
-// wants is made of it: a TilePass for each pass.
+// wants is made of it: a TilePass for each pass. Where classes are too many for that, a tile holds a strip of them: the
+// rows are visited twice, first for their sums as in online softmax, and then for what is made of them.
 #pragma once
 #include <type_traits>
 
 #include "passes/rows.hpp"
-#include "passes/tile_memory.hpp"
+#include "passes/tile_sums.hpp"
 
 namespace softxent::SOFTXENT_ISA {
-
-// A sum of vec<R> in double: of floats plainly, each half of the vector, and of doubles with the error
-template <class R>
-struct WideSum {
-    SumOf<f64v> low, high;  // `high` is of floats only
-    void add(vec<R> x) { low.add(x); }
-};
-template <>
-struct WideSum<float> {
-    PlainSum<f64v> low, high;
-    void add(f32v x) { low.add(widen_half<0>(x)), high.add(widen_half<1>(x)); }
-};
-
-// f(half, offset of its lanes): both halves of a vector of floats, and the whole of one of doubles
-template <class R, class F>
-inline void for_halves(F f) {
-    f(std::integral_constant<int, 0>(), 0);
-    if constexpr (sizeof(R) == 4) f(std::integral_constant<int, 1>(), lanes<double>);
-}
-
-// f(class) of all classes added up: fours in R, whose three additions round less than E itself, and these in double
-template <class R, class F>
-inline WideSum<R> sum_of_classes(i64 classes, F f) {
-    WideSum<R> sum;
-    i64 v = 0;
-    for (; v + 4 <= classes; v += 4) {
-        const vec<R> a = f(v), b = f(v + 1), c = f(v + 2), d = f(v + 3);
-        sum.add((a + b) + (c + d));
-    }
-    vec<R> rest = {};
-    for (; v < classes; ++v) rest += f(v);
-    sum.add(rest);
-    return sum;
-}
 
 // Whether a pass can go over many classes strip by strip, twice, rather than keep all of them
 template <class P>
@@ -69,46 +36,6 @@ struct Classes {
     T* operator[](i64 v) const { return first + v * step; }
 };
 
-// What is known of each row of a tile from the classes looked at so far: m, E(m), Σ E over all the others; Σ a_j·(m − z_j) and
-// Σ a_j of a soft target; and the logit of the target, 0 until it was met
-template <class R>
-struct TileSums {
-    alignas(64) double max[ROWS], largest[ROWS], others[ROWS], lost_of_others[ROWS];  // others + lost_of_others; of floats the latter is 0
-    alignas(64) double gap[ROWS], weight[ROWS];
-    alignas(64) R max_narrow[ROWS], z_y[ROWS];
-
-    static double finite(double max) { return max < -std::numeric_limits<double>::max() ? 0 : max; }
-
-    void clear() {
-        for (int r = 0; r < ROWS; ++r) {
-            largest[r] = others[r] = lost_of_others[r] = gap[r] = weight[r] = 0;
-            z_y[r] = 0, max[r] = max_narrow[r] = -std::numeric_limits<R>::infinity();
-        }
-    }
-    // what m − z_j of classes before become where the maximum rises by 2·half
-    void lower(int r, double half) { gap[r] += weight[r] != 0 && half != 0 ? 2 * (weight[r] * half) : 0; }
-
-    // … and from other classes of the same rows
-    void merge(const TileSums& more) {
-        for (int r = 0; r < ROWS; ++r) {
-            const R m = max_narrow[r], n = more.max_narrow[r];
-            const double half = 0.5 * finite(n) - 0.5 * finite(m);
-            Sum mine{others[r], lost_of_others[r]}, theirs{more.others[r], more.lost_of_others[r]};
-            gap[r] += more.gap[r];
-            if (n > m) {
-                mine.add(largest[r]), rescale(mine, Range<R, R>::around(m), Range<R, R>::around(n));
-                max[r] = max_narrow[r] = n, largest[r] = more.largest[r], lower(r, half);
-            } else {
-                theirs.add(more.largest[r]), rescale(theirs, Range<R, R>::around(n), Range<R, R>::around(m));
-                gap[r] += more.weight[r] != 0 && half != 0 ? -2 * (more.weight[r] * half) : 0;
-            }
-            mine.add(theirs);
-            others[r] = mine.hi, lost_of_others[r] = mine.lo;
-            weight[r] += more.weight[r], z_y[r] += more.z_y[r];
-        }
-    }
-};
-
 struct TileShape {
     int rows;
     i64 classes;
@@ -128,7 +55,7 @@ struct Tile : TileMemory, TileSums<R> {
         i64 rows = TILE_BYTES / row_bytes, least = lanes<R>;
         if (rows_are_closer(pass.logits, pass.dims) && rows < PLANE_ROWS) {
             rows = PLANE_BYTES / row_bytes, least = LINE / bytes_of(pass.logits.dtype);
-            if (goes_in_strips<P> && rows < STRIP_BELOW) {
+            if (goes_in_strips<P> && rows < PLANE_ROWS) {
                 rows = pass.rows < ROWS ? (pass.rows + lanes<R> - 1) / lanes<R> * lanes<R> : ROWS;
                 const i64 classes = TILE_BYTES / (rows * bytes);
                 return {static_cast<int>(rows), classes < pass.classes ? classes : pass.classes};
@@ -194,7 +121,7 @@ struct Tile : TileMemory, TileSums<R> {
         return m;
     }
 
-    // m, Σ E over all but one of the largest, and with `store` E; with `more` of these classes and those before
+    // m, Σ E over all but one of the largest, and with `store` E; with `more` of these classes and of those before
     template <bool store, bool more = false>
     [[gnu::flatten]] void sum_up(const LinesAhead& next, const LinesAhead& out) {
         for_rows<R>([&](int r) {
@@ -321,94 +248,5 @@ inline void set_numbers(const Column& column, i64 first, const double* values, i
 // segments at once: look(first row, from, to) at each segment's classes, settle, and of each conclude and write
 template <class R, class P>
 struct TilePass;
-
-template <class R>
-struct TilePass<R, Softmax> : Tile<R, Softmax> {
-    alignas(64) R factor[ROWS];
-
-    static TileNeeds needs(const Softmax&) { return {}; }
-    explicit TilePass(const Softmax& pass) : Tile<R, Softmax>(pass, {}) {}
-
-    void run(i64 first, SumOf<f64v>&) {
-        this->load_logits(first);
-        this->template sum_up_whole<true>(first);
-        find_factors();
-        multiply(first);
-    }
-    void conclude(i64, bool, SumOf<f64v>&) {
-        this->close_sums();
-        find_factors();
-    }
-    void write_strip(i64 first) {
-        this->compute_e(first);
-        multiply(first);
-    }
-
-private:
-    void find_factors() {
-        this->template for_rows<double>([&](int r) {
-            narrow(factor + r, quotient<R>(SumOf<f64v>{f64v{} + 1}, f64v{} + 1, read<f64v>(this->largest + r),
-                                           read<f64v>(this->others + r)));
-        });
-    }
-    void multiply(i64 first) {
-        this->template for_rows<R>([&](int r) {
-            const vec<R> f = read<vec<R>>(factor + r);
-            const Classes<R> e = this->e_of(r);
-            for (i64 v = 0, V = this->classes; v < V; ++v) write(e[v], read<vec<R>>(e[v]) * f);
-        });
-        this->store(this->pass.out, first, this->e);
-    }
-};
-
-template <class R>
-struct TilePass<R, LogSoftmax> : Tile<R, LogSoftmax> {
-    static TileNeeds needs(const LogSoftmax&) { return {}; }
-    explicit TilePass(const LogSoftmax& pass) : Tile<R, LogSoftmax>(pass, {}) {}
-
-    void run(i64 first, SumOf<f64v>&) {
-        this->load_logits(first);
-        this->template sum_up_whole<false>(first);
-        write_strip(first);
-    }
-    void conclude(i64, bool, SumOf<f64v>&) { this->close_sums(); }
-    void write_strip(i64 first) {
-        alignas(64) R log_sum[ROWS];
-        this->template for_rows<double>([&](int r) { narrow(log_sum + r, read<f64v>(this->log_denominator + r)); });
-        this->template for_rows<R>([&](int r) {
-            const vec<R> m = read<vec<R>>(this->max_narrow + r), log_s = read<vec<R>>(log_sum + r);
-            const Classes<R> z = this->z_of(r), out = this->e_of(r);
-            for (i64 v = 0, V = this->classes; v < V; ++v) write(out[v], (read<vec<R>>(z[v]) - m) - log_s);
-        });
-        this->store(this->pass.out, first, this->e);
-    }
-};
-
-template <class R>
-struct TilePass<R, LogSumExp> : Tile<R, LogSumExp> {
-    static TileNeeds needs(const LogSumExp&) { return {}; }
-    explicit TilePass(const LogSumExp& pass) : Tile<R, LogSumExp>(pass, {}) {}
-
-    void run(i64 first, SumOf<f64v>&) {
-        this->load_logits(first);
-        this->template sum_up_whole<false>(first);
-        set_lse(first);
-    }
-    void conclude(i64 first, bool leads, SumOf<f64v>&) {
-        this->close_sums();
-        if (leads) set_lse(first);
-    }
-
-private:
-    void set_lse(i64 first) {
-        for (int r = 0; r < this->rows; ++r) {
-            const bool defined = this->others[r] == this->others[r];
-            const double m = this->max[r];
-            set_number(this->pass.lse, first + r,
-                       defined ? lse_of<R, double>(m, this->largest[r], this->others[r])
-                               : undefined_lse<R>(this->pass, first + r, m));
-        }
-    }
-};
 
 }  // namespace softxent::SOFTXENT_ISA

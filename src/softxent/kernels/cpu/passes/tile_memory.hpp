@@ -9,9 +9,9 @@ constexpr int ROWS = 128;              // at most, in a tile
 constexpr int TILE_BYTES = 24 * 1024;  // of L1's 32 or 48 KiB
 
 // Of class planes a tile has rows enough for memory to read a plane's piece quickly, while it stays in L2: with 64
-// rows 100 planes take 1.5 ns an element, 2.6 with the 24 that L1 has room for (benchmarks/results/across.md)
+// rows 100 planes take 1.5 ns an element, 2.6 with the 24 that L1 has room for. Where L2 has room for fewer, tiles are strips
+// (benchmarks/results/across.md)
 constexpr int PLANE_ROWS = 64, PLANE_BYTES = 256 * 1024;
-constexpr int STRIP_BELOW = 64;  // rows: a pass goes over class planes in strips where L2 has room for fewer
 constexpr int LINE = 64;  // bytes that memory gives at once
 
 // Whether neighbouring rows are closer together in memory than a row's classes
@@ -40,11 +40,11 @@ inline void copy(const T* from, i64 step, int n, T* to) {
 
 struct TileMemory {
     const Pass& layout;
-    const int capacity;        // rows of a tile
-    const i64 strip;           // classes of a tile: all, or a strip of them
-    int rows = 0, padded = 0;  // of the tile at hand; padded to whole vectors
-    i64 begin = 0, classes = strip;  // the classes at hand
-    void* lines = nullptr;     // rows × classes, to be transposed
+    const int capacity;              // rows of a tile
+    const i64 strip;                 // classes of a tile: all, or a strip of them
+    int rows = 0, padded = 0;        // of the tile at hand; padded to whole vectors
+    i64 begin = 0, classes = strip;  // at hand: from the class `begin` on
+    void* lines = nullptr;           // rows × classes, to be transposed
 
     bool whole() const { return strip == layout.classes; }
 

@@ -1,6 +1,7 @@
 // All rows of a pass, across them: a task is some tiles.
 #pragma once
 #include "passes/tile_loss.hpp"
+#include "passes/tile_softmax.hpp"
 #include "passes/tile_statistics.hpp"
 
 namespace softxent::SOFTXENT_ISA {
