@@ -63,6 +63,12 @@ using lane_of = std::remove_reference_t<decltype(V{}[0])>;
 template <class R>
 constexpr int lanes = WIDTH / sizeof(R);
 
+// n, rounded up to whole vectors
+template <class R>
+constexpr i64 whole_vectors(i64 n) {
+    return (n + lanes<R> - 1) / lanes<R> * lanes<R>;
+}
+
 // x >> n of the bits as unsigned: AVX2 has no shift of signed 64 bits, and takes five operations for one
 inline std::int64_t shift_right(std::int64_t x, int n) { return static_cast<std::int64_t>(static_cast<std::uint64_t>(x) >> n); }
 inline i64v shift_right(i64v x, int n) {
@@ -187,6 +193,11 @@ inline auto reduce(V v, F f) {
         return reduce(f(half(std::integral_constant<int, 0>(), lanes), half(std::integral_constant<int, n / 2>(), lanes)),
                       f);
     }
+}
+// Whether a comparison holds in any lane
+template <class I>
+inline bool any(I is) {
+    return reduce(is, [](auto a, auto b) { return a | b; }) != 0;
 }
 inline double sum_lanes(f64v v) {
     return reduce(v, [](auto a, auto b) { return a + b; });

@@ -45,7 +45,6 @@ struct Beside<R, CrossEntropy> {
 
     static constexpr R MASKED = -1;  // E of a mask, whose gradient is 0, where a class that E is too small for has −a_j
 
-    static double finite(double max) { return max < -std::numeric_limits<double>::max() ? 0 : max; }
     static vec<R> marked(vec<R> z, vec<R> e) { return z == -std::numeric_limits<R>::infinity() ? vec<R>{} + MASKED : e; }
 
     struct Uniform {
@@ -115,7 +114,7 @@ inline double with_beside(const Row<R, CrossEntropy>& row, Beside<R, CrossEntrop
         return f(nothing);
     }
     beside.unit = gap_unit(row.pass, kind);
-    const R unit = R(beside.unit), max = R(B::finite(m) * beside.unit);
+    const R unit = R(beside.unit), max = R(finite(m) * beside.unit);
     auto take = [&](auto of_strip) {
         const double part = f(of_strip);
         beside.gap.add(of_strip.gap.value());

@@ -28,6 +28,9 @@ struct SoftTarget {
 // ε / V, the share of label smoothing that every class gets
 inline double smoothing(const CrossEntropy& pass) { return pass.options.label_smoothing / double(pass.classes); }
 
+// What m − z_j is taken from while nothing but masks has been seen
+inline double finite(double max) { return max < -std::numeric_limits<double>::max() ? 0 : max; }
+
 // Whether the a_j differ from 0 for other classes than the target's
 inline bool is_soft(const CrossEntropy& pass) { return pass.probabilities || pass.options.label_smoothing; }
 

@@ -56,7 +56,7 @@ struct Tile : TileMemory, TileSums<R> {
         if (rows_are_closer(pass.logits, pass.dims) && rows < PLANE_ROWS) {
             rows = PLANE_BYTES / row_bytes, least = LINE / bytes_of(pass.logits.dtype);
             if (goes_in_strips<P> && rows < PLANE_ROWS) {
-                rows = pass.rows < ROWS ? (pass.rows + lanes<R> - 1) / lanes<R> * lanes<R> : ROWS;
+                rows = pass.rows < ROWS ? whole_vectors<R>(pass.rows) : ROWS;
                 const i64 classes = TILE_BYTES / (rows * bytes);
                 return {static_cast<int>(rows), classes < pass.classes ? classes : pass.classes};
             }
@@ -93,12 +93,14 @@ struct Tile : TileMemory, TileSums<R> {
         for (int r = 0; r < padded; r += lanes<T>) f(r);
     }
 
-    void set_rows(int count) { rows = count, padded = (count + lanes<R> - 1) / lanes<R> * lanes<R>; }
+    void set_rows(int count) { rows = count, padded = static_cast<int>(whole_vectors<R>(count)); }
 
     void load_logits(i64 first, double* slope = nullptr) {
         this->load(pass.logits, first, z);
         if (pass.temperature != 1 || pass.softcap) scale_logits(pass, z, slope, size());
     }
+
+    bool writes_elsewhere() const { return out_of(pass) && out_of(pass)->data != pass.logits.data; }
 
     // f() for each strip of the classes from … to
     template <class F>
@@ -145,7 +147,9 @@ struct Tile : TileMemory, TileSums<R> {
             auto ties = static_cast<std::remove_reference_t<decltype(count[0])>>(classes) - count;
             if constexpr (more) {
                 const auto rises = m > before;
-                if (reduce(rises, [](auto a, auto b) { return a | b; })) rescale_sums(r, before, m);
+                if (any(rises))
+                    for (int k = 0; k < lanes<R>; ++k)
+                        if (rises[k]) this->raise(r + k, m[k]);
                 ties += rises ? bits_of<vec<R>>{} : bits_of<vec<R>>{} + 1;  // one of the largest is apart already
             }
             set_sums<more>(r, m, exp_in(range, m), __builtin_convertvector(ties, vec<R>), sum);
@@ -155,8 +159,7 @@ struct Tile : TileMemory, TileSums<R> {
     template <bool store>
     void sum_up_whole(i64 first) {
         const auto next = first + capacity < pass.rows ? ahead_at(pass.logits, first + capacity) : LinesAhead();
-        const Array* to = out_of(pass);
-        sum_up<store>(next, to && to->data != pass.logits.data ? ahead_at(*to, first) : LinesAhead());
+        sum_up<store>(next, writes_elsewhere() ? ahead_at(*out_of(pass), first) : LinesAhead());
         close_sums();
     }
     // … of one of several, and the next
@@ -186,8 +189,7 @@ struct Tile : TileMemory, TileSums<R> {
     // E of a strip, once the whole row has been summed up
     [[gnu::flatten]] void compute_e(i64 first) {
         const auto next = ahead_of_strip(pass.logits, first);
-        const Array* to = out_of(pass);
-        const auto out = to && to->data != pass.logits.data ? ahead_of_strip(*to, first) : LinesAhead();
+        const auto out = writes_elsewhere() ? ahead_of_strip(*out_of(pass), first) : LinesAhead();
         for_rows<R>([&](int r) {
             const auto range = Range<R, vec<R>>::around(read<vec<R>>(max_narrow + r));
             const Classes<R> z = z_of(r), e = e_of(r);
@@ -227,15 +229,6 @@ struct Tile : TileMemory, TileSums<R> {
                 write(others + r + k, more ? read<f64v>(others + r + k) + all : all);
             }
         });
-    }
-    void rescale_sums(int r, vec<R> before, vec<R> m) {
-        for (int k = 0; k < lanes<R>; ++k)
-            if (m[k] > before[k]) {
-                Sum sum{others[r + k], lost_of_others[r + k]};
-                sum.add(largest[r + k]);
-                rescale(sum, Range<R, R>::around(before[k]), Range<R, R>::around(m[k]));
-                others[r + k] = sum.hi, lost_of_others[r + k] = sum.lo;
-            }
     }
 };
 

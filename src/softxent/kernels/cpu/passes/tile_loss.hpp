@@ -35,14 +35,12 @@ struct TilePass<R, CrossEntropy> : Tile<R, CrossEntropy> {
     // times E at e^−CUTOFF, 2^−124 and 2^−962, less than half the smallest number
     static constexpr double LIFTED = sizeof(R) == 4 ? 0x1p-30 : 0x1p-116;
 
-    static bool any(i64v is) { return reduce(is, [](auto a, auto b) { return a | b; }) != 0; }
-
     explicit TilePass(const CrossEntropy& pass)
         : Base(pass, needs(pass)), by_index(!pass.probabilities), soft(is_soft(pass)),
           unlike(pass.upstream && pass.upstream.stride), weigh(pass), slope(this->doubles),
           a(this->doubles + (pass.softcap ? this->size() + lanes<double> : 0)) {
         const double one_divisor = unlike ? 1 : gradient_divisor(pass, 0);
-        for (int r = 0; r < ROWS; ++r) w_y[r] = 1, divisor[r] = one_divisor, gap[r] = weight[r] = 0, z_y[r] = 0;
+        for (int r = 0; r < ROWS; ++r) w_y[r] = 1, divisor[r] = one_divisor, gap[r] = weight[r] = 0;
     }
 
     static TileNeeds needs(const CrossEntropy& pass) {
@@ -67,12 +65,8 @@ struct TilePass<R, CrossEntropy> : Tile<R, CrossEntropy> {
         this->for_strips_of(from, to, [&] {
             this->load_logits(first);
             if (by_index) find_targets();
-            alignas(64) double before[ROWS];
-            std::memcpy(before, max, sizeof max);
             this->sum_up_strip(first);
-            if (!soft) return;
-            for (int r = 0; r < rows; ++r) this->lower(r, 0.5 * this->finite(max[r]) - 0.5 * this->finite(before[r]));
-            load_weights<true>(first);
+            if (soft) load_weights<true>(first);
         });
     }
     void settle(i64 first) {

@@ -7,10 +7,8 @@ namespace softxent::SOFTXENT_ISA {
 template <class R>
 struct TilePass<R, Statistics> : Tile<R, Statistics> {
     using Base = Tile<R, Statistics>;
-    using Base::pass, Base::rows, Base::z_of, Base::e_of, Base::max;
+    using Base::pass, Base::rows, Base::z_of, Base::e_of, Base::max, Base::z_y;
     using Index = bits_of<vec<R>>;
-
-    using Base::z_y;
 
     alignas(64) double depth[ROWS];  // Σ E_j·(m − z_j)
     alignas(64) std::remove_reference_t<decltype(Index{}[0])> first_largest[ROWS], above[ROWS];

@@ -46,9 +46,7 @@ struct TileSums {
     alignas(64) double max[ROWS], largest[ROWS];
     alignas(64) double others[ROWS], lost_of_others[ROWS];  // to be added to others: what its additions rounded away, of doubles
     alignas(64) double gap[ROWS], weight[ROWS];
-    alignas(64) R max_narrow[ROWS], z_y[ROWS];
-
-    static double finite(double max) { return max < -std::numeric_limits<double>::max() ? 0 : max; }
+    alignas(64) R max_narrow[ROWS], z_y[ROWS] = {};
 
     void clear() {
         for (int r = 0; r < ROWS; ++r) {
@@ -56,26 +54,29 @@ struct TileSums {
             z_y[r] = 0, max[r] = max_narrow[r] = -std::numeric_limits<R>::infinity();
         }
     }
-    // what m − z_j of classes before become where the maximum rises by 2·half
-    void lower(int r, double half) { gap[r] += weight[r] != 0 && half != 0 ? 2 * (weight[r] * half) : 0; }
+    // The same where the maximum is `to`, no smaller, of other classes: of these none is apart
+    void raise(int r, R to) {
+        Sum sum{others[r], lost_of_others[r]};
+        sum.add(largest[r]);
+        rescale(sum, Range<R, R>::around(max_narrow[r]), Range<R, R>::around(to));
+        others[r] = sum.hi, lost_of_others[r] = sum.lo;
+        const double half = 0.5 * finite(to) - 0.5 * finite(max[r]);  // the rise may not fit where its product with a_j does
+        if (weight[r] != 0 && half != 0) gap[r] += 2 * (weight[r] * half);
+    }
 
-    // … and from other classes of the same rows
-    void merge(const TileSums& more) {
+    // … and of other classes of the same rows, which it changes
+    void merge(TileSums& more) {
         for (int r = 0; r < ROWS; ++r) {
-            const R m = max_narrow[r], n = more.max_narrow[r];
-            const double half = 0.5 * finite(n) - 0.5 * finite(m);
-            Sum mine{others[r], lost_of_others[r]}, theirs{more.others[r], more.lost_of_others[r]};
-            gap[r] += more.gap[r];
-            if (n > m) {
-                mine.add(largest[r]), rescale(mine, Range<R, R>::around(m), Range<R, R>::around(n));
-                max[r] = max_narrow[r] = n, largest[r] = more.largest[r], lower(r, half);
+            if (more.max_narrow[r] > max_narrow[r]) {
+                raise(r, more.max_narrow[r]);
+                max[r] = max_narrow[r] = more.max_narrow[r], largest[r] = more.largest[r];
             } else {
-                theirs.add(more.largest[r]), rescale(theirs, Range<R, R>::around(n), Range<R, R>::around(m));
-                gap[r] += more.weight[r] != 0 && half != 0 ? -2 * (more.weight[r] * half) : 0;
+                more.raise(r, max_narrow[r]);
             }
-            mine.add(theirs);
-            others[r] = mine.hi, lost_of_others[r] = mine.lo;
-            weight[r] += more.weight[r], z_y[r] += more.z_y[r];
+            Sum sum{others[r], lost_of_others[r]};
+            sum.add(Sum{more.others[r], more.lost_of_others[r]});
+            others[r] = sum.hi, lost_of_others[r] = sum.lo;
+            gap[r] += more.gap[r], weight[r] += more.weight[r], z_y[r] += more.z_y[r];
         }
     }
 };

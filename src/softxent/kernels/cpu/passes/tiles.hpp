@@ -43,10 +43,15 @@ struct Tiles {
                     tile.set_rows(static_cast<int>(end - i < tile.capacity ? end - i : tile.capacity));
                     tile.run(i, total);
                 }
-                sums[task] = {};
-                for (int k = 0; k < lanes<double>; ++k) sums[task].add(Sum{total.hi[k], total.lo[k]});
+                sums[task] = sum_of_lanes(total);
             });
         });
+    }
+
+    static Sum sum_of_lanes(const SumOf<f64v>& total) {
+        Sum sum;
+        for (int k = 0; k < lanes<double>; ++k) sum.add(Sum{total.hi[k], total.lo[k]});
+        return sum;
     }
 
     // A task is a tile's rows; where these are few, its segments are shared out
@@ -86,8 +91,7 @@ struct Tiles {
                                 tile.write_strip(first);
                             });
                 });
-                sums[task] = {};
-                for (int k = 0; k < lanes<double>; ++k) sums[task].add(Sum{total.hi[k], total.lo[k]});
+                sums[task] = sum_of_lanes(total);
             };
             if (count < 4 * num_threads())
                 in_order(count, [&](i64 task) { run(task, [](i64 n, auto f) { share_out(n, f); }); });
