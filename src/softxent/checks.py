@@ -277,7 +277,7 @@ def out(to: Any, x: NDArray[Any], **others: NDArray[Any] | None) -> None:
         raise TypeError(f"out is {to.dtype}, but the gradient is {x.dtype}, as logits")
     if not to.flags.writeable:
         raise ValueError("out is read-only, but must be writable")
-    if not view(to) == view(x) and overlap(to, x):
+    if to is not x and view(to) != view(x) and overlap(to, x):
         raise ValueError("out overlaps logits, but must be logits itself or another array")
     for name, other in others.items():
         if other is not None and overlap(to, other):
