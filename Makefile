@@ -36,6 +36,7 @@ test: compiler $(venv)/.test $(venv)/.kernel
 bench: compiler $(venv)/.bench $(venv)/.kernel $(peers)
 	@$(python) -m benchmarks
 	@$(python) -m benchmarks.estimator
+	@$(python) -m benchmarks.linear
 	@$(python) -m benchmarks.accuracy
 
 lint: $(venv)/.lint

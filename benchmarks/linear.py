@@ -13,13 +13,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.machine import provenance, save
-from benchmarks.report import caption, replace_between
+from benchmarks.machine import load, provenance, save
+from benchmarks.report import READMES, caption, duration, piped, replace_between
 
 RESULTS = Path(__file__).parent / "results" / "linear.json"
 PAGE = Path(__file__).parents[1] / "docs" / "linear.md"
@@ -56,7 +56,15 @@ def rows() -> list[Row]:
             Row("statistics", (2048, 768, 50257), library, {"products": 1.08}, 64),
             Row("sample", (64, 768, 131072), library, {"products": 1.1, "multinomial": 0.2}, 32),
         ]
-    return [*found, Row("gradients", (2048, 768, 50257), "bfloat16", {"ours in float32": 1 / 1.6}, 64)]
+    if multiplies_bfloat16():  # elsewhere a product of bfloat16 takes minutes
+        found.append(Row("gradients", (2048, 768, 50257), "bfloat16", {"ours in float32": 1 / 1.6}, 64))
+    return found
+
+
+def multiplies_bfloat16() -> bool:
+    from softxent.torch.linear.products import multiplies_bfloat16
+
+    return multiplies_bfloat16()
 
 
 # One row, in a process of its own -------------------------------------------------------------------------------------
@@ -81,7 +89,7 @@ def of_numpy(row: Row, x: Any, W: Any, t: Any) -> dict[str, Callable[[], Any]]:
     import numpy as np
 
     import softxent as sx
-    from softxent.numpy.layer import Products
+    from softxent.numpy.linear import Products
 
     def plain() -> Any:
         z = x @ W.T
@@ -109,7 +117,7 @@ def of_torch(row: Row, x: Any, W: Any, t: Any) -> dict[str, Callable[[], Any]]:
     import torch
 
     import softxent.torch as S
-    from softxent.torch.layer import Products
+    from softxent.torch.linear.products import Products
 
     E = torch.nn.functional
 
@@ -140,7 +148,8 @@ def of_torch(row: Row, x: Any, W: Any, t: Any) -> dict[str, Callable[[], Any]]:
     to = torch.empty_like(x), torch.empty_like(W)
     found = {"products": lambda: products(row, library, x, W, *to)}
     if row.work == "gradients":
-        large = row.shape[2] > 10_000 and hasattr(torch.nn, "LinearCrossEntropyOptions")
+        # with a million classes PyTorch's chunks take minutes a step
+        large = 10_000 < row.shape[2] < 1_000_000 and hasattr(torch.nn, "LinearCrossEntropyOptions")
         return found | {
             "ours": step(S.linear_cross_entropy), "plain": step(plain),
             **({"PyTorch's chunks": step(chunks)} if large else {}),
@@ -209,14 +218,27 @@ def status(name: str) -> int:
 
 HEAD = """| work, N × D × V, library | ours | our time, as a ratio to | peak memory |
 | --- | --: | --- | --- |"""
+HEADS = {
+    "en": (
+        "loss and gradients, N × D × V",
+        "ours",
+        "÷ its products alone",
+        "÷ logits, then loss",
+        "peak: ours, theirs",
+    ),
+    "zh": ("损失与梯度，N × D × V", "本库用时", "÷ 矩阵乘积", "÷ 先求 logits 再求损失", "内存峰值：本库，后者"),
+}
+NAMES = {"numpy": "NumPy", "torch": "PyTorch"}
 
 
-def report(row: Row, times: dict[str, float], peaks: dict[str, float]) -> str:
-    ratios = [ratio(times["ours"] / times[name], name, row.goals.get(name)) for name in times if name != "ours"]
+def line(found: dict[str, Any]) -> str:
+    """Of the page's table."""
+    times, peaks = found["seconds"], found["peak MB"]
+    ratios = [ratio(times["ours"] / times[name], name, found["goals"].get(name)) for name in times if name != "ours"]
     memory = ", ".join(f"{name} {size:.0f} MB" for name, size in peaks.items())
-    if row.memory and peaks["ours"] > row.memory:
-        memory = f"**{memory} (≤ {row.memory:.0f}, missed)**"
-    return f"| {row.label} | {times['ours'] * 1e3:.4g} ms | {'<br>'.join(ratios)} | {memory or '–'} |"
+    if found["memory"] and peaks["ours"] > found["memory"]:
+        memory = f"**{memory} (≤ {found['memory']:.0f}, missed)**"
+    return f"| {found['row']} | {duration(times['ours'])} | {'<br>'.join(ratios)} | {memory or '–'} |"
 
 
 def ratio(value: float, name: str, goal: float | None) -> str:
@@ -225,10 +247,29 @@ def ratio(value: float, name: str, goal: float | None) -> str:
     return f"{value:.2f}: {name} (≤ {goal:.2f})" if value <= goal else f"**{value:.2f}: {name} (≤ {goal:.2f}, missed)**"
 
 
+def cells(found: dict[str, Any]) -> list[str]:
+    """A line of the READMEs' table."""
+    times, peaks = found["seconds"], found["peak MB"]
+    layer = f"{' × '.join(map(str, found['shape']))}, {NAMES[found['library']]}"
+    ratios = [f"{times['ours'] / times[name]:.2f}" for name in ("products", "plain")]
+    return [layer, duration(times["ours"]), *ratios, f"{peaks['ours']:.0f}, {peaks['plain']:.0f} MB"]
+
+
+def write_pages(result: dict[str, Any]) -> None:
+    layers = result["layers"]
+    replace_between(PAGE, "linear", "\n".join([HEAD, *map(line, layers), "", caption(result)]))
+    large = [found for found in layers if found["memory"] and {"products", "plain"} <= found["seconds"].keys()]
+    for lang, readme in READMES.items():
+        replace_between(readme, "linear", piped([[*HEADS[lang]], *map(cells, large)]))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.linear", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--rows", default="", help="only rows whose label has this in it; printed only")
+    parser.add_argument("--rows", default="", help="only rows with this in their label; others stay as they were")
     parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument(
+        "--readme", action="store_true", help="measure nothing: write the pages' tables from the result"
+    )
     parser.add_argument("--row", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--peak", help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -236,21 +277,29 @@ def main() -> None:
         row = rows()[args.row]
         print(json.dumps(peak(row, args.peak) if args.peak else measure(row, args.seconds)))
         return
-    results, table = [], [HEAD]
+    if args.readme:
+        write_pages(load(RESULTS))
+        return
+    result = {**provenance(2), "layers": load(RESULTS)["layers"] if args.rows and RESULTS.exists() else []}
+    print(HEAD)
     for k, row in enumerate(rows()):
-        if args.rows not in row.label:
-            continue
-        command = [sys.executable, "-m", "benchmarks.linear", "--row", str(k), "--seconds", str(args.seconds)]
-        times = json.loads(subprocess.check_output(command))
-        shown = [name for name in times if name in ("ours", "plain", "PyTorch's chunks")] if row.memory else []
-        peaks = {name: json.loads(subprocess.check_output([*command, "--peak", name])) for name in shown}
-        table.append(report(row, times, peaks))
-        print(table[-1], flush=True)
-        results.append({"row": row.label, "seconds": times, "peak MB": peaks, "goals": row.goals})
-    if not args.rows:
-        result = {**provenance(2), "layers": results}
-        save(RESULTS, result)
-        replace_between(PAGE, "linear", "\n".join([*table, "", caption(result)]))
+        if args.rows in row.label:
+            found = measured(k, row, args.seconds)
+            print(line(found), flush=True)
+            result["layers"] = [old for old in result["layers"] if old["row"] != row.label] + [found]
+    order = [row.label for row in rows()]
+    result["layers"].sort(key=lambda found: order.index(found["row"]))
+    save(RESULTS, result)
+    write_pages(result)
+
+
+def measured(k: int, row: Row, seconds: float) -> dict[str, Any]:
+    """Times and peaks of the k-th row, in processes of their own."""
+    command = [sys.executable, "-m", "benchmarks.linear", "--row", str(k), "--seconds", str(seconds)]
+    times = json.loads(subprocess.check_output(command))
+    shown = [name for name in times if name in ("ours", "plain", "PyTorch's chunks")] if row.memory else []
+    peaks = {name: json.loads(subprocess.check_output([*command, "--peak", name])) for name in shown}
+    return {**asdict(row), "row": row.label, "seconds": times, "peak MB": peaks}
 
 
 if __name__ == "__main__":

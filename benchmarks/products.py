@@ -20,8 +20,8 @@ ROWS = (32, 64, 128, 256, 512, 1024)
 def libraries() -> dict[str, Library]:
     import torch
 
-    from softxent.numpy import layer as of_numpy
-    from softxent.torch import layer as of_torch
+    from softxent.numpy import linear as of_numpy
+    from softxent.torch.linear import products as of_torch
 
     x = torch.empty(1)
     return {

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 import softxent as sx
-import softxent.numpy.layer
 from softxent import definition
-from softxent.linear import across_classes, along_rows, linear_plan
+from softxent.linear import across_classes, along_rows
 from softxent.options import LossOptions
 from tests.cases import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, INF, NAN, PLAIN, SETTINGS, WIDE, computed_in
+from tests.chunks import chunks_of
 
 N, D, V = 37, 9, 53
 WAYS = {  # rows × classes of a chunk: some more than fit, so that the last ones are parts
@@ -19,18 +19,6 @@ WAYS = {  # rows × classes of a chunk: some more than fit, so that the last one
     "along rows": (8, V),
     "across classes": (11, 16),
 }
-
-
-def chunks_of(monkeypatch, rows, classes):
-    """Lets every call hold chunks of this size."""
-
-    def forced(r, f, c, **more):
-        plan = linear_plan(r, f, c, **more)
-        columns = c if more.get("all_classes") else min(classes, c)
-        return dataclasses.replace(plan, chunk=(max(1, min(rows, r)), columns))
-
-    monkeypatch.setattr(softxent.numpy.layer, "remembered_plan", forced)
-    monkeypatch.setattr(softxent.numpy.layer, "SMALL", 0)
 
 
 @pytest.fixture(params=WAYS)

@@ -1,7 +1,5 @@
 """The last layer and its loss in chunks, of tensors: autograd, graphs and training, beside the loss of whole logits."""
 
-import dataclasses
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -12,38 +10,33 @@ from torch.profiler import ProfilerActivity, profile
 
 import softxent as sx
 import softxent.torch as S
-import softxent.torch.layer
-from softxent.linear import linear_plan
-from softxent.torch import layer_autograd
+import softxent.torch.linear.functional
+import softxent.torch.linear.layer
+from softxent.linear.plan import AUTO, SMALL
+from softxent.torch.linear import ops
+from tests.chunks import chunks_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning")  # PyTorch's own
 
 close = torch.testing.assert_close
 N, D, V = 13, 5, 37
-WAYS = {"along rows": (4, V), "across classes": (5, 8)}
-
-
-def chunks_of(monkeypatch, rows, classes):
-    """Lets every call hold chunks of this size."""
-
-    def forced(r, f, c, **more):
-        plan = linear_plan(r, f, c, **more)
-        columns = c if more.get("all_classes") else min(classes, c)
-        return dataclasses.replace(plan, chunk=(max(1, min(rows, r)), columns))
-
-    monkeypatch.setattr(softxent.torch.layer, "remembered_plan", forced)
-    monkeypatch.setattr(softxent.torch.layer, "linear_plan", forced)
-
-
-@pytest.fixture(params=WAYS)
-def way(request, monkeypatch):
-    chunks_of(monkeypatch, *WAYS[request.param])
-    return request.param
+WAYS = {"along rows": (4, V), "across classes": (5, 8), "at once": None}
 
 
 @pytest.fixture(autouse=True)
-def _fresh():
+def _fresh(monkeypatch):
     torch._dynamo.reset()
+    monkeypatch.setattr(softxent.torch.linear.functional, "SMALL", 0)
+
+
+@pytest.fixture(params=WAYS)
+def way(request, monkeypatch, _fresh):
+    if WAYS[request.param] is None:
+        monkeypatch.setattr(softxent.torch.linear.functional, "SMALL", SMALL)
+    else:
+        plan = chunks_of(monkeypatch, *WAYS[request.param])
+        monkeypatch.setattr(softxent.torch.linear.layer, "linear_plan", plan)
+    return request.param
 
 
 def random(*shape, dtype=torch.float64, seed=0):
@@ -216,25 +209,25 @@ NONE = (*CALL[:6], "none", *CALL[7:])
 EACH = (1, -100, 0.0, 1.0, None, 0.0, "none", None, torch.float64, "nan", "linear(input)")
 ONE, NEEDS = torch.tensor(1.0, dtype=torch.float64), [True, True, True]
 OPERATORS = {
-    "loss": lambda x, W, b: (layer_autograd.loss, (x, W, b, T, None, -1, *CALL)),
-    "loss, none": lambda x, W, b: (layer_autograd.loss, (x, W, None, T, WEIGHT, 10**7, *NONE)),
-    "loss, soft": lambda x, W, b: (layer_autograd.loss, (x, W, b, TARGETS["soft"], None, -1, *CALL)),
-    "gradients": lambda x, W, b: (layer_autograd.gradients, (x, W, b, T, None, ONE, NEEDS, -1, *CALL)),
+    "loss": lambda x, W, b: (ops.loss, (x, W, b, T, None, AUTO, *CALL)),
+    "loss, none": lambda x, W, b: (ops.loss, (x, W, None, T, WEIGHT, 10**7, *NONE)),
+    "loss, soft": lambda x, W, b: (ops.loss, (x, W, b, TARGETS["soft"], None, AUTO, *CALL)),
+    "gradients": lambda x, W, b: (ops.gradients, (x, W, b, T, None, ONE, NEEDS, AUTO, *CALL)),
     "gradients, some": lambda x, W, b: (
-        layer_autograd.gradients, (x, W, None, T, None, X1, [False, True, False], -1, *NONE)
+        ops.gradients, (x, W, None, T, None, X1, [False, True, False], AUTO, *NONE)
     ),
     "masses": lambda x, W, b: (
-        layer_autograd.masses, (x.detach(), W.detach(), None, TARGETS["soft"], WEIGHT, ONE, [True, True], -1, *CALL)
+        ops.masses, (x.detach(), W.detach(), None, TARGETS["soft"], WEIGHT, ONE, [True, True], AUTO, *CALL)
     ),
     "second": lambda x, W, b: (
-        layer_autograd.second, (*map(torch.detach, (x, W, b)), T, None, ONE, x.detach(), None, b.detach(), -1, *CALL)
+        ops.second, (*map(torch.detach, (x, W, b)), T, None, ONE, x.detach(), None, b.detach(), AUTO, *CALL)
     ),
-    "statistics": lambda x, W, b: (layer_autograd.statistics, (x, W, b, T, None, -1, *EACH)),
+    "statistics": lambda x, W, b: (ops.statistics, (x, W, b, T, None, AUTO, *EACH)),
     "statistics_gradients": lambda x, W, b: (
-        layer_autograd.statistics_gradients, (*map(torch.detach, (x, W, b)), T, None, [X1, X1, X1], NEEDS, -1, *EACH)
+        ops.statistics_gradients, (*map(torch.detach, (x, W, b)), T, None, [X1, X1, X1], NEEDS, AUTO, *EACH)
     ),
     "sample": lambda x, W, b: (
-        layer_autograd.sample, (*map(torch.detach, (x, W, b)), X1.sigmoid(), 3, 0.9, None, -1, *EACH)
+        ops.sample, (*map(torch.detach, (x, W, b)), X1.sigmoid(), 3, 0.9, None, AUTO, *EACH)
     ),
 }  # fmt: skip
 

@@ -146,15 +146,15 @@ def each(temperature: float, softcap: float | None, ignore_index: int) -> LossOp
 
 
 def of_arrays() -> Any:
-    from softxent.numpy import layer
+    from softxent.numpy import linear
 
-    return layer
+    return linear
 
 
 def of_tensors() -> Any:
-    from softxent.torch import layer_adapter
+    from softxent.torch.linear import adapter
 
-    return layer_adapter
+    return adapter
 
 
 ROOMS = {"softxent.numpy.adapter": of_arrays, "softxent.torch.adapter": of_tensors}  # see functional.ROOMS

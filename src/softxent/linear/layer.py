@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+from softxent.linear.plan import LinearPlan, remembered_plan
 from softxent.options import LossOptions
 from softxent.results import Statistics
 
@@ -16,6 +17,7 @@ class Library(Protocol):
     """An array library and its kernels, for one call and the dtype that it is computed in."""
 
     dtype: Any  # of the computation
+    multiplied: Any  # the dtype of products' operands
 
     @property
     def xp(self) -> Any:
@@ -115,6 +117,21 @@ class Layer:
     @property
     def each(self) -> LossOptions:
         return self.options.each
+
+    def plan(self, gradients: bool, budget: Any, **more: int) -> LinearPlan:
+        """`more` is what is held of all rows, not of those that are counted."""
+        dtype = self.library.dtype
+        return remembered_plan(
+            self.rows if more else self.count,
+            self.x.shape[1],
+            self.classes,
+            itemsize=dtype.itemsize,
+            gradients=gradients,
+            memory_budget=budget,
+            cast=self.x.dtype != dtype or self.W.dtype != dtype,
+            arrays=self.arrays(gradients) + (self.library.multiplied != dtype),
+            **more,
+        )
 
     def chunks(self, size: int) -> Iterator[tuple[slice, Any]]:
         """A chunk's place among the counted rows, and among all."""

@@ -13,6 +13,7 @@ AUTO = 56 * 2**20  # bytes: of 64 MB, beside the buffers of BLAS
 LEAST_ROWS = 128  # fewer are slower in three products than in four of some classes: benchmarks/products.py
 MOST_ROWS = 1024  # more are no faster
 MOST_CLASSES, FEW_CLASSES, LEAST_CLASSES = 2**14, 2**10, 2**6  # in a chunk that has not all of them
+SMALL = 2**19  # logits that are made at once: a loop of one chunk takes 1.2 × as long
 BLOCK = 4 * 2**20  # bytes of a block of ∂loss/∂W, where a library cannot add a product to it
 
 

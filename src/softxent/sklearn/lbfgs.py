@@ -21,7 +21,7 @@ from scipy import sparse
 from scipy.optimize import OptimizeResult, minimize
 
 from softxent.linear import Gradients, Layer, LinearPlan, loss_and_gradients
-from softxent.numpy.layer import Products
+from softxent.numpy.linear import Products
 from softxent.sklearn.examples import Examples
 from softxent.sklearn.loss import Loss
 from softxent.sklearn.network import Parameters

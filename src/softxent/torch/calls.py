@@ -87,13 +87,9 @@ def _schema_type(hint: Any) -> str:
 
 
 _HINTS = get_type_hints(LossOptions)
-SCHEMA = ", ".join(  # of call_of's arguments, in an operator
-    [
-        "int axis",
-        *(f"{_schema_type(_HINTS[f.name])} {f.name}" for f in NUMBERS),
-        "ScalarType dtype, str empty, str name",
-    ]
-)
+_OPTIONS = [f"{_schema_type(_HINTS[f.name])} {f.name}" for f in NUMBERS]
+_SCHEMA = ["int axis", *_OPTIONS, "ScalarType dtype", "str empty", "str name"]
+SCHEMA, ARGUMENTS = ", ".join(_SCHEMA), len(_SCHEMA)  # of call_of's arguments, in an operator
 
 # Which way it goes ---------------------------------------------------------------------------------------------------
 

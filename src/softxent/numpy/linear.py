@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from softxent import checks
 from softxent.kernels import _cpu
-from softxent.linear import Gradients, Layer, LinearPlan, Truncation, loss_and_gradients, losses, per_row
-from softxent.linear.plan import BLOCK, remembered_plan
+from softxent.linear import Gradients, Layer, Truncation, loss_and_gradients, losses, per_row
+from softxent.linear.plan import BLOCK, SMALL
 from softxent.numpy.adapter import (
     FLOAT32,
     FLOAT64,
@@ -30,8 +30,6 @@ from softxent.results import Statistics
 
 Array = NDArray[Any]
 
-SMALL = 2**19  # logits: a loop of one chunk takes 1.2 × as long
-
 
 class Products:
     """NumPy for one call, computed in `dtype`; softxent.linear.layer.Library says what each does."""
@@ -39,7 +37,7 @@ class Products:
     xp = np
 
     def __init__(self, dtype: np.dtype[Any]) -> None:
-        self.dtype = dtype
+        self.dtype = self.multiplied = dtype
         self.block = np.empty(0, dtype)
 
     def empty(self, *shape: int) -> Array:
@@ -128,7 +126,7 @@ class Products:
 
 def cross_entropy(inputs: Any, weight: Any, target: Any, bias: Any, options: LossOptions, budget: Any) -> Any:
     layer, rows, dtype = layer_of(*arrays_of(inputs, weight, target, bias), options)
-    found = quietly(losses, layer, plan_of(layer, dtype, False, budget))
+    found = quietly(losses, layer, layer.plan(False, budget))
     return reduced(layer, found, rows, dtype)
 
 
@@ -139,7 +137,7 @@ def cross_entropy_and_grad(
     if is_small(*arrays, options, budget):
         return two_steps(*arrays, options)
     layer, rows, dtype = layer_of(*arrays, options)
-    plan = plan_of(layer, dtype, True, budget)
+    plan = layer.plan(True, budget)
     to = Gradients(np.empty_like(layer.x), np.empty_like(layer.W), None if bias is None else np.empty_like(layer.bias))
     found = quietly(loss_and_gradients, layer, plan, 1 / (layer.divisor() or np.inf), to)
     return reduced(layer, found, rows, dtype), (to.x.reshape(*rows, layer.x.shape[1]), to.W, to.bias)
@@ -151,7 +149,7 @@ def log_prob(inputs: Any, weight: Any, target: Any, bias: Any, options: LossOpti
 
 def statistics(inputs: Any, weight: Any, target: Any, bias: Any, options: LossOptions, budget: Any) -> Statistics:
     layer, rows, dtype = layer_of(*arrays_of(inputs, weight, indices("target", target), bias), options)
-    found = quietly(per_row.statistics, layer, plan_of(layer, dtype, False, budget, copies=0))
+    found = quietly(per_row.statistics, layer, layer.plan(False, budget, copies=0))
     floats = [column.astype(dtype).reshape(rows)[()] for column in found[:3]]
     return Statistics(*floats, *(column.reshape(rows)[()] for column in found[3:]))
 
@@ -162,7 +160,7 @@ def sample(
     x = as_logits(inputs, "inputs")
     layer, rows, dtype = layer_of(*arrays_of(x, weight, np.zeros(x.shape[:-1], INT64), bias), options)
     draw = checks.generator(rng).random
-    plan = plan_of(layer, dtype, False, budget, **truncation.held(options, layer.classes))
+    plan = layer.plan(False, budget, **truncation.held(options, layer.classes))
     index, found, bad = quietly(per_row.sample, layer, plan, draw, truncation)
     if bad >= 0:
         raise checks.undrawable(bad, rows)
@@ -226,21 +224,6 @@ def layer_of(
     w = None if w is None else checks.class_weight(w, classes, dtype)
     flat = t.reshape(-1) if by_index else t.reshape(-1, classes)
     return Layer(Products(dtype), x.reshape(-1, x.shape[-1]), W, b, flat, w, options, by_index), rows, dtype
-
-
-def plan_of(layer: Layer, dtype: np.dtype[Any], gradients: bool, budget: Any, **more: int) -> LinearPlan:
-    """`more` is what is held of all rows, not of those that are counted."""
-    return remembered_plan(
-        layer.rows if more else layer.count,
-        layer.x.shape[1],
-        layer.classes,
-        itemsize=dtype.itemsize,
-        gradients=gradients,
-        memory_budget=budget,
-        cast=layer.x.dtype != dtype or layer.W.dtype != dtype,
-        arrays=layer.arrays(gradients),
-        **more,
-    )
 
 
 def reduced(layer: Layer, losses: Array, rows: tuple[int, ...], dtype: np.dtype[Any]) -> Any:

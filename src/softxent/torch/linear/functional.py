@@ -5,19 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from softxent import checks as shared
 from softxent.checks import Names, linear_shapes, not_indices, not_negative, truncation
 from softxent.linear import Truncation
+from softxent.linear.plan import AUTO, SMALL
 from softxent.options import takes_options
 from softxent.results import Statistics
-from softxent.torch import checks, core, layer_autograd
+from softxent.torch import checks, core
 from softxent.torch.autograd import needs_graph
-from softxent.torch.calls import COMPUTED_IN
+from softxent.torch.calls import COMPUTED_IN, by_operator
 from softxent.torch.checks import LAYERS
 from softxent.torch.functional import overridable
-from softxent.torch.layer import computed_in
+from softxent.torch.linear import autograd
+from softxent.torch.linear.products import computed_in
 
 LARGEST = 2**63 - 1  # that an operator takes
 OF_ARRAYS, OF_PYTORCH = ("inputs", "weight", "target", "bias"), ("input", "linear_weight", "target", "linear_bias")
@@ -231,9 +234,9 @@ def loss_dtype(given: tuple[Any, ...], by_index: bool) -> torch.dtype:
 
 
 def budget_of(memory_budget: Any) -> int:
-    """−1 stands for "auto" in an operator."""
+    """As an operator takes it."""
     if isinstance(memory_budget, str) and memory_budget == "auto":
-        return -1
+        return AUTO
     return min(int(not_negative("memory_budget", shared.integer("memory_budget", memory_budget))), LARGEST)
 
 
@@ -241,6 +244,22 @@ def flat(given: tuple[Any, ...], by_index: bool) -> tuple[Any, ...]:
     x, W, bias, target, weight = given
     target = target if by_index else target.reshape(-1, W.shape[0])  # of indices, errors name the place
     return x.reshape(-1, x.shape[-1]), W, bias, target, weight
+
+
+def is_small(given: Any, by_index: bool, options: dict[str, Any], memory_budget: Any) -> bool:
+    """Whether all logits are one small chunk, of rows that count: the loop would take longer than what it does."""
+    x, W, _, target, weight = given
+    return (
+        isinstance(memory_budget, str)
+        and not by_operator(*given)
+        and x.ndim == 2
+        and 0 < x.shape[0] * W.shape[0] <= SMALL
+        and all(a is None or a.dtype == x.dtype for a in given[:3])
+        and x.dtype in (torch.float32, torch.float64)
+        and options.get("reduction", "mean") != "none"
+        and not any(a is not None and a.requires_grad for a in (target, weight))  # once differentiable, as in the loop
+        and not (by_index and bool((target == options["ignore_index"]).any()))
+    )
 
 
 def loss(
@@ -252,14 +271,17 @@ def loss(
     names: Names,
     memory_budget: Any,
 ) -> Tensor:
+    if is_small(given, by_index, options, memory_budget):
+        x, W, bias, target, weight = given
+        return core.cross_entropy(F.linear(x, W, bias), target, weight, 1, options, dtype, empty, names)
     rows, given, budget = given[0].shape[:-1], flat(given, by_index), budget_of(memory_budget)
     normalizer = options.get("normalizer")
     if isinstance(normalizer, Tensor) and options.get("reduction", "mean") == "mean":
         wide = torch.promote_types(dtype, torch.float32)
         arguments = core.arguments(1, {**options, "reduction": "sum", "normalizer": None}, wide, empty, names)
-        return core.over(layer_autograd.cross_entropy(given, arguments, budget), normalizer, empty).to(dtype)
+        return core.over(autograd.cross_entropy(given, arguments, budget), normalizer, empty).to(dtype)
     arguments = core.arguments(1, options, dtype, empty, names)
-    result = layer_autograd.cross_entropy(given, arguments, budget)
+    result = autograd.cross_entropy(given, arguments, budget)
     return result.reshape(rows) if result.ndim else result
 
 
@@ -280,7 +302,7 @@ def log_prob(given: Any, numbers: Any, names: Names, called: tuple[str, ...], me
 def statistics(given: Any, numbers: Any, names: Names, called: tuple[str, ...], memory_budget: Any) -> Statistics:
     given, options, dtype = each(given, numbers, names, called)
     arguments = core.arguments(1, options, dtype, "nan", names)
-    columns = layer_autograd.statistics_of(flat(given, True), arguments, budget_of(memory_budget))
+    columns = autograd.statistics_of(flat(given, True), arguments, budget_of(memory_budget))
     return Statistics(*(column.reshape(given[0].shape[:-1]) for column in columns))
 
 
@@ -300,9 +322,7 @@ def sample(
     full, options, dtype = each((*given, target), (*numbers, -1), names, called)
     arguments = core.arguments(1, options, dtype, "nan", names)
     x, W, bias = flat(full, True)[:3]
-    index, log_p, bad = layer_autograd.drawn(
-        x, W, bias, Truncation(*cut), generator, arguments, budget_of(memory_budget)
-    )
+    index, log_p, bad = autograd.drawn(x, W, bias, Truncation(*cut), generator, arguments, budget_of(memory_budget))
     if not torch.compiler.is_compiling() and bad >= 0:
         raise shared.undrawable(int(bad), tuple(rows))
     index, log_p = index.reshape(rows), log_p.reshape(rows)

@@ -10,17 +10,19 @@ from torch import Tensor
 from softxent.linear import Truncation
 from softxent.options import NUMBERS, LossOptions
 from softxent.results import Statistics
-from softxent.torch import checks, last_layer, layer
+from softxent.torch import checks
 from softxent.torch.adapter import as_tensor, generator_of
 from softxent.torch.calls import Call
 from softxent.torch.checks import ARRAYS
-from softxent.torch.last_layer import OF_ARRAYS
+from softxent.torch.linear import functional, layer
+from softxent.torch.linear.functional import OF_ARRAYS
+from softxent.torch.linear.products import computed_in
 
 
 def given_of(inputs: Any, weight: Any, target: Any, bias: Any, options: LossOptions) -> tuple[tuple[Any, ...], bool]:
     """The tensors, checked, and whether the target is class indices."""
     W, t, b = as_tensor(weight), as_tensor(target), None if bias is None else as_tensor(bias)
-    by_index = last_layer.checked(ARRAYS, OF_ARRAYS, inputs, W, t, b)
+    by_index = functional.checked(ARRAYS, OF_ARRAYS, inputs, W, t, b)
     w = None if options.class_weight is None else as_tensor(options.class_weight)
     if w is not None:
         checks.weight(ARRAYS, w, inputs, W.shape[0], by_index)
@@ -30,7 +32,7 @@ def given_of(inputs: Any, weight: Any, target: Any, bias: Any, options: LossOpti
 def cross_entropy(inputs: Tensor, weight: Any, target: Any, bias: Any, options: LossOptions, budget: Any) -> Tensor:
     given, by_index = given_of(inputs, weight, target, bias, options)
     numbers = {field.name: getattr(options, field.name) for field in NUMBERS}
-    return last_layer.loss(given, by_index, numbers, layer.computed_in(*given[:3]), "zero", ARRAYS, budget)
+    return functional.loss(given, by_index, numbers, computed_in(*given[:3]), "zero", ARRAYS, budget)
 
 
 def cross_entropy_and_grad(
@@ -38,20 +40,20 @@ def cross_entropy_and_grad(
 ) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor | None]]:
     """Without autograd."""
     given, by_index = given_of(inputs, weight, target, bias, options)
-    flat: Any = tuple(a if a is None else a.detach() for a in last_layer.flat(given, by_index))
-    call = Call(1, options, layer.computed_in(*flat[:3]), "zero", ARRAYS)
+    flat: Any = tuple(a if a is None else a.detach() for a in functional.flat(given, by_index))
+    call = Call(1, options, computed_in(*flat[:3]), "zero", ARRAYS)
     with torch.no_grad():
-        loss, of_x, of_W, of_bias = layer.loss_and_gradients(flat, call, last_layer.budget_of(budget))
+        loss, of_x, of_W, of_bias = layer.loss_and_gradients(flat, functional.budget_of(budget), call)
     rows = inputs.shape[:-1]
     return loss.reshape(rows) if loss.ndim else loss, (of_x.reshape(inputs.shape), of_W, of_bias)
 
 
 def log_prob(inputs: Tensor, weight: Any, target: Any, bias: Any, options: LossOptions, budget: Any) -> Tensor:
-    return last_layer.log_prob(*each(inputs, weight, target, bias, options), ARRAYS, OF_ARRAYS, budget)
+    return functional.log_prob(*each(inputs, weight, target, bias, options), ARRAYS, OF_ARRAYS, budget)
 
 
 def statistics(inputs: Tensor, weight: Any, target: Any, bias: Any, options: LossOptions, budget: Any) -> Statistics:
-    return last_layer.statistics(*each(inputs, weight, target, bias, options), ARRAYS, OF_ARRAYS, budget)
+    return functional.statistics(*each(inputs, weight, target, bias, options), ARRAYS, OF_ARRAYS, budget)
 
 
 def each(inputs: Tensor, weight: Any, target: Any, bias: Any, options: LossOptions) -> tuple[Any, Any]:
@@ -65,4 +67,4 @@ def sample(
     given = inputs, as_tensor(weight), None if bias is None else as_tensor(bias)
     cut = truncation.top_k, truncation.top_p, truncation.min_p
     numbers = options.temperature, options.softcap
-    return last_layer.sample(given, numbers, cut, generator_of(rng), True, ARRAYS, OF_ARRAYS, budget)
+    return functional.sample(given, numbers, cut, generator_of(rng), True, ARRAYS, OF_ARRAYS, budget)

@@ -1,0 +1,1 @@
+"""The last layer and its loss, of tensors: the loop of softxent.linear behind autograd."""

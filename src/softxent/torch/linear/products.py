@@ -1,0 +1,115 @@
+"""PyTorch as softxent.linear asks it for products, and its kernels for the loss."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from softxent.options import LossOptions
+from softxent.results import Statistics
+from softxent.torch import checks
+from softxent.torch.calls import COMPUTED_IN, Call
+from softxent.torch.devices import kernels_of
+
+COLUMNS = 512  # of x·Wᵀ at a time: MKL on AMD is 1.3–2 × as fast as with all of 50257, benchmarks/products.py
+
+
+class Products:
+    """PyTorch for one call, computed in `dtype`; softxent.linear.layer.Library says what each does."""
+
+    xp = torch
+
+    def __init__(self, x: Tensor, dtype: torch.dtype, multiplied: torch.dtype) -> None:
+        self.kernels, self.device, self.dtype, self.multiplied = kernels_of(x), x.device, dtype, multiplied
+        self.call = Call(1, LossOptions(reduction="none", ignore_index=-1), torch.float64, "zero", checks.ARRAYS)
+
+    def empty(self, *shape: int) -> Tensor:
+        return torch.empty(shape, dtype=self.dtype, device=self.device)
+
+    def full(self, shape: tuple[int, ...], value: float) -> Tensor:
+        return torch.full(shape, value, dtype=torch.float64, device=self.device)
+
+    def cast(self, a: Tensor) -> Tensor:
+        return a.to(self.dtype)
+
+    def wide(self, a: Tensor) -> Tensor:
+        return a.double()
+
+    def like(self, a: Tensor, other: Tensor) -> Tensor:
+        return a.to(other.dtype)
+
+    def sum_for(self, a: Tensor) -> Tensor:
+        return a if a.dtype == self.dtype else torch.empty_like(a, dtype=self.dtype)
+
+    def operand(self, a: Tensor) -> Tensor:
+        return a.to(self.multiplied)
+
+    def times(self, a: Tensor, b: Tensor) -> Tensor:
+        return (a @ b).to(self.dtype)
+
+    def product(self, a: Tensor, b: Tensor, out: Tensor) -> None:
+        if not a.dtype == b.dtype == out.dtype:
+            out.copy_(self.operand(a) @ self.operand(b))
+            return
+        columns = COLUMNS if out.is_cpu else max(1, out.shape[1])
+        for part in (slice(k, k + columns) for k in range(0, out.shape[1], columns)):
+            torch.mm(a, b[:, part], out=out[:, part])  # within an operator matmul, unlike mm, would refuse leaves
+
+    def add_product(self, a: Tensor, b: Tensor, to: Tensor, first: bool) -> None:
+        if first:
+            self.product(a, b, to)
+        elif a.dtype == b.dtype == to.dtype:
+            to.addmm_(a, b)
+        else:
+            to += self.operand(a) @ self.operand(b)
+
+    def column_sums(self, a: Tensor) -> Tensor:
+        return a.sum(0)
+
+    def indices(self, mask: Tensor) -> Tensor:
+        return mask.nonzero()[:, 0]
+
+    def cross_entropy(
+        self, z: Tensor, target: Tensor, weight: Tensor | None, options: LossOptions, upstream: Tensor | None
+    ) -> Tensor:
+        call = replace(self.call, options=options)
+        return self.kernels.loss(z, target, weight, call, None if upstream is None else z, upstream)
+
+    def logsumexp(self, z: Tensor) -> Tensor:
+        return self.kernels.logsumexp(z, 1, "logits").double()
+
+    def softmax(self, z: Tensor) -> None:
+        self.kernels.softmax(z, 1, 1.0, "logits", z)
+
+    def statistics(self, z: Tensor, target: Tensor) -> Statistics:
+        return self.kernels.statistics(z, target, self.call)
+
+    def sample(self, z: Tensor, uniform: Tensor) -> tuple[Tensor, int]:
+        return self.kernels.draw(z, 1, 1.0, uniform, "logits")
+
+    def larger(self, z: Tensor, than: Tensor) -> Tensor:
+        """By rows: a sum of bools makes a tensor of integers."""
+        return torch.stack([torch.count_nonzero(row > least) for row, least in zip(z, than, strict=True)])
+
+    def largest(self, z: Tensor, k: int) -> Tensor:
+        return torch.topk(z, k, 1).values
+
+
+def multiplied_in(x: Tensor, W: Tensor, dtype: torch.dtype) -> torch.dtype:
+    """bfloat16 where the processor multiplies it, for inputs and weight of it; its products are rounded once."""
+    if x.dtype == W.dtype == torch.bfloat16 and (multiplies_bfloat16() or not x.is_cpu):
+        return torch.bfloat16
+    return dtype
+
+
+@cache
+def multiplies_bfloat16() -> bool:
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def computed_in(x: Tensor, W: Tensor, bias: Tensor | None) -> torch.dtype:
+    dtype = torch.promote_types(COMPUTED_IN[x.dtype], COMPUTED_IN[W.dtype])
+    return dtype if bias is None else torch.promote_types(dtype, COMPUTED_IN[bias.dtype])
