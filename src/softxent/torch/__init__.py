@@ -21,10 +21,12 @@ from softxent.torch.functional import (
 )
 from softxent.torch.linear.functional import linear_cross_entropy, linear_log_prob, linear_sample, linear_statistics
 from softxent.torch.modules import CrossEntropyLoss, LinearCrossEntropyLoss
+from softxent.torch.watch import TrainingWarning, watch
 
 __all__ = [
     "CrossEntropyLoss",
     "LinearCrossEntropyLoss",
+    "TrainingWarning",
     "cross_entropy",
     "keep_memory",
     "kept_memory",
@@ -38,6 +40,7 @@ __all__ = [
     "sample",
     "softmax",
     "statistics",
+    "watch",
 ]
 
 
