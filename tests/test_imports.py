@@ -17,6 +17,7 @@ SOURCE = Path(__file__).parents[1] / "src"
 STOREYS = [
     "softxent __main__",  # softxent is its __init__.py
     "app",
+    "diagnosis",
     "sklearn explain transformers",
     "last_layer",
     "functional",

@@ -42,6 +42,7 @@ NOTHING = packages_after("")  # what an environment's own start imports
         ("import softxent; softxent.softmax([1.0, 2.0])", {"softxent", "numpy"}),
         ("import softxent; softxent.keep_memory(False)", {"softxent", "numpy"}),
         ("import softxent; print(softxent.explain([1, 2]))", {"softxent", "numpy"}),
+        ("import softxent; print(softxent.diagnose([1, 2], 0, loss=1))", {"softxent", "numpy"}),
         ("from softxent.app.cli import main", {"softxent"}),
     ],
 )

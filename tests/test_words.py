@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from softxent.app.words import command, files, report, training
+from softxent.diagnosis import words as diagnosis
 from softxent.explain import words as story
 from softxent.words import PHRASES
 
@@ -15,7 +16,7 @@ SOURCE = Path(__file__).parents[1] / "src/softxent"
 
 
 def test_no_phrase_is_there_twice():
-    assert len(PHRASES) == sum(len(subject.PHRASES) for subject in (story, command, training, files))
+    assert len(PHRASES) == sum(len(subject.PHRASES) for subject in (story, diagnosis, command, training, files))
 
 
 @pytest.mark.parametrize("texts", [*PHRASES.values(), *report.PHRASES.values()])

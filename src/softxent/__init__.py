@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from softxent.diagnosis import diagnose
     from softxent.explain import explain
     from softxent.functional import (
         cross_entropy,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = [
     "cross_entropy",
     "cross_entropy_and_grad",
+    "diagnose",
     "explain",
     "get_num_threads",
     "keep_memory",
@@ -49,6 +51,7 @@ __all__ = [
     "statistics",
 ]
 ELSEWHERE = {  # not in softxent.functional
+    "diagnose": "softxent.diagnosis",
     "explain": "softxent.explain",
     **{name: "softxent.last_layer" for name in __all__ if name.startswith("linear_")},
     "keep_memory": "softxent.memory",

@@ -71,3 +71,19 @@ def generator_of(rng: Any) -> torch.Generator | None:
     if generator is not None and not isinstance(generator, torch.Generator):
         raise checks.generator(rng)
     return generator
+
+
+def as_numpy(tensor: Tensor) -> tuple[Any, str]:
+    """The tensor as a NumPy array, bfloat16 as float32, and the name of its dtype."""
+    wide = tensor.detach().float() if tensor.dtype == torch.bfloat16 else tensor.detach()
+    return wide.cpu().numpy(), str(tensor.dtype).removeprefix("torch.")
+
+
+def loss_and_autograd(function: Any, logits: Tensor, target: Any, derive: bool) -> Any:
+    """What a function of the user's returns; if that is a loss, with autograd's gradient, where it is wanted."""
+    x = logits.detach().clone().requires_grad_()
+    loss = function(x, target)
+    if not derive or not isinstance(loss, Tensor) or not loss.requires_grad:
+        return loss
+    (grad,) = torch.autograd.grad(loss.sum(), x, allow_unused=True)
+    return loss, grad
