@@ -76,6 +76,9 @@ def test_prints(softxent, words, line):
 OPTIONS = {
     (): "",
     ("explain",): "--target --labels --temperature --layer --model --data --row --style --json",
+    (
+        "check",
+    ): "--axis --ignore-index --label-smoothing --temperature --softcap --z-loss --reduction --normalizer --json",
     ("train",): "--target --drop --hidden --epochs --lr --batch-size --alpha --class-weight --val --test-size --seed "
     "--out --json",
     ("predict",): "--proba --out",
@@ -155,8 +158,8 @@ def rounding_apart(text):
         (("--tarjet",), "there is no option --tarjet", "没有 --tarjet 这个选项"),
         (
             ("explian",),
-            "there is no command 'explian', but there is explain, train, predict, evaluate",
-            "没有 'explian' 这个命令，可用的命令：explain, train, predict, evaluate",
+            "there is no command 'explian', but there is explain, check, train, predict, evaluate",
+            "没有 'explian' 这个命令，可用的命令：explain, check, train, predict, evaluate",
         ),
         (("explain", "1", "--target"), "--target came without a value", "--target 后面缺少值"),
         (
@@ -209,8 +212,9 @@ def test_mistakes_in_the_language(softxent, words, message):
         (lambda file: file.write(b"PK\x03\x04 cut short"), "NumPy cannot read it"),
         (lambda file: None, "NumPy cannot read it"),
         (lambda file: np.save(file, np.ones(3)), "NumPy cannot read it"),
+        (lambda file: np.savez(file), "it has no x, W, b; its arrays: –"),
         (lambda file: np.savez(file, x=[1], W=[[1]], b=np.array([None])), "NumPy cannot read it"),
-        (lambda file: np.savez(file, x=[1]), "it has no W, b"),
+        (lambda file: np.savez(file, x=[1]), "it has no W, b; its arrays: x"),
     ],
 )
 def test_mistakes_in_a_layer_file(softxent, tmp_path, save, why):

@@ -33,7 +33,9 @@ def test_map_shows_what_is_there(path):
     assert (ROOT / path).exists()
 
 
-@pytest.mark.parametrize("folder", ["", "app", "explain", "sklearn", "torch", "torch/devices", "kernels/cpu"])
+@pytest.mark.parametrize(
+    "folder", ["", "app", "diagnosis", "explain", "sklearn", "torch", "torch/devices", "kernels/cpu"]
+)
 def test_map_shows_all_that_is_there(folder):
     there = {
         path for path in (ROOT / "src/softxent" / folder).iterdir() if not re.match(r"_|py\.typed|.*\.so", path.name)

@@ -1,6 +1,6 @@
 """The command `softxent`, one file a command; what they share is here: the language, the errors, the exit codes.
 
-0 done      2 the user's mistake, told in one message      1 ours
+0 done      2 the user's mistake, told in one message      1 ours, or what `check` has found in the user's numbers
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ def run(arguments: Sequence[str]) -> int:
 def _run(arguments: list[str], lang: str) -> int:
     import typer  # here and not above: without it, run says how to install it
 
+    from softxent.app.cli.check import check
     from softxent.app.cli.evaluate import evaluate
     from softxent.app.cli.explain import explain
     from softxent.app.cli.help import Command, Group
@@ -59,6 +60,7 @@ def _run(arguments: list[str], lang: str) -> int:
     example = "softxent explain 1 5 3 --target 1"
     app.command("explain", cls=Command, help="about explain", epilog=example, context_settings=scores)(explain)
     for command, example in (
+        (check, "softxent check step.npz --reduction sum"),
         (train, "softxent train penguins.csv --target species"),
         (predict, "softxent predict runs/penguins new.csv --proba --out predictions.csv"),
         (evaluate, "softxent evaluate runs/penguins test.csv"),

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from softxent.app.cli import options
-from softxent.app.words import WIDTH, Mistake, say
+from softxent.app.words import WIDTH, Mistake
 
 LAYER = ("x", "W", "b")
 
@@ -44,7 +44,7 @@ def explain(
 
     from softxent.explain import explain as trace_of  # NumPy, when there is something to compute
 
-    trace = trace_of(_layer(layer, context.obj) if layer else numbers, target, temperature=T, labels=names)
+    trace = trace_of(_layer(layer) if layer else numbers, target, temperature=T, labels=names)
     if as_json:
         _print_json(trace.to_dict())
     else:
@@ -104,26 +104,11 @@ def _float(name: str, text: str) -> float:
         raise Mistake("number", name=name, got=repr(text)) from None
 
 
-def _layer(file: str, lang: str) -> Any:
-    import numpy as np
-
+def _layer(file: str) -> Any:
+    from softxent.app.cli.npz import arrays
     from softxent.explain import Layer
 
-    if not Path(file).is_file():
-        raise _wrong_file(lang, file, "no such file")
-    try:
-        with open(file, "rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-            parts = {name: arrays[name] for name in LAYER if name in arrays}
-    except Exception:  # zipfile, zlib, struct and NumPy each have their own for a damaged file
-        raise _wrong_file(lang, file, "unreadable") from None
-    missing = [name for name in LAYER if name not in parts]
-    if missing:
-        raise _wrong_file(lang, file, "layer missing", names=", ".join(missing))
-    return Layer(**parts)
-
-
-def _wrong_file(lang: str, file: str, why: str, **values: object) -> Mistake:
-    return Mistake("layer file", got=repr(file), why=say(lang, why, **values))
+    return Layer(**arrays(file, "layer file", LAYER))
 
 
 STYLES = {

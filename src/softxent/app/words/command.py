@@ -47,6 +47,49 @@ PHRASES = {
         "article：像教程那样截断到三位；exact：六位小数（默认）",
     ),
     "explain json": ("every number in full, as JSON", "以 JSON 输出全部数字，不舍入"),
+    "about check": (
+        "The doctor: says what is wrong with your own loss and gradient, or that they\n"
+        "are right, to how many ULP. It exits with 1 if it finds something.",
+        "给你自己写的损失和梯度看病：指出错在哪里，或确认正确、误差多少 ULP。\n发现问题时退出码为 1。",
+    ),
+    "FILE.npz|MODULE:FUNCTION": ("FILE.npz|MODULE:FUNCTION", "文件.npz|模块:函数"),
+    "check subject": (
+        "a file with the arrays logits, target, your loss and grad, or one of the two, and class_weight if it has any; "
+        "or your function of (logits, target), which is tried on random logits",
+        "含有数组 logits、target 以及你的 loss、grad（至少一个）的文件，有类别权重则加上 class_weight；"
+        "或者你的函数，参数为 (logits, target)，用随机的 logits 来试",
+    ),
+    "check axis": ("the axis of the classes (default -1)", "类别所在的轴（默认 -1）"),
+    "check ignore index": ("the target of rows that do not count (default -100)", "不计数的行的目标值（默认 -100）"),
+    "check label smoothing": ("ε that your loss is meant to have (default 0)", "你的损失所用的标签平滑 ε（默认 0）"),
+    "check temperature": ("T that divides the logits (default 1)", "logits 先除以 T（默认 1）"),
+    "check softcap": ("c of c·tanh(logits / c) (default: none)", "c·tanh(logits / c) 的 c（默认不用）"),
+    "check z loss": ("λ of λ·lse² (default 0)", "λ·lse² 的 λ（默认 0）"),
+    "check reduction": (
+        "none, sum or mean, as your loss is meant to be (default mean)",
+        "你的损失应有的归约方式：none、sum 或 mean（默认 mean）",
+    ),
+    "check normalizer": ("the divisor of your mean, if it is another", "均值所用的除数，若与默认不同"),
+    "check json": ("the diagnosis as JSON", "以 JSON 输出诊断"),
+    "check file": (
+        "{got} must be a NumPy .npz file with logits, target, and loss or grad: {why}",
+        "{got} 应为 NumPy .npz 文件，含有 logits、target，以及 loss 或 grad：{why}",
+    ),
+    "check module": (
+        "{got} must be MODULE:FUNCTION, a function of (logits, target) in a module of this folder: {why}",
+        "{got} 应为 模块:函数，即当前目录下某模块中以 (logits, target) 为参数的函数：{why}",
+    ),
+    "no module": ("importing it failed: {error}", "导入失败：{error}"),
+    "no function": ("it has no function {name}", "其中没有函数 {name}"),
+    "check raised": ("{got} raised {error} for a batch of {batch}", "{got} 在 {batch} 这一批上抛出了 {error}"),
+    "check input": ("{error}", "输入有误：{error}"),
+    "batch": (
+        "{rows} × {classes}, {dtype}, logits {about} ± {size}",
+        "{rows} × {classes}，{dtype}，logits 为 {about} ± {size}",
+    ),
+    "whole": ("a whole number", "整数"),
+    "from 0 to 1": ("a number from 0 to 1", "0 到 1 的数"),
+    "a reduction": ("none, sum or mean", "none、sum 或 mean"),
     "example": ("Example: {command}", "例如：{command}"),
     "no such option": ("there is no option {got}", "没有 {got} 这个选项"),
     "no such command": (
@@ -79,7 +122,7 @@ PHRASES = {
     ),
     "no such file": ("there is no such file", "没有这个文件"),
     "unreadable": ("NumPy cannot read it", "NumPy 无法读取"),
-    "layer missing": ("it has no {names}", "其中没有 {names}"),
+    "arrays missing": ("it has no {names}; its arrays: {found}", "其中没有 {names}；它含有的数组：{found}"),
     "missing package": (
         'the command needs {package}, which is not installed: pip install "softxent[cli]"',
         '命令行需要 {package}，但没有安装：pip install "softxent[cli]"',
