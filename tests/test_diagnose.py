@@ -485,6 +485,13 @@ def test_zero_times_inf() -> None:
     assert names(sx.diagnose(x, y, loss=loss)) == ["zero_times_inf"]
 
 
+def test_a_sum_overflows_float16() -> None:
+    x, y = torch.zeros(17, 1000, dtype=torch.float16), torch.zeros(17, dtype=torch.int64)
+    loss = F.cross_entropy(x, y, label_smoothing=0.5)
+    assert loss == math.inf
+    assert names(sx.diagnose(x, y, loss=loss, label_smoothing=0.5)) == ["sum_overflows"]
+
+
 def test_overflow_or_a_product_with_log_0() -> None:
     """A loss of NaN that either would give."""
     x, y = np.array([[1000.0, 999, 0], [3, 0, 1]], FLOAT32), np.array([0, 1])

@@ -52,12 +52,13 @@ FIXES = {
     "overflow_without_max_shift": "z = logits - logits.max({declared}, keepdims=True)  # before exp(z)",
     "log_of_zero": "log_p = log_softmax(logits)  # not log(softmax(logits))",
     "zero_times_inf": "losses = -where(y > 0, y * log_p, 0).sum({declared})",
+    "sum_overflows": "loss = cross_entropy(logits.float(), target)",
     "finite_difference_step_too_large": "h = {best}",
     "finite_difference_step_too_small": "h = {best}",
     "digits_lost": "loss, grad = sx.cross_entropy_and_grad(logits, target)",
 }
 
-NOT_FINITE = {"overflow_without_max_shift", "log_of_zero", "zero_times_inf", "not_finite"}
+NOT_FINITE = {"overflow_without_max_shift", "log_of_zero", "zero_times_inf", "sum_overflows", "not_finite"}
 
 
 def facts(case: Case) -> dict[str, Any]:
@@ -121,8 +122,8 @@ def findings(case: Case, explanation: Explanation) -> list[Finding]:
     """One for each mistake, of the parts that have it."""
     given = {part.name: part for part in (case.loss, case.grad) if part is not None}
     of: dict[tuple[str, str], list[str]] = {}
-    for name, fit in explanation.items():
-        for mistake in sorted(fit.mistakes):
+    for name in [name for name in given if name in explanation]:
+        for mistake in sorted(explanation[name].mistakes):
             of.setdefault(mistake, []).append(name)
     found = []
     for (name, _), names in of.items():

@@ -9,7 +9,7 @@ import numpy as np
 from softxent.diagnosis import differences
 from softxent.diagnosis.case import Array, Case, Part, Prediction
 from softxent.diagnosis.hypotheses import declared_scale
-from softxent.diagnosis.matching import expectation, measured_ratio, same, skipped
+from softxent.diagnosis.matching import expectation, measured_ratio, most_mistakes, same, skipped
 from softxent.diagnosis.precision import floor
 
 SMOOTHINGS = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)  # those that people use
@@ -20,6 +20,8 @@ TELLING = 3  # the fewest numbers beyond the parameters that are fitted to them
 def fitted(case: Case, part: Part, excused: Array) -> dict[str, list[Prediction]]:
     """What can be fitted to this part, to be compared with both."""
     if part.values.ndim == 0:
+        if most_mistakes(part, *expectation(case, part, case.right)) < 2:
+            return {}
         return {"label_smoothing": [smoothed(case, epsilon) for epsilon in SMOOTHINGS]}
     found = {"label_smoothing": list(smoothing(case, part, excused))}
     if part.name == "grad":
@@ -58,7 +60,8 @@ def factor(case: Case, part: Part, excused: Array) -> Iterator[Prediction]:
     skip = skipped(case, part, excused)
     ratio = measured_ratio(part.values, expected, skip)
     free = case.rows * (case.classes - 1 if part.name == "grad" else 1) - 1
-    if not np.isfinite(ratio) or ratio == 0 or free < TELLING:
+    telling = (np.abs(expected) > 100 * allowed).sum() - 1 >= TELLING
+    if not np.isfinite(ratio) or ratio == 0 or not telling or free < TELLING:
         return
     if same(part.values, ratio * expected, abs(ratio) * allowed + floor(part.precision), skip):
         yield as_it_is(case, part, {"factor": ratio})

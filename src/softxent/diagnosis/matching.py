@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from itertools import combinations, product
+from itertools import chain, combinations, product
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +12,8 @@ from softxent.diagnosis.case import Array, Case, Part, Prediction
 from softxent.diagnosis.hypotheses import MISTAKES, declared_scale, scales
 from softxent.diagnosis.precision import floor, tolerance
 
-CLEAR = 1e-4  # a single number that is known less well fits too many pairs of mistakes by chance, as any does triples
+CLEAR = 1e-4  # a single number that is known less well, relative to itself, fits too many pairs of mistakes by chance
+BLURRED = 1e-3  # and one that is known even less well any mistake: a 16-bit loss
 NEAR = 0.25  # how far the measured ratio may be from one that is worth a comparison, number by number
 
 
@@ -41,7 +42,11 @@ def explanations(case: Case, excused: Mapping[str, Array], extra: Mapping[str, l
     excused   for each part, the rows that are not compared
     extra     mistakes with a parameter that was fitted to the user's numbers
     """
-    fits = {part.name: list(part_fits(case, part, excused[part.name], extra)) for part in parts(case, excused)}
+    fits: dict[str, list[Fit]] = {}
+    seen: set[str] = set()  # mistakes that explain a part of many numbers: then a single number need not prove them
+    for part in parts(case, excused):
+        fits[part.name] = list(part_fits(case, part, excused[part.name], extra, seen))
+        seen |= {fit.mistake for fit in fits[part.name] if part.values.ndim}
     found: dict[frozenset[tuple[str, str, str]], Explanation] = {}
     explained = {name: choices for name, choices in fits.items() if choices}
     for choice in product(*explained.values()):
@@ -57,13 +62,15 @@ def cost(explanation: Explanation) -> int:
 
 
 def parts(case: Case, excused: Mapping[str, Array]) -> Iterator[Part]:
-    """Those that have something left to compare."""
-    for part in (case.loss, case.grad):
+    """Those that have something left to compare, the gradient first."""
+    for part in (case.grad, case.loss):
         if part is not None and not excused[part.name].all():
             yield part
 
 
-def part_fits(case: Case, part: Part, excused: Array, extra: Mapping[str, list[Prediction]]) -> Iterator[Fit]:
+def part_fits(
+    case: Case, part: Part, excused: Array, extra: Mapping[str, list[Prediction]], seen: set[str]
+) -> Iterator[Fit]:
     """First whether the numbers are right, or a multiple of it, entry by entry; then to the rounding of whole rows."""
     close = list(prediction_fits(case, part, "", case.right, excused, by_entry=True))
     if close:
@@ -75,16 +82,20 @@ def part_fits(case: Case, part: Part, excused: Array, extra: Mapping[str, list[P
         yield RIGHT
         return
     yield from right
-    for name, predict in MISTAKES.items():
-        for prediction in predict(case):
-            yield from prediction_fits(case, part, name, prediction, excused)
-    for name, predictions in extra.items():
+    for name, predictions in chain(((name, predict(case)) for name, predict in MISTAKES.items()), extra.items()):
         for prediction in predictions:
-            yield from prediction_fits(case, part, name, prediction, excused)
+            yield from prediction_fits(case, part, name, prediction, excused, proven=name in seen)
 
 
 def prediction_fits(
-    case: Case, part: Part, mistake: str, prediction: Prediction, excused: Array, *, by_entry: bool = False
+    case: Case,
+    part: Part,
+    mistake: str,
+    prediction: Prediction,
+    excused: Array,
+    *,
+    by_entry: bool = False,
+    proven: bool = False,
 ) -> Iterator[Fit]:
     if prediction.only not in ("", part.name):
         return
@@ -93,12 +104,19 @@ def prediction_fits(
         allowed = entry_tolerance(case, part, expected)
     skip = skipped(case, part, excused)
     ratio = measured_ratio(part.values, expected, skip)
-    at_most = 3 if part.values.ndim else 2 if allowed <= CLEAR * abs(expected) else 1
+    at_most = most_mistakes(part, expected, allowed) + proven
     for names, factor in factors(case, part, prediction.divisor):
         if len(names) + bool(mistake) > at_most or (names and not abs(ratio - factor) <= NEAR * abs(factor)):
             continue
         if same(part.values, factor * expected, abs(factor) * allowed + floor(part.precision), skip):
             yield Fit(mistake, names, prediction.values, ratio)
+
+
+def most_mistakes(part: Part, expected: Array, allowed: Array) -> int:
+    """How many mistakes at once are tried; a single number fits by chance if it is not known well."""
+    if part.values.ndim:
+        return 3
+    return 2 if allowed <= CLEAR * abs(expected) else 1 if allowed <= BLURRED * abs(expected) else 0
 
 
 def factors(case: Case, part: Part, divisor: float) -> Iterator[tuple[tuple[str, ...], float]]:

@@ -42,6 +42,7 @@ def causes(case: Case, part: Part, rows: Array) -> tuple[str, ...]:
         candidates["log_of_zero"] = np.any(vanishing(case, part) & (case.a > 0), axis=1)
     if np.isnan(part.values).any():
         candidates["zero_times_inf"] = np.any(vanishing(case, part) & no_share, axis=1)
+    candidates["sum_overflows"] = too_large(case, part)
     if not part.values.ndim:
         return tuple(name for name, where in candidates.items() if where.any())
     explains = {name: bool((where >= rows).all()) for name, where in candidates.items()}
@@ -53,6 +54,13 @@ def overflows(case: Case, part: Part) -> Array:
     """Rows where exp(z_j) overflows, or underflows for all classes: inf / inf, or 0 / 0."""
     m = case.z.max(axis=1)
     return (m > math.log(part.precision.largest)) | (m < math.log(part.precision.smallest))
+
+
+def too_large(case: Case, part: Part) -> Array:
+    """Rows, or all of them, whose Σ_j −log p_j is beyond the largest number: label smoothing adds that up."""
+    terms = functional.logsumexp(case.z)[:, None] - case.z
+    size = np.where(np.isfinite(terms), terms, 0).sum(axis=1)
+    return np.asarray((size if part.values.ndim else np.full(case.rows, size.sum())) > part.precision.largest)
 
 
 def vanishing(case: Case, part: Part) -> Array:

@@ -129,6 +129,10 @@ PHRASES = {
         "NaN: 0 · log 0, where a class without a share in the target has p = 0",
         "出现 NaN：某个类别 p = 0，在目标中又不占份额，却算了 0 · log 0",
     ),
+    "finding sum_overflows": (
+        "inf or NaN: a sum is beyond the largest number of {precision} before it is divided",
+        "出现 inf 或 NaN：求和还没相除，就超出了 {precision} 的范围",
+    ),
     "finding not_finite": ("inf or NaN where the true number is finite", "出现 inf 或 NaN，而正确值是有限的"),
     # of numerical derivatives -----------------------------------------------------------------------------------------
     "finding finite_difference_step_too_large": (
