@@ -278,6 +278,19 @@ def test_each_mistake_is_named(plant: Any, name: str, shape: Any, dtype: Any) ->
             assert diagnosis.findings[0].fix
 
 
+@pytest.mark.parametrize(
+    "plant", [summed, averaged, averaged_twice, divided_by_classes, wrong_sign, in_bits, temperature_not_in_gradient]
+)
+def test_the_fix_mends_it(plant: Any) -> None:
+    b = Batch(5, 7, FLOAT64)
+    loss, grad, options = plant(b)
+    names_of_fix = {"loss": loss, "grad": grad, "math": math}
+    given = [name for name in ("loss", "grad") if names_of_fix[name] is not None]
+    (finding,) = sx.diagnose(b.x, b.y, **{name: names_of_fix[name] for name in given}, **options).findings
+    exec(finding.fix, names_of_fix)
+    assert sx.diagnose(b.x, b.y, **{name: names_of_fix[name] for name in given}, **options).correct
+
+
 @pytest.mark.parametrize("dtype", WIDE, ids=str)
 @pytest.mark.parametrize(("plant", "name"), PLANTED, ids=lambda value: getattr(value, "__name__", ""))
 def test_a_mistake_of_the_gradient_alone(plant: Any, name: str, dtype: Any) -> None:
