@@ -785,6 +785,18 @@ def test_what_is_said_fits_a_terminal(plant: Any, name: str, lang: str) -> None:
         assert len(line) + sum(ord(c) > 0x2E80 for c in line) <= 100, line
 
 
+def test_the_first_and_the_furthest_are_named() -> None:
+    b = Batch(4, 3, FLOAT64)
+    grad = b.g / 4
+    grad[1, 2], grad[3, 0] = 0.5, 5.0
+    (finding,) = sx.diagnose(b.x, b.y, grad=grad).findings
+    assert finding.name == "unexplained"
+    first, furthest = list(finding.lines("en"))[1:]
+    assert first.startswith("  first: grad[1, 2] is 0.5, but should be ")
+    assert furthest.startswith("  furthest off: grad[3, 0] is 5, but should be ")
+    assert [line.split("：")[0] for line in finding.lines("zh")] == ["梯度", "  第一处", "  相差最大"]
+
+
 def test_prints_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
     diagnosis = sx.diagnose([[0.0, 0.0]], [1], loss=math.log(2))
@@ -798,8 +810,13 @@ def test_to_dict() -> None:
         "name": "summed",
         "part": "loss",
         "ratio": pytest.approx(4),
-        "places": {
-            "loss": {"index": [], "got": pytest.approx(b.losses.sum()), "expected": pytest.approx(b.losses.mean())}
-        },
+        "places": [
+            {
+                "name": "loss",
+                "index": [],
+                "got": pytest.approx(b.losses.sum()),
+                "expected": pytest.approx(b.losses.mean()),
+            }
+        ],
         "fix": "loss = loss / 4",
     }

@@ -63,8 +63,8 @@ def step_of(case: Case, part: Part) -> Step | None:
 
 
 def best(kind: str, precision: Precision) -> float:
-    """Where truncation and rounding are as large: ∛ε, √ε for a one-sided difference."""
-    return float(precision.eps ** (1 / 3 if kind == "central" else 1 / 2))
+    """Where truncation and rounding are as large: ∛ε, √ε for a one-sided difference; one digit says it."""
+    return float(f"{precision.eps ** (1 / 3 if kind == 'central' else 1 / 2):.0e}")
 
 
 def truncated(case: Case, part: Part, kind: str, error: Array) -> float | None:

@@ -21,7 +21,12 @@ class Place:
     expected: float
 
     def to_dict(self) -> dict[str, Any]:
-        return {"index": list(self.index), "got": self.got, "expected": self.expected}
+        return {"name": self.name, "index": list(self.index), "got": self.got, "expected": self.expected}
+
+    def say(self, lang: str) -> str:
+        index = f"[{', '.join(map(str, self.index))}]" if self.index else ""
+        got, expected = told_apart(self.got, self.expected)
+        return say(lang, "place", name=self.name + index, got=got, expected=expected)
 
 
 @dataclass(frozen=True)
@@ -47,15 +52,17 @@ class Finding:
         yield say(lang, "finding", part=part, what=say(lang, f"finding {self.name}", **self.values))
         if self.ratio is not None:
             yield "  " + say(lang, "ratio", ratio=brief(self.ratio))
-        for place in self.places:
-            index = f"[{', '.join(map(str, place.index))}]" if place.index else ""
-            got, expected = told_apart(place.got, place.expected)
-            yield "  " + say(lang, "place", name=place.name + index, got=got, expected=expected)
+        first_and_furthest = self.name == "unexplained" and len(self.places) == 2
+        for index, place in enumerate(self.places):
+            text = place.say(lang)
+            if first_and_furthest:
+                text = say(lang, "furthest" if index else "first", place=text)
+            yield "  " + text
         if self.fix:
             yield "  " + say(lang, "fix", code=self.fix)
 
     def to_dict(self) -> dict[str, Any]:
-        places = {place.name: place.to_dict() for place in self.places}
+        places = [place.to_dict() for place in self.places]
         return {"name": self.name, "part": self.part, "ratio": self.ratio, "places": places, "fix": self.fix}
 
 

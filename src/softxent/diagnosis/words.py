@@ -10,6 +10,8 @@ PHRASES = {
     "part logits": ("logits", "logits"),
     "ratio": ("{ratio} × the right one", "是正确值的 {ratio} 倍"),
     "place": ("{name} is {got}, but should be {expected}", "{name} 是 {got}，应为 {expected}"),
+    "first": ("first: {place}", "第一处：{place}"),
+    "furthest": ("furthest off: {place}", "相差最大：{place}"),
     "fix": ("fix: {code}", "修正：{code}"),
     "correct": ("correct to {ulp} ULP ({dtype})", "正确，误差不超过 {ulp} ULP（{dtype}）"),
     "either": ("either", "要么"),
