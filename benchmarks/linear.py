@@ -62,7 +62,7 @@ def rows() -> list[Row]:
 
 
 def multiplies_bfloat16() -> bool:
-    from softxent.torch.linear.products import multiplies_bfloat16
+    from softxent.torch.linear_layer.products import multiplies_bfloat16
 
     return multiplies_bfloat16()
 
@@ -117,7 +117,7 @@ def of_torch(row: Row, x: Any, W: Any, t: Any) -> dict[str, Callable[[], Any]]:
     import torch
 
     import softxent.torch as S
-    from softxent.torch.linear.products import Products
+    from softxent.torch.linear_layer.products import Products
 
     E = torch.nn.functional
 

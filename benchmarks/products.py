@@ -21,7 +21,7 @@ def libraries() -> dict[str, Library]:
     import torch
 
     from softxent.numpy import linear as of_numpy
-    from softxent.torch.linear import products as of_torch
+    from softxent.torch.linear_layer import products as of_torch
 
     x = torch.empty(1)
     return {

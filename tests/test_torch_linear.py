@@ -10,10 +10,10 @@ from torch.profiler import ProfilerActivity, profile
 
 import softxent as sx
 import softxent.torch as S
-import softxent.torch.linear.functional
-import softxent.torch.linear.layer
+import softxent.torch.linear_layer.functional
+import softxent.torch.linear_layer.layer
 from softxent.linear.plan import AUTO, SMALL
-from softxent.torch.linear import ops
+from softxent.torch.linear_layer import ops
 from tests.chunks import chunks_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning")  # PyTorch's own
@@ -26,16 +26,16 @@ WAYS = {"along rows": (4, V), "across classes": (5, 8), "at once": None}
 @pytest.fixture(autouse=True)
 def _fresh(monkeypatch):
     torch._dynamo.reset()
-    monkeypatch.setattr(softxent.torch.linear.functional, "SMALL", 0)
+    monkeypatch.setattr(softxent.torch.linear_layer.functional, "SMALL", 0)
 
 
 @pytest.fixture(params=WAYS)
 def way(request, monkeypatch, _fresh):
     if WAYS[request.param] is None:
-        monkeypatch.setattr(softxent.torch.linear.functional, "SMALL", SMALL)
+        monkeypatch.setattr(softxent.torch.linear_layer.functional, "SMALL", SMALL)
     else:
         plan = chunks_of(monkeypatch, *WAYS[request.param])
-        monkeypatch.setattr(softxent.torch.linear.layer, "linear_plan", plan)
+        monkeypatch.setattr(softxent.torch.linear_layer.layer, "linear_plan", plan)
     return request.param
 
 

@@ -152,7 +152,7 @@ def of_arrays() -> Any:
 
 
 def of_tensors() -> Any:
-    from softxent.torch.linear import adapter
+    from softxent.torch.linear_layer import adapter
 
     return adapter
 

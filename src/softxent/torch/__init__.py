@@ -19,7 +19,12 @@ from softxent.torch.functional import (
     softmax,
     statistics,
 )
-from softxent.torch.linear.functional import linear_cross_entropy, linear_log_prob, linear_sample, linear_statistics
+from softxent.torch.linear_layer.functional import (
+    linear_cross_entropy,
+    linear_log_prob,
+    linear_sample,
+    linear_statistics,
+)
 from softxent.torch.modules import CrossEntropyLoss, LinearCrossEntropyLoss
 from softxent.torch.watch import TrainingWarning, watch
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from softxent.checks import unknown_option
 from softxent.torch.functional import cross_entropy
-from softxent.torch.linear.functional import linear_cross_entropy
+from softxent.torch.linear_layer.functional import linear_cross_entropy
 
 PYTORCHS = signature(torch.nn.CrossEntropyLoss.__init__).parameters
 PARAMETERS = signature(cross_entropy).parameters

@@ -16,7 +16,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from softxent.last_layer import linear_cross_entropy
-from softxent.torch.linear.functional import autocast
+from softxent.torch.linear_layer.functional import autocast
 from softxent.transformers import checks
 
 

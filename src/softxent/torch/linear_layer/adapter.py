@@ -14,9 +14,9 @@ from softxent.torch import checks
 from softxent.torch.adapter import as_tensor, generator_of
 from softxent.torch.calls import Call
 from softxent.torch.checks import ARRAYS
-from softxent.torch.linear import functional, layer
-from softxent.torch.linear.functional import OF_ARRAYS
-from softxent.torch.linear.products import computed_in
+from softxent.torch.linear_layer import functional, layer
+from softxent.torch.linear_layer.functional import OF_ARRAYS
+from softxent.torch.linear_layer.products import computed_in
 
 
 def given_of(inputs: Any, weight: Any, target: Any, bias: Any, options: LossOptions) -> tuple[tuple[Any, ...], bool]:

@@ -11,10 +11,10 @@ from torch import Tensor
 from softxent.linear import Truncation
 from softxent.torch import ops
 from softxent.torch.calls import ARGUMENTS, SCHEMA, call_of
-from softxent.torch.linear import layer
-from softxent.torch.linear import second as derivatives
-from softxent.torch.linear.layer import Needs
-from softxent.torch.linear.products import computed_in
+from softxent.torch.linear_layer import layer
+from softxent.torch.linear_layer import second as derivatives
+from softxent.torch.linear_layer.layer import Needs
+from softxent.torch.linear_layer.products import computed_in
 
 GIVEN = "Tensor input, Tensor linear_weight, Tensor? linear_bias, Tensor target, Tensor? weight"
 

@@ -19,8 +19,8 @@ from softxent.torch.autograd import needs_graph
 from softxent.torch.calls import COMPUTED_IN, by_operator
 from softxent.torch.checks import LAYERS
 from softxent.torch.functional import overridable
-from softxent.torch.linear import autograd
-from softxent.torch.linear.products import computed_in
+from softxent.torch.linear_layer import autograd
+from softxent.torch.linear_layer.products import computed_in
 
 LARGEST = 2**63 - 1  # that an operator takes
 OF_ARRAYS, OF_PYTORCH = ("inputs", "weight", "target", "bias"), ("input", "linear_weight", "target", "linear_bias")

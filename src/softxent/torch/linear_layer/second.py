@@ -19,7 +19,7 @@ from torch import Tensor
 from softxent.linear import Layer
 from softxent.torch import autograd
 from softxent.torch.calls import Call
-from softxent.torch.linear.layer import Given, Needs, layer_of, places
+from softxent.torch.linear_layer.layer import Given, Needs, layer_of, places
 
 
 def to_masses(given: Given, upstream: Tensor, needs: Needs, budget: int, call: Call) -> tuple[Tensor, Tensor]:

@@ -14,11 +14,11 @@ from softxent.results import Statistics as Columns
 from softxent.torch import checks
 from softxent.torch.autograd import Compute, Function, checked, give_derivatives, keep, needs_graph, of_primals
 from softxent.torch.calls import Call, by_operator, call_of
-from softxent.torch.linear import layer, ops
-from softxent.torch.linear import second as derivatives
-from softxent.torch.linear.layer import Given, Needs
-from softxent.torch.linear.ops import flat
-from softxent.torch.linear.products import computed_in
+from softxent.torch.linear_layer import layer, ops
+from softxent.torch.linear_layer import second as derivatives
+from softxent.torch.linear_layer.layer import Given, Needs
+from softxent.torch.linear_layer.ops import flat
+from softxent.torch.linear_layer.products import computed_in
 
 # The loss -------------------------------------------------------------------------------------------------------------
 

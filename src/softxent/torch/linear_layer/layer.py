@@ -15,7 +15,7 @@ from softxent.linear import Gradients, Layer, Truncation, across_classes, linear
 from softxent.options import LossOptions
 from softxent.torch import checks
 from softxent.torch.calls import Call
-from softxent.torch.linear.products import Products, computed_in, multiplied_in
+from softxent.torch.linear_layer.products import Products, computed_in, multiplied_in
 
 Given = tuple[Tensor, Tensor, Tensor | None, Tensor, Tensor | None]  # x, W, bias, target, class weights
 Needs = list[bool]  # of the gradients of x, W and bias
