@@ -1,0 +1,17 @@
+/** Every number on the page is written by one of these two. */
+
+const minus = (text: string) => text.replace("-", "−");
+
+/** Six decimals, rounded; with a power of ten where those fail. */
+export function decimals(value: number, digits = 6): string {
+  if (!Number.isFinite(value)) return minus(String(value).replace("Infinity", "∞"));
+  const size = Math.abs(value);
+  if (value === 0 || (size >= 1e-4 && size < 1e6)) return minus((value + 0).toFixed(digits));
+  return minus(value.toExponential(digits > 6 ? digits : 2).replace("e+", "e"));
+}
+
+/** As short as a reader would type it. */
+export function brief(value: number, digits = 6): string {
+  if (!Number.isFinite(value)) return decimals(value);
+  return minus(String(Number((value + 0).toPrecision(digits))).replace("e+", "e"));
+}
