@@ -15,3 +15,12 @@ export function brief(value: number, digits = 6): string {
   if (!Number.isFinite(value)) return decimals(value);
   return minus(String(Number((value + 0).toPrecision(digits))).replace("e+", "e"));
 }
+
+/** The number that is left when all digits after the third behind the point are cut off, never rounded: the tutorial's digits. */
+export function truncated(value: number, places = 3): number {
+  if (!Number.isFinite(value)) return value;
+  const [digits, exponent] = Math.abs(value).toExponential().split("e"); // the shortest digits that mean this number
+  const kept = Number(exponent) + 1 + places;
+  const cut = kept <= 0 ? "0" : `${digits.replace(".", "").slice(0, kept)}e${Number(exponent) + 1 - Math.min(kept, digits.replace(".", "").length)}`;
+  return Math.sign(value) * Number(cut) + 0;
+}

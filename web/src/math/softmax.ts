@@ -69,3 +69,12 @@ export function gradient(x: readonly number[], y: number, T = 1): number[] {
   const total = sum(e);
   return e.map((e_j, j) => (j === y ? -others(e, y) : e_j) / total / T);
 }
+
+// What is shown of many classes
+
+/** The classes to keep and then the most probable, `most` in all, in ascending order. */
+export function mostProbable(p: readonly number[], keep: readonly number[], most: number): number[] {
+  const rank = (j: number) => (keep.includes(j) ? 2 : p[j]);
+  const byRank = p.map((_, j) => j).sort((a, b) => rank(b) - rank(a) || a - b);
+  return byRank.slice(0, most).sort((a, b) => a - b);
+}

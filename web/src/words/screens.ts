@@ -6,8 +6,8 @@ import { speaker, type Phrases } from "./say.ts";
 const phrases = {
   softmax: ["Soft max", "软最大"],
   "softmax question": [
-    "The largest score is 5. Will the soft max always pick it?",
-    "分数最大的是 5。软最大每次都会选它吗？",
+    "One score is the largest. Will the soft max always pick it?",
+    "有一个分数最大。软最大每次都会选它吗？",
   ],
   formula: ["The formula", "公式"],
   "formula question": [

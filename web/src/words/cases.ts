@@ -1,0 +1,61 @@
+import { speaker, type Phrases } from "./say.ts";
+
+const phrases = {
+  "choice own": ["Only its own.", "只有它自己的。"],
+  "choice all": ["All: its own goes up, every other goes down.", "全都变：自己的升高，其余的降低。"],
+  "choice up": ["All of them go up.", "全都升高。"],
+  reason: [
+    "All of them. z_i stands above the line of its own p only, but below the line of every p, for the sum holds all scores. So its own share grows and all the others make room.",
+    "全都变。z_i 只出现在自己那个 p 的分子里，却出现在每一个 p 的分母里，因为总和包含所有分数。于是自己的份额变大，其余的全都让出一点。",
+  ],
+  touch: [
+    "What z_{i} touches. The weights of row {i} of W feed z_{i} and no other score; but from z_{i} a line goes to every p: to its own by case 1, up; to each of the others by case 2, down.",
+    "z_{i} 碰到了谁。W 第 {i} 行的权重只进入 z_{i}，不进入别的分数；但从 z_{i} 出发，每一个 p 都有一条线：到自己的 p 是情形一，升高；到其余每个 p 是情形二，降低。",
+  ],
+  "touch guess": [
+    "Each row of weights makes one score z. Which z reaches which p?",
+    "每一行权重产生一个分数 z。哪个 z 会影响哪个 p？",
+  ],
+  weights: ["weights", "权重"],
+  "case 1": ["case 1, i = j: up", "情形一，i = j：升高"],
+  "case 2": ["case 2, i ≠ j: down", "情形二，i ≠ j：降低"],
+  grid: ["∂p_j/∂z_i: every probability (row j) by every score (column i)", "∂p_j/∂z_i：每个概率（第 j 行）对每个分数（第 i 列）"],
+  "grid how": [
+    "Choose an entry, by pointer or with the arrow keys. On the diagonal i = j; off it i ≠ j. Each column adds up to 0: what one gains, the others lose.",
+    "用鼠标、手指或方向键选一格。对角线上 i = j，其余 i ≠ j。每一列加起来是 0：一个得多少，其余的就让多少。",
+  ],
+  hidden: [
+    "{shown} of {classes} classes are shown: the most probable, and the true one.",
+    "共 {classes} 类，这里显示 {shown} 类：概率最大的几类和真实类别。",
+  ],
+  entry: ["∂p_{j}/∂z_{i} = {value}", "∂p_{j}/∂z_{i} = {value}"],
+  "where same": [
+    "Case 1, i = j. Where is z_{i} in p_{j}? Above the line and below it.",
+    "情形一，i = j。z_{i} 在 p_{j} 的什么地方？分子里有，分母里也有。",
+  ],
+  "where other": [
+    "Case 2, i ≠ j. Where is z_{i} in p_{j}? Only below the line, in the sum.",
+    "情形二，i ≠ j。z_{i} 在 p_{j} 的什么地方？只在分母的总和里。",
+  ],
+  "quotient same": [
+    "Quotient rule: the part above moves, and so does the sum below.",
+    "商的求导法则：分子在变，分母的总和也在变。",
+  ],
+  "quotient other": [
+    "Quotient rule: the part above stands still, its derivative is 0; only the sum moves.",
+    "商的求导法则：分子不动，导数是 0；只有总和在变。",
+  ],
+  split: ["Split the fraction; each factor is a probability.", "拆开分式，每个因子都是概率。"],
+  values: ["With numbers:", "代入数字："],
+  nudge: ["Do not believe it: nudge z_{i}", "不信？动一动 z_{i}"],
+  "nudge by": ["Move z_{i} by h", "让 z_{i} 移动 h"],
+  before: ["p before", "之前的 p"],
+  after: ["p after", "之后的 p"],
+  ratio: ["change / h", "变化量 / h"],
+  "nudge note": [
+    "The smaller h, the closer change / h comes to the derivative: that is what a derivative is.",
+    "h 越小，变化量 / h 就越接近导数：导数就是这个意思。",
+  ],
+} as const satisfies Phrases;
+
+export const say = speaker(phrases);
