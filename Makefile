@@ -1,4 +1,5 @@
 # make demo · make test · make bench · make lint · make clang · make sanitize: each sets up .venv by itself.
+# make web builds the explorer page from web/; make web-check says whether a rebuild gives the same bytes. Both need Node 20.
 #
 #   PYTHON=python3.13       the interpreter of .venv (default: the first python3 that is 3.11 or later)
 #   CXX=clang++             the compiler; after changing it, make clean
@@ -22,10 +23,10 @@ export CXX
 endif
 
 .NOTPARALLEL:
-.PHONY: help demo test bench lint clang sanitize sanitize-address sanitize-thread clean compiler
+.PHONY: help demo test bench lint web web-check clang sanitize sanitize-address sanitize-thread clean compiler
 
 help:
-	@sed -n "1,6s/^# \{0,1\}//p" Makefile
+	@sed -n "1,7s/^# \{0,1\}//p" Makefile
 
 demo: compiler $(venv)/.cli $(venv)/.kernel
 	@$(venv)/bin/softxent train
@@ -45,7 +46,27 @@ lint: $(venv)/.lint
 	@$(venv)/bin/mypy
 
 clean:
-	rm -rf $(venv) build dist
+	rm -rf $(venv) build dist web/node_modules
+
+
+# The explorer page, one committed file: only its builder needs Node -------------------------------------------------------
+
+page := src/softxent/app/explore/explorer.html
+node := web/node_modules/.package-lock.json
+
+$(node): web/package-lock.json
+	@command -v npm > /dev/null || { echo "make web needs Node 20 and npm (Debian/Ubuntu: apt install nodejs npm)" >&2; exit 1; }
+	@echo "Installing what the page is built with …"
+	@cd web && npm ci --silent
+	@touch $@
+
+web: $(node)
+	@cd web && npm run --silent check && npm run --silent test && npm run --silent build
+
+web-check: $(node)
+	@cd web && npm run --silent check && npm run --silent test && npm run --silent build -- --outDir ../build/web
+	@cmp build/web/explorer.html $(page) || { echo "$(page) is not what web/ builds: run make web and commit it" >&2; exit 1; }
+	@echo "$(page) is what web/ builds"
 
 
 # .venv: one stamp a step, so that a step runs again only when what it was made from has changed --------------------

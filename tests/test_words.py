@@ -41,7 +41,7 @@ def strings():
                     )
                 elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                     yield re.escape(node.value)
-    for path in SOURCE.rglob("*.html"):
+    for path in SOURCE.glob("**/templates/*.html"):
         page = path.read_text("utf-8")
         for text in re.findall('"([^"]*)"', page) + re.findall("'([^']*)'", page):
             yield (".+" if text.startswith(" ") else "") + re.escape(text)  # phrase ~ " means"

@@ -39,6 +39,7 @@ export default defineConfig({
     outDir: "../src/softxent/app/explore",
     emptyOutDir: false, // the folder has Python files too
     target: "es2022",
+    modulePreload: { polyfill: false }, // there is one module
     rollupOptions: { input: "explorer.html" },
   },
 });

@@ -4,12 +4,14 @@ model.skops     the fitted pipeline; skops holds no code, and a type that is not
 schema.json     the target, its classes, and what each column of the data is
 metrics.json    how good the model is on the test rows
 report.html     the same to look at
+explorer.html   the page that its links open
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
@@ -23,13 +25,16 @@ from zipfile import ZIP_DEFLATED
 import numpy as np
 from numpy.typing import NDArray
 
+from softxent.app.explore import PAGE
 from softxent.app.outputs import open_saved, settle, whole_folder
 from softxent.app.tables.columns import Column
 from softxent.app.tables.rows import Rows, Source, listed
 from softxent.app.words import Mistake, Phrase
 
 FORMAT = 1  # of the folder; a higher one was made by a newer softxent
-MODEL, SCHEMA, METRICS, REPORT = FILES = ("model.skops", "schema.json", "metrics.json", "report.html")
+MODEL, SCHEMA, METRICS, REPORT, EXPLORER = FILES = (
+    "model.skops", "schema.json", "metrics.json", "report.html", "explorer.html"
+)  # fmt: skip
 
 # Beyond the types of NumPy, SciPy and scikit-learn that skops trusts by itself
 TRUSTED = frozenset(
@@ -181,6 +186,7 @@ class Run:
                 for name, content in ((SCHEMA, asdict(self.schema)), (METRICS, metrics)):
                     (new / name).write_text(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False), "utf-8")
                 write_report(new / REPORT)
+                shutil.copyfile(PAGE, new / EXPLORER)
         except OSError as error:
             raise Mistake("not saved", got=repr(folder), why=error.strerror or error) from None
         try:

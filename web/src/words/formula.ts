@@ -9,8 +9,8 @@ const phrases = {
     "分子、分母的每一项都多了同一个因子 e^100，正好约掉。起作用的只有分数之间的差。",
   ],
   how: [
-    "Touch a score: its term lights up. e makes every score positive and puts the gaps between them in proportion; the sum below makes all shares add up to 1.",
-    "碰一下某个分数，式子里对应的项就会亮起来。e 的指数把每个分数变成正数，并把分数之差变成倍数；除以总和，让各份加起来等于 1。",
+    "Touch a score: its term lights up. e makes every score positive and puts the gaps between them in proportion; the sum below makes all shares add up to 1. (The tutorial writes v for z and a for p.)",
+    "碰一下某个分数，式子里对应的项就会亮起来。e 的指数把每个分数变成正数，并把分数之差变成倍数；除以总和，让各份加起来等于 1。（教程里 z 写作 v，p 写作 a。）",
   ],
   chart: [
     "The softmax formula for {name}: e to its score, divided by the sum of e to every score.",

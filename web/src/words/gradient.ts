@@ -48,8 +48,8 @@ const phrases = {
     "教程对 [1, 5, 3] 写的是 0.015、0.866、0.117：是截断，不是四舍五入。每个 p 最多少了 0.001，所以 p 加起来不再是 1，0.866 − 1 = −0.134，而不是 −0.133187。方法没有错，差别全在被截掉的那几位。",
   ],
   step: [
-    "One step of size 1, z − (p − y), takes the loss from {before} to {after}.",
-    "走一步（步长为 1）z − (p − y)，损失从 {before} 变为 {after}。",
+    "One step of size 1, from z to z − (p − y), and the loss goes",
+    "走一步（步长为 1），从 z 到 z − (p − y)，损失的变化是",
   ],
 } as const satisfies Phrases;
 

@@ -50,6 +50,7 @@ def _run(arguments: list[str], lang: str) -> int:
     from softxent.app.cli.check import check
     from softxent.app.cli.evaluate import evaluate
     from softxent.app.cli.explain import explain
+    from softxent.app.cli.explore import explore
     from softxent.app.cli.help import Command, Group
     from softxent.app.cli.predict import predict
     from softxent.app.cli.train import train
@@ -61,6 +62,7 @@ def _run(arguments: list[str], lang: str) -> int:
     app.command("explain", cls=Command, help="about explain", epilog=example, context_settings=scores)(explain)
     for command, example in (
         (check, "softxent check step.npz --reduction sum"),
+        (explore, "softxent explore"),
         (train, "softxent train penguins.csv --target species"),
         (predict, "softxent predict runs/penguins new.csv --proba --out predictions.csv"),
         (evaluate, "softxent evaluate runs/penguins test.csv"),

@@ -1,13 +1,20 @@
 """`softxent explain 1 5 3 --target 1`, or `--model RUN --data FILE --row 17`: tells the story of `softxent.explain`."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from softxent.app.cli import options
-from softxent.app.words import WIDTH, Mistake
+from softxent.app.outputs import refuse_inputs, whole_file
+from softxent.app.words import WIDTH, Mistake, say
+
+if TYPE_CHECKING:
+    from softxent.app.prediction import Prediction
+    from softxent.explain import Trace
 
 LAYER = ("x", "W", "b")
 
@@ -23,34 +30,30 @@ def explain(
     data: Annotated[str | None, typer.Option(metavar="FILE", help="explain data")] = None,
     row: Annotated[str | None, typer.Option(metavar="NUMBER", help="explain row")] = None,
     style: Annotated[str, typer.Option(metavar="exact|article", help="explain style")] = "exact",
+    html: Annotated[str | None, typer.Option("--html", metavar="FILE.html", help="explain html")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="explain json")] = False,
 ) -> None:
     if style not in ("exact", "article"):
         raise Mistake("style", got=repr(style))
     if as_json and style == "article":
         raise Mistake("style of json")
-    T = _float("temperature", temperature)
+    if as_json and html:
+        raise Mistake("html of json")
+    T, article = _float("temperature", temperature), style == "article"
+    told: Trace | Prediction
     if model is not None:
         _refuse("model alone", {"SCORE": scores, "--layer": layer, "--labels": labels})
-        return _explain_row(context.obj, model, data, row, target, T, article=style == "article", as_json=as_json)
-    _refuse("needs model", {"--data": data, "--row": row})
-    if scores and layer:
-        raise Mistake("scores and layer", got=len(scores))
-    if not scores and not layer:
-        raise Mistake("scores missing")
-
-    numbers = [_float(f"scores[{i}]", text) for i, text in enumerate(scores or [])]
-    names = None if labels is None else [name.strip() for name in labels.replace("，", ",").split(",")]
-
-    from softxent.explain import explain as trace_of  # NumPy, when there is something to compute
-
-    trace = trace_of(_layer(layer) if layer else numbers, target, temperature=T, labels=names)
-    if as_json:
-        _print_json(trace.to_dict())
+        told = _row_explained(model, data, row, target, T)
     else:
-        from softxent.explain.story import story
+        _refuse("needs model", {"--data": data, "--row": row})
+        told = _scores_explained(scores or [], layer, labels, target, T)
 
-        _print_story(story(trace, context.obj, article=style == "article"))
+    if html is not None:
+        _write_page(html, told, context.obj, article, reads=[file for file in (layer, data) if file])
+    elif as_json:
+        _print_json(told.to_dict())
+    else:
+        _print_story(_steps(told, context.obj, article))
 
 
 def _refuse(phrase: str, given: dict[str, object]) -> None:
@@ -59,22 +62,27 @@ def _refuse(phrase: str, given: dict[str, object]) -> None:
             raise Mistake(phrase, option=option)
 
 
-def _explain_row(
-    lang: str,
-    model: str,
-    data: str | None,
-    row: str | None,
-    target: str | None,
-    T: float,
-    *,
-    article: bool,
-    as_json: bool,
-) -> None:
+def _scores_explained(
+    scores: list[str], layer: str | None, labels: str | None, target: str | None, T: float
+) -> Trace:
+    if scores and layer:
+        raise Mistake("scores and layer", got=len(scores))
+    if not scores and not layer:
+        raise Mistake("scores missing")
+    numbers = [_float(f"scores[{i}]", text) for i, text in enumerate(scores)]
+    names = None if labels is None else [name.strip() for name in labels.replace("，", ",").split(",")]
+
+    from softxent.explain import explain  # NumPy, when there is something to compute
+
+    return explain(_layer(layer) if layer else numbers, target, temperature=T, labels=names)
+
+
+def _row_explained(model: str, data: str | None, row: str | None, target: str | None, T: float) -> Prediction:
     if row is None:
         raise Mistake("model needs", option="--row")
     index = options.whole("--row", row, 0)
 
-    from softxent.app.prediction import explain_row, steps
+    from softxent.app.prediction import explain_row
     from softxent.app.run import Run
     from softxent.app.tables import DIGITS, digits, open_file
 
@@ -83,11 +91,42 @@ def _explain_row(
         raise Mistake("model needs", option="--data")
     source = digits() if data is None else open_file(data)
     run.schema.check(source)
-    prediction = explain_row(run, source.row(index), target, data=Path(source.path).name, temperature=T)
-    if as_json:
-        _print_json(prediction.to_dict())
-    else:
-        _print_story(steps(prediction, lang, article=article))
+    return explain_row(run, source.row(index), target, data=Path(source.path).name, temperature=T)
+
+
+def _steps(told: Trace | Prediction, lang: str, article: bool) -> Any:
+    from softxent.explain import Trace
+
+    if isinstance(told, Trace):
+        from softxent.explain.story import story
+
+        return story(told, lang, article=article)
+    from softxent.app.prediction import steps
+
+    return steps(told, lang, article=article)
+
+
+def _write_page(file: str, told: Trace | Prediction, lang: str, article: bool, *, reads: list[str]) -> None:
+    from softxent.app import explore
+    from softxent.explain import Trace
+
+    trace = told if isinstance(told, Trace) else told.trace
+    named = trace.labels if trace.labels != tuple(map(str, range(len(trace.labels)))) else ()
+    view = explore.view(
+        trace.scores,
+        trace.target,
+        labels=named,
+        temperature=trace.temperature,
+        truncated=article,
+        lang=lang,
+    )
+    refuse_inputs("--html", [Path(file)], [Path(each) for each in reads])
+    try:
+        with whole_file(file) as stream:
+            stream.write(explore.with_view(view))
+    except OSError as error:
+        raise Mistake("cannot write", got=repr(file), why=error.strerror) from None
+    print(say(lang, "page written", page=file))
 
 
 def _print_json(values: dict[str, Any]) -> None:

@@ -130,7 +130,8 @@ class Screen:
 
     def saved(self, folder: str) -> None:
         self.line()
-        self.line(self.say("saved", folder=folder, files=", ".join(FILES)))
+        told = FILES[: FILES.index(REPORT) + 1]  # what the report links to is not news
+        self.line(self.say("saved", folder=folder, files=", ".join(told)))
         self.line(self.say("look", report=Path(folder) / REPORT))
 
     @contextmanager

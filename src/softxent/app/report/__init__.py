@@ -51,7 +51,7 @@ def write(
     command: str = "",
     lang: str = "en",
 ) -> None:
-    """Writes the report, which needs no network: styles and figures are in it.
+    """Writes the report, which needs no network: styles and figures are in it; links to explorer.html beside it.
 
     name          of the data, such as its file name
     target        the name of the column that was predicted
@@ -74,7 +74,7 @@ def write(
         target=target,
         date=date,
         evaluation=evaluation,
-        cards=cards(evaluation, examples),
+        cards=cards(evaluation, examples, lang),
         loss=curves.losses(train_loss, val_loss, kept) if len(train_loss) else None,
         accuracy=curves.accuracies(val_accuracy, kept) if len(val_accuracy) else None,
         kept=kept,

@@ -57,11 +57,12 @@ class Bin(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """One row: its index in y, its number in the user's data, y, p, p − y and −log p_y."""
+    """One row: its index in y, its number in the user's data, y, log p, p, p − y and −log p_y."""
 
     index: int
     row: int
     y: int
+    log_p: Array
     p: Array
     grad: Array
     loss: float
@@ -138,8 +139,8 @@ class Evaluation:
             per_class=_per_class(names, target, predicted, counts),
             bins=bins,
             worst=tuple(
-                Example(int(i), int(numbers[i]), int(target[i]), p, grad, float(losses[i]))
-                for i, p, grad in zip(worst, softmax(wide), _p_minus_y(wide, y_worst), strict=True)
+                Example(int(i), int(numbers[i]), int(target[i]), log_p, p, grad, float(losses[i]))
+                for i, log_p, p, grad in zip(worst, wide, softmax(wide), _p_minus_y(wide, y_worst), strict=True)
             ),
         )
 

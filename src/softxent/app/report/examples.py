@@ -10,14 +10,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from softxent.app import explore
 from softxent.app.report.evaluation import Evaluation, Example
 from softxent.app.report.figures import significant
+from softxent.app.words import Mistake
 from softxent.explain.render import cut
 
 FEATURES = 12  # shown at once; the others unfold
 CLASSES = 6
 TEXT = 240  # columns of a feature's value
 PIXELS = 32 * 32
+SCORE_DIGITS = 9  # in a link: float32's
 
 PIXEL_AT = re.compile(r"(?:pixel|px)\D?(\d+)_(\d+)")  # pixel_7_3, as in scikit-learn's digits
 PIXEL = re.compile(r"(?:pixel|px)\D?(\d+)")  # pixel783, as in OpenML's MNIST
@@ -49,9 +52,10 @@ class Card(NamedTuple):
     more: list[tuple[str, str]]
     image: Image | None
     classes: list[ClassRow]
+    view: str | None  # of the explorer page; none of what that cannot show
 
 
-def cards(evaluation: Evaluation, features: Sequence[Mapping[str, object]]) -> list[Card]:
+def cards(evaluation: Evaluation, features: Sequence[Mapping[str, object]], lang: str) -> list[Card]:
     if features and len(features) != len(evaluation.worst):
         raise ValueError(f"examples has {len(features)} rows, but evaluation.worst has {len(evaluation.worst)}")
     names = evaluation.classes
@@ -64,8 +68,18 @@ def cards(evaluation: Evaluation, features: Sequence[Mapping[str, object]]) -> l
         )
         true, predicted = names[example.y], names[example.predicted]
         classes = class_rows(names, example)
-        result.append(Card(example, true, predicted, pairs[:FEATURES], pairs[FEATURES:], image, classes))
+        view = explorer_view(names, example, lang)
+        result.append(Card(example, true, predicted, pairs[:FEATURES], pairs[FEATURES:], image, classes, view))
     return result
+
+
+def explorer_view(names: Sequence[str], example: Example, lang: str) -> str | None:
+    """Returns the view of a row on the explorer page; log p is its scores, less a constant that changes nothing."""
+    scores = [float(f"{log_p:.{SCORE_DIGITS}g}") for log_p in example.log_p]
+    try:
+        return explore.view(scores, example.y, labels=names, lang=lang)
+    except Mistake:  # too many classes, or a p of 0
+        return None
 
 
 def class_rows(names: Sequence[str], example: Example) -> list[ClassRow]:

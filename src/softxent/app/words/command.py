@@ -11,6 +11,7 @@ PHRASES = {
     "[SCORE]...": ("[SCORE]...", "[分数]..."),
     "INDEX|NAME": ("INDEX|NAME", "下标|名字"),
     "FILE.npz": ("FILE.npz", "文件.npz"),
+    "FILE.html": ("FILE.html", "文件.html"),
     "option help": ("show this help", "显示本帮助"),
     "option lang": (
         "the language of every word; by default from LC_ALL, LC_MESSAGES or LANG",
@@ -45,6 +46,10 @@ PHRASES = {
     "explain style": (
         "article: numbers truncated to three digits, as in the tutorial; exact: six digits (default)",
         "article：像教程那样截断到三位；exact：六位小数（默认）",
+    ),
+    "explain html": (
+        "write the explorer page with these scores to a file, to look at in a browser",
+        "把这组分数写进探索页，存为文件，用浏览器打开",
     ),
     "explain json": ("every number in full, as JSON", "以 JSON 输出全部数字，不舍入"),
     "about check": (
@@ -90,6 +95,29 @@ PHRASES = {
     "whole": ("a whole number", "整数"),
     "from 0 to 1": ("a number from 0 to 1", "0 到 1 的数"),
     "a reduction": ("none, sum or mean", "none、sum 或 mean"),
+    "about explore": (
+        "Opens a page to explore softmax, cross-entropy and p − y by hand: eight screens, offline.",
+        "打开探索页，亲手体会 softmax、交叉熵和 p − y：共八屏，不联网。",
+    ),
+    "page opened": ("{page} is open in the browser.", "已在浏览器中打开 {page}。"),
+    "no browser": ("There is no browser here. The page is {page}", "这里没有浏览器。页面文件是 {page}"),
+    "page written": ("{page} has these scores: open it in a browser.", "{page} 已写入这组分数，请用浏览器打开。"),
+    "page classes": (
+        "scores has {got} classes, but the page shows {most} at most",
+        "scores 有 {got} 类，但页面最多显示 {most} 类",
+    ),
+    "page finite": (
+        "scores[{index}] is {got}, but the page needs finite numbers",
+        "scores[{index}] 是 {got}，但页面只接受有限的数",
+    ),
+    "page temperature": (
+        "temperature is {got:g}, but the page has {least:g} … {most:g}",
+        "temperature 是 {got:g}，但页面的范围是 {least:g} … {most:g}",
+    ),
+    "html of json": (
+        "--html writes a page and --json prints numbers: choose one",
+        "--html 写页面，--json 输出数字：两者只能选一",
+    ),
     "example": ("Example: {command}", "例如：{command}"),
     "no such option": ("there is no option {got}", "没有 {got} 这个选项"),
     "no such command": (

@@ -1,6 +1,7 @@
 """The phrases of the report: a table of its own, since some names have other words there than on a terminal."""
 
 PHRASES = {
+    "step by step": ("Row {row} step by step, from scores to p − y", "逐步看第 {row} 行：从分数到 p − y"),
     # Summary --------------------------------------------------------------------------------------------------------
     "predicting": ("Predicting {target}", "预测 {target}"),
     "sections": ("Sections", "目录"),
