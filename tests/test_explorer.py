@@ -7,8 +7,10 @@ import webbrowser
 import numpy as np
 import pytest
 
+import softxent as sx
 from softxent.app import explore
 from softxent.words import Mistake
+from tests.explorer_cases import Case, expected
 from web import vectors
 
 LARGEST = 400_000
@@ -83,3 +85,11 @@ def test_explain_html_mistakes(softxent, tmp_path):
 def test_vectors_hold_the_lesson():
     lesson = json.loads(vectors.FILE.read_text("utf-8"))["rows"][0]
     assert np.round(lesson["p"], 6).tolist() == [0.015876, 0.866813, 0.11731]
+
+
+@pytest.mark.parametrize("lead", [0, 0.5, 3, 10, 16.6, 20, 36, 40])
+def test_what_the_page_says_of_softxent_is_what_softxent_returns(lead):
+    shown = expected(Case([0, 1], 1, lead=lead))
+    loss, grad = sx.cross_entropy_and_grad(np.float32([[0, lead]]), [1])
+    for name, value in (("ours loss", loss), ("ours gradient", grad[0, 1])):
+        assert abs(shown[name] - value) <= 4 * np.spacing(np.float32(abs(shown[name]))), name

@@ -1,6 +1,6 @@
 /** Every number on the page is written by one of these two. */
 
-const minus = (text: string) => text.replace("-", "−");
+const minus = (text: string) => text.replaceAll("-", "−");
 
 /** Six decimals, rounded; with a power of ten where those fail. */
 export function decimals(value: number, digits = 6): string {

@@ -16,7 +16,7 @@ const phrases = {
     "Each row of weights makes one score z. Which z reaches which p?",
     "每一行权重产生一个分数 z。哪个 z 会影响哪个 p？",
   ],
-  weights: ["weights", "权重"],
+  weights: ["weights, row of W", "权重（W 的行）"],
   "case 1": ["case 1, i = j: up", "情形一，i = j：升高"],
   "case 2": ["case 2, i ≠ j: down", "情形二，i ≠ j：降低"],
   grid: ["∂p_j/∂z_i: every probability (row j) by every score (column i)", "∂p_j/∂z_i：每个概率（第 j 行）对每个分数（第 i 列）"],

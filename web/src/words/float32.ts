@@ -21,9 +21,8 @@ const phrases = {
   "lead is": ["The winner's lead", "领先的分数"],
   steps: ["Step by step", "逐步计算"],
   step: ["step", "步骤"],
-  others: ["the sum", "求和"],
-  sum: ["1 + e^−lead", "1 + e^−领先"],
-  "others alone": ["e^−lead alone", "只留 e^−领先"],
+  term: ["e^(0 − lead)", "e^(0 − 领先)"],
+  sum: ["the sum, or the others alone", "总和，或只算其余各类"],
   logarithm: ["its logarithm: the loss", "取对数：损失"],
   gradient: ["gradient at the true class", "真实类别处的梯度"],
   lost: [

@@ -8,7 +8,7 @@ import { speaker, type Phrases } from "./say.ts";
 const phrases = {
   title: ["softxent: from scores to p − y", "softxent：从分数到 p − y"],
   screens: ["Screens", "各屏"],
-  "screen of": ["{n} of {all}", "第 {n} 屏，共 {all} 屏"],
+  "screen of": ["{n} of {all}", "{n} / {all}"],
   language: ["Language", "语言"],
   previous: ["Previous", "上一屏"],
   next: ["Next", "下一屏"],
