@@ -1,4 +1,4 @@
-/** Every number on the page is written by one of these two. */
+/** Every number on the page is written by one of these. */
 
 const minus = (text: string) => text.replaceAll("-", "−");
 
@@ -23,4 +23,9 @@ export function truncated(value: number, places = 3): number {
   const kept = Number(exponent) + 1 + places;
   const cut = kept <= 0 ? "0" : `${digits.replace(".", "").slice(0, kept)}e${Number(exponent) + 1 - Math.min(kept, digits.replace(".", "").length)}`;
   return Math.sign(value) * Number(cut) + 0;
+}
+
+/** Two or three digits, for the little room in a drawing. */
+export function tight(value: number, digits = 3): string {
+  return value !== 0 && Math.abs(value) < 1e-3 ? minus(value.toExponential(0)) : brief(value, digits);
 }

@@ -19,7 +19,7 @@ const phrases = {
   skipped: ["Here is the answer.", "答案如下。"],
   "your choice": ["your answer", "你的选择"],
   "right choice": ["right", "正确"],
-  "as a table": ["The same as a table", "用表格看"],
+  "as a table": ["As a table: {caption}", "用表格看：{caption}"],
   class: ["class", "类别"],
   "class of": ["class {i}", "类别 {i}"],
   cat: ["cat", "猫"],
@@ -47,6 +47,7 @@ const phrases = {
     "scores[{index}] 是“{got}”，应为有限的数。",
   ],
   target: ["True class", "真实类别"],
+  "learning rate": ["Learning rate η", "学习率 η"],
   temperature: ["Temperature T", "温度 T"],
   reset: ["Start again with [1, 5, 3]", "恢复为 [1, 5, 3]"],
 } as const satisfies Phrases;

@@ -31,13 +31,13 @@ const phrases = {
   ],
   network: ["Back through the layers", "逐层往回传"],
   "network question": [
-    "The loss is at one end of the network. How does a weight at the other end learn what to do?",
-    "损失在网络的一端，另一端的权重怎么知道该往哪边调？",
+    "The dog is right. Which of the weights into the scores should grow?",
+    "正确答案是狗。通向分数的权重里，哪些该变大？",
   ],
   train: ["Train", "训练"],
   "train question": [
-    "Three groups of points in a plane. Can straight borders part them?",
-    "平面上有三组点，用直线能把它们分开吗？",
+    "One blue point strays among the orange ones. Which way will the border move?",
+    "一个蓝点混进了橙色点当中。继续训练，边界会往哪边移？",
   ],
   float32: ["Where float32 gives up", "float32 的尽头"],
   "float32 question": [
