@@ -3,15 +3,14 @@
 import base64
 import re
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from softxent import definition
+from softxent.app import explore
 from softxent.sklearn.network import Network, Parameters
 
-PAGE = Path(__file__).parents[1] / "src/softxent/app/explore/explorer.html"
 PHONE, DESKTOP = 360, 1280
 NETWORK, TRAIN = 6, 7
 
@@ -30,7 +29,7 @@ def opened(browser):
         page = context.new_page()
         page.on("pageerror", lambda error: pytest.fail(str(error)))
         name = {NETWORK: "network", TRAIN: "train"}[screen]
-        page.goto(f"{PAGE.as_uri()}#v=1&lang={lang}&screen={screen}&shown={shown}&{name}={remembered}")
+        page.goto(f"{explore.PAGE.as_uri()}#v=1&lang={lang}&screen={screen}&shown={shown}&{name}={remembered}")
         return page
 
     yield opened
@@ -244,10 +243,13 @@ def test_training(opened, hidden, batch):
     for steps in range(101):
         rows = batch_of(len(points), steps, batch, 5)
         theta.flat -= 0.3 * up_and_down(theta, "tanh", inputs[rows], target[rows])[4].flat
+    page.get_by_text("As a table: Weights and biases").click()
     shown = numbers(page)
     _, scores, loss, _, _ = up_and_down(theta, "tanh", inputs, target)
     p = definition.softmax(Network(theta, "tanh").forward(np.array([[0.5, -1]]))[1])
-    expected = named(theta) | listed("p", p) | {"loss": loss, "right": int((scores.argmax(1) == target).sum()), "steps": 101}
+    expected = (
+        named(theta) | listed("p", p) | {"loss": loss, "right": int((scores.argmax(1) == target).sum()), "steps": 101}
+    )
     assert {name: shown[name] for name in expected} == pytest.approx(expected, rel=1e-11, abs=1e-11)
 
 
@@ -265,7 +267,16 @@ def test_a_trained_network_is_shared(opened):
     assert numbers(page)["steps"] == 51
 
 
-@pytest.mark.parametrize("text", ["nonsense", "own,,,,", "own,0,0.3,0,1,1,0,0,0,3,!!!", "blobs,99,x,7,-1,,,NaN,1e9,77,,AAAA", "own,0,0.3,0,1,1,5,0,0,3,____,"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "nonsense",
+        "own,,,,",
+        "own,0,0.3,0,1,1,0,0,0,3,!!!",
+        "blobs,99,x,7,-1,,,NaN,1e9,77,,AAAA",
+        "own,0,0.3,0,1,1,5,0,0,3,____,",
+    ],
+)
 def test_what_cannot_be_read_becomes_the_default(opened, text):
     for screen in (NETWORK, TRAIN):
         page = opened(screen, text)
@@ -375,7 +386,9 @@ def test_a_learning_rate_too_large_is_said(opened):
 
 @pytest.mark.parametrize("lang", ["en", "zh"])
 @pytest.mark.parametrize("width", [PHONE, DESKTOP])
-@pytest.mark.parametrize(("screen", "text"), [(NETWORK, "tanh,1,0.5,9,W1.0.1,"), (TRAIN, "spiral,8,0.3,0,1,1,0,0,0,3,,")])
+@pytest.mark.parametrize(
+    ("screen", "text"), [(NETWORK, "tanh,1,0.5,9,W1.0.1,"), (TRAIN, "spiral,8,0.3,0,1,1,0,0,0,3,,")]
+)
 def test_fits_the_width(opened, screen, text, width, lang):
     page = opened(screen, text, width=width, lang=lang)
     page.evaluate("document.querySelectorAll('details').forEach(element => element.open = true)")

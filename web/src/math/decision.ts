@@ -1,7 +1,7 @@
 /** The plane as the network sees it: logits on a grid, the colours of its probabilities, and the lines between classes. */
 import { logits, type Network } from "./network.ts";
 import { EXTENT } from "./points.ts";
-import { argmax, softmax, sum } from "./softmax.ts";
+import { argmax, softmax } from "./softmax.ts";
 
 /** Logits at the corners of size × size squares of the plane, row by row from the top left. */
 export interface Grid {
@@ -30,7 +30,9 @@ export function colours({ logits }: Grid, classes: number[][]): Uint8ClampedArra
   logits.forEach((scores, at) => {
     const p = softmax(scores);
     for (let channel = 0; channel < 3; channel++) {
-      bytes[4 * at + channel] = sum(p.map((p_j, j) => p_j * classes[j][channel]));
+      let mixed = 0;
+      for (let j = 0; j < p.length; j++) mixed += p[j] * classes[j][channel];
+      bytes[4 * at + channel] = mixed;
     }
     bytes[4 * at + 3] = 255;
   });
@@ -51,8 +53,8 @@ export function boundaries({ size, logits }: Grid): Segment[] {
   for (let row = 0; row < size; row++) {
     for (let column = 0; column < size; column++) {
       const at = row * (size + 1) + column;
-      const [winner, ...others] = [winners[at], winners[at + 1], winners[at + size + 1], winners[at + size + 2]];
-      if (others.every((other) => other === winner)) continue;
+      const winner = winners[at];
+      if (winners[at + 1] === winner && winners[at + size + 1] === winner && winners[at + size + 2] === winner) continue;
       const [ne, sw] = [corner(column + 1, row), corner(column, row + 1)];
       segments.push(...cuts([corner(column, row), ne, sw]), ...cuts([corner(column + 1, row + 1), ne, sw]));
     }

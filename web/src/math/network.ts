@@ -56,11 +56,10 @@ export function forward({ activation, weights, biases }: Network, x: Vector): Fo
 
 /** h·W + b. */
 function through(h: Vector, W: Matrix, b: Vector): Vector {
-  return b.map((b_j, j) => {
-    let sum = 0;
-    for (let i = 0; i < h.length; i++) sum += h[i] * W[i][j];
-    return sum + b_j;
-  });
+  const a = new Array<number>(b.length).fill(0);
+  for (let i = 0; i < h.length; i++) for (let j = 0; j < a.length; j++) a[j] += h[i] * W[i][j];
+  for (let j = 0; j < a.length; j++) a[j] += b[j];
+  return a;
 }
 
 export function logits(network: Network, x: Vector): Vector {

@@ -13,7 +13,7 @@ const STEPS = 100; // of the grid, a unit
 
 /** The nearest place of a grid of hundredths within the plane, which is short in the hash. */
 export function onGrid(value: number): number {
-  return Math.round(STEPS * Math.min(EXTENT, Math.max(-EXTENT, value))) / STEPS;
+  return Math.round(STEPS * Math.min(EXTENT, Math.max(-EXTENT, value))) / STEPS + 0; // no −0
 }
 
 export type Preset = "blobs" | "moons" | "spiral" | "xor";
