@@ -19,7 +19,7 @@ const phrases = {
   // Plane
   plane: [
     "The plane: {points} points of {classes} classes, {right} of them on their own side. The table below has all of them.",
-    "平面：{points} 个点，{classes} 类，其中 {right} 个落在自己那边。下面的表格列出了全部的点。",
+    "平面：{points} 个点，{classes} 类，其中 {right} 个分类正确。下面的表格列出了全部的点。",
   ],
   help: [
     "Tap to add a point, drag to move it. By keyboard: arrows move the cross (with Shift farther), 1 … {most} adds a point of that class, N goes to the next point, Space picks up a point and puts it down, Delete removes it.",
@@ -37,7 +37,7 @@ const phrases = {
   "many steps": ["{n} steps", "走 {n} 步"],
   restart: ["Start over", "重新开始"],
   loss: ["mean loss", "平均损失"],
-  right: ["on their own side", "落在自己那边"],
+  right: ["on their own side", "分类正确"],
   steps: ["steps", "步数"],
   "of all": ["{right} of {all}", "{right} / {all}"],
   lost: [
@@ -50,7 +50,7 @@ const phrases = {
   // Settings
   points: ["Points", "点"],
   blobs: ["Three groups", "三团"],
-  moons: ["Two moons + one", "双月加一团"],
+  moons: ["Two moons + one", "双月形加一团"],
   spiral: ["Spiral", "螺旋"],
   xor: ["XOR + centre", "异或加中心"],
   model: ["Model", "模型"],
@@ -63,9 +63,10 @@ const phrases = {
   seed: ["Another seed", "换一个种子"],
   "seed is": ["seed", "种子"],
   // What is under the cross
-  here: ["At the cross", "十字处"],
+  here: ["At the cross", "十字光标处"],
   "here is": ["a {name} point: −ln p = ", "这里有一个{name}点：−ln p = "],
   pull: ["p − y, its pull on the scores", "p − y，它对各分数的拉力"],
+  number: ["no.", "序号"],
   class: ["class", "类别"],
   held: ["picked up", "已拿起"],
   parameters: ["Weights and biases", "权重和偏置"],

@@ -18,7 +18,7 @@ export interface Layout {
   height: number;
   digits: number; // of each number
   again: boolean; // whether the scores are drawn a second time
-  label: { width: number; height: number }; // of a weight: value and gradient side by side, or one below the other
+  label: { width: number; height: number; bias: number; along: number }; // bias: the width of a bias's; along: where on its edge
   box: (column: Column, i: number) => Box;
 }
 
@@ -47,7 +47,7 @@ const row = (top: number, apart: number) => (x: number, width: number, height: n
 
 const wide = row(74, 132);
 const scores = wide(544, 92, 48);
-export const WIDE = layout(960, 384, 3, { width: 72, height: 19 }, {
+export const WIDE = layout(960, 384, 3, { width: 72, height: 19, bias: 86, along: 0.27 }, {
   x: wide(42, 80, 48),
   h: wide(290, 124, 64),
   z: scores,
@@ -58,7 +58,7 @@ export const WIDE = layout(960, 384, 3, { width: 72, height: 19 }, {
 
 const upper = row(70, 118);
 const lower = row(388, 78);
-export const TALL = layout(360, 580, 2, { width: 43, height: 28 }, {
+export const TALL = layout(360, 580, 2, { width: 43, height: 28, bias: 66, along: 0.25 }, {
   x: upper(26, 50, 44),
   h: upper(176, 74, 60),
   z: upper(330, 58, 44),

@@ -4,7 +4,7 @@ import { boundaries, grid, type Segment } from "../../math/decision.ts";
 import { flat } from "../../math/network.ts";
 import { MOST, classesOf, onGrid, presetPoints } from "../../math/points.ts";
 import { evaluate, start, trainStep, type Point } from "../../math/train.ts";
-import { SEEDS, STRAY, fitting, outputs, readState, writeState, type State } from "./settings.ts";
+import { SEEDS, fitting, outputs, readState, writeState, type State } from "./settings.ts";
 
 const GHOST = 60; // squares a side of the grid that the dashed border is taken from
 
@@ -28,7 +28,7 @@ export class Session {
     this.held = undefined;
     this.state = readState(text);
     this.losses = [];
-    this.marked = text === "" ? STRAY : undefined;
+    this.marked = text === "" ? this.state.points.length - 1 : undefined; // the stray one, drawn above the others
     this.keepBorder();
   }
 

@@ -33,11 +33,9 @@ export function question(): State {
   const points = presetPoints("blobs", settings.seed);
   let network = start(0, classesOf(points), settings.seed);
   for (let n = 0; n < settings.steps; n++) network = trainStep(network, points, n, settings);
-  points[STRAY] = { x: settings.x, y: settings.y, target: 0 };
-  return { ...settings, preset: "own", points, network };
+  const stray = { x: settings.x, y: settings.y, target: 0 };
+  return { ...settings, preset: "own", points: [...points.slice(1), stray], network };
 }
-
-export const STRAY = 0; // its place among the points
 
 export function readState(text: string): State {
   const [preset, hidden, learningRate, batch, seed, speed, steps, x, y, classes, own = "", theta = ""] = text.split(",");
