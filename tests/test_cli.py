@@ -158,8 +158,8 @@ def rounding_apart(text):
         (("--tarjet",), "there is no option --tarjet", "没有 --tarjet 这个选项"),
         (
             ("explian",),
-            "there is no command 'explian', but there is explain, check, train, predict, evaluate",
-            "没有 'explian' 这个命令，可用的命令：explain, check, train, predict, evaluate",
+            "there is no command 'explian', but there is explain, check, explore, train, predict, evaluate",
+            "没有 'explian' 这个命令，可用的命令：explain, check, explore, train, predict, evaluate",
         ),
         (("explain", "1", "--target"), "--target came without a value", "--target 后面缺少值"),
         (

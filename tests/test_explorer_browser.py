@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
 
 from softxent.app import explore
 from tests.explorer_cases import CASES, close, expected
@@ -23,6 +24,10 @@ ESCAPED = """() => [...document.querySelectorAll('body *')].filter(e => {
   const { right, left, width } = e.getBoundingClientRect();
   return width > 0 && (right > innerWidth + 1 || left < -1) && !e.closest('.scroll, .formula, .label, svg');
 }).map(e => e.outerHTML.slice(0, 80))"""
+OUTLINED = """() => {
+  const { outlineStyle, outlineWidth } = getComputedStyle(document.activeElement);
+  return document.activeElement === document.body || (outlineStyle !== 'none' && parseFloat(outlineWidth) >= 2);
+}"""
 FOCUSED = "() => { const e = document.activeElement; return e === document.body ? '' : (e.id || e.getAttribute('aria-label') || e.textContent).trim(); }"
 
 
@@ -131,7 +136,7 @@ def test_asks_before_it_shows(opened, screen):
     choices.first.click()
     assert page.locator(".verdict").inner_text().startswith(("Right.", "Not quite."))
     assert len(page.locator("main").inner_text()) > len(before)
-    page.wait_for_function(f"location.hash.includes('shown={screen}')")
+    page.wait_for_url(re.compile(rf"shown={screen}$"))
     page.close()
 
 
@@ -154,7 +159,7 @@ def test_keyboard_alone(opened):
         if screen < 8:
             _tab_to(page, r"Next →")
             page.keyboard.press("Enter")
-            page.wait_for_function(f"document.querySelector('.eyebrow').textContent.startsWith('{screen + 1}')")
+            expect(page.locator(".eyebrow")).to_have_text(re.compile(f"^{screen + 1} "))
             assert page.evaluate(FOCUSED) == "question"
     page.close()
 
@@ -172,9 +177,7 @@ def test_what_has_the_focus_is_seen(opened, screen):
     page, _ = opened(f"#v=1&lang=en&screen={screen}&shown=12345678")
     for _ in range(20):
         page.keyboard.press("Tab")
-        outline = page.evaluate("() => { const s = getComputedStyle(document.activeElement); return [s.outlineStyle, parseFloat(s.outlineWidth)]; }")
-        assert outline[0] != "none"
-        assert outline[1] >= 2
+        assert page.evaluate(OUTLINED)
     page.close()
 
 
@@ -183,11 +186,11 @@ def test_hash_follows_the_page_and_the_page_the_hash(opened):
     page.get_by_label("Scores", exact=True).fill("2 4, 8")
     page.get_by_role("button", name="3 The loss").click()
     page.get_by_label("dog", exact=True).check()
-    page.wait_for_function("location.hash.includes('scores=2,4,8') && location.hash.includes('screen=3')")
+    page.wait_for_url(re.compile("screen=3&scores=2,4,8&target=1&"))
     again, _ = opened(page.evaluate("location.hash"))
     assert again.locator("main").inner_text() == page.locator("main").inner_text()
     page.go_back()
-    page.wait_for_function("document.querySelector('.eyebrow').textContent.startsWith('2')")
+    expect(page.locator(".eyebrow")).to_have_text("2 · The formula")
     page.close()
     again.close()
 
