@@ -1,4 +1,4 @@
-"""Makes the pictures of the report and of the explorer page, docs/report.png … docs/explorer.zh.png: python -m docs.pictures
+"""Makes docs/report.png, docs/explorer.png and the same in Chinese: python -m docs.pictures
 
 It trains on the digits by `softxent train` and looks at the pages in a Chromium, as the browser tests do.
 `python -m docs.pictures explorer` makes those of the explorer page alone.

@@ -57,7 +57,8 @@ def expected(case: Case) -> dict[str, float]:
     z = definition.scaled(case.scores, case.T)
     p, y = definition.softmax(z), np.eye(len(z))[case.target]
     named: dict[str, Any] = {
-        "scores": case.scores, "z": z, "p": p, "y": y, "T": case.T, "add": case.add, "nudge": case.nudge, "lead": case.lead,
+        "scores": case.scores, "z": z, "p": p, "y": y, "T": case.T, "add": case.add,
+        "nudge": case.nudge, "lead": case.lead,
         **_formula(case, z), **_loss(z, case.target), **_cases(case, z, p), **_gradient(z, p, y, case.target),
         **_float32(case.lead),
     }  # fmt: skip
@@ -98,7 +99,8 @@ def _gradient(z: Any, p: Any, y: Any, target: int) -> dict[str, Any]:
     cut = np.array([float(decimals(value, article=True)) if value >= 1e-3 else 0.0 for value in p])
     return {
         "grad": grad, "sum p": p.sum(), "sum grad": 0.0, "loss before": loss, "loss after": after,
-        "p truncated": cut, "grad truncated": cut - y, "sum p truncated": cut.sum(), "sum grad truncated": (cut - y).sum(),
+        "p truncated": cut, "grad truncated": cut - y, "sum p truncated": cut.sum(),
+        "sum grad truncated": (cut - y).sum(),
     }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The explorer page in a real browser, from file:// with the network off: its numbers, its keys, its hash, who can read it."""
+"""The explorer page in a real browser, from file:// with the network off: numbers, keys, hash, and who can read it."""
 
 import re
 import shutil
@@ -12,13 +12,17 @@ from softxent.app import explore
 from tests.explorer_cases import CASES, close, expected
 from tests.report_cases import written
 
-SIZES = {"desktop": {"viewport": {"width": 1280, "height": 900}}, "phone": {"viewport": {"width": 360, "height": 780}, "has_touch": True, "is_mobile": True}}
+SIZES = {
+    "desktop": {"viewport": {"width": 1280, "height": 900}},
+    "phone": {"viewport": {"width": 360, "height": 780}, "has_touch": True, "is_mobile": True},
+}
 LANGUAGES = ("en", "zh")
 SCREENS = range(1, 9)
 OURS = (1, 2, 3, 4, 5, 8)  # whose numbers are a row's; 6 and 7 have tests of their own
 ALL_SHOWN = "#v=1&lang={lang}&screen={screen}&shown=12345678"
 
-NUMBERS = "() => [...document.querySelectorAll('[data-name]')].map(e => [e.dataset.name, Number(e.dataset.value), e.textContent.trim()])"
+NUMBERS = """() => [...document.querySelectorAll('[data-name]')].map(
+  e => [e.dataset.name, Number(e.dataset.value), e.textContent.trim()])"""
 OPEN_ALL = "document.querySelectorAll('details').forEach(element => element.open = true)"
 ESCAPED = """() => [...document.querySelectorAll('body *')].filter(e => {
   const { right, left, width } = e.getBoundingClientRect();
@@ -28,7 +32,10 @@ OUTLINED = """() => {
   const { outlineStyle, outlineWidth } = getComputedStyle(document.activeElement);
   return document.activeElement === document.body || (outlineStyle !== 'none' && parseFloat(outlineWidth) >= 2);
 }"""
-FOCUSED = "() => { const e = document.activeElement; return e === document.body ? '' : (e.id || e.getAttribute('aria-label') || e.textContent).trim(); }"
+FOCUSED = """() => {
+  const e = document.activeElement;
+  return e === document.body ? '' : (e.id || e.getAttribute('aria-label') || e.textContent).trim();
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +203,18 @@ def test_hash_follows_the_page_and_the_page_the_hash(opened):
 
 
 @pytest.mark.parametrize(
-    "hash", ["#", "#%", "#%E0%A4%A", "#v=0&screen=5&scores=9,9", "#v=2", "#v=1&screen=99", "#v=1&scores=1,x,3", "#v=1&T=0", "#<script>alert(1)</script>"]
+    "hash",
+    [
+        "#",
+        "#%",
+        "#%E0%A4%A",
+        "#v=0&screen=5&scores=9,9",
+        "#v=2",
+        "#v=1&screen=99",
+        "#v=1&scores=1,x,3",
+        "#v=1&T=0",
+        "#<script>alert(1)</script>",
+    ],
 )
 def test_broken_hash_is_the_default(opened, hash):
     page, noise = opened(hash)
@@ -261,6 +279,8 @@ def test_report_links_to_its_worst_rows(opened, browser, tmp_path):
         shown.locator(".plain", has_text="直接看答案").click()
         grad = shown.locator(".gradients [data-name]").evaluate_all("all => all.map(e => Number(e.dataset.value))")
         np.testing.assert_allclose(grad, example.grad, atol=1e-7)  # 9 digits of each score are in the link
-        assert [text.removesuffix(" ▸") for text in shown.locator(".gradients .class").all_inner_texts()] == list(evaluation.classes)
+        assert [text.removesuffix(" ▸") for text in shown.locator(".gradients .class").all_inner_texts()] == list(
+            evaluation.classes
+        )
         shown.close()
     page.close()

@@ -72,7 +72,7 @@ def vector(scores: list[float], target: int, T: float) -> dict[str, Any]:
 
 
 def float32(lead: float) -> dict[str, float]:
-    """The usual log-softmax of [0, lead], each step rounded to float32: exp and log from float64, for NumPy's are off by a bit."""
+    """The usual log-softmax of [0, lead], each step rounded to float32; NumPy's own exp and log are off by a bit."""
     exp = np.float32(np.exp(np.float64(-lead)))
     total = np.float32(1) + exp
     loss, gradient = np.float32(np.log(np.float64(total))), np.float32(1) / total - np.float32(1)
@@ -99,9 +99,7 @@ Layers = list[tuple[Array, Array]]  # W, inputs × outputs, and b of each layer
 
 def network(units: tuple[int, ...], activation: str, rows: int, steps: int) -> dict[str, Any]:
     rng = np.random.default_rng(len(units) * rows)
-    layers: Layers = [
-        (rng.uniform(-1, 1, shape), rng.uniform(-1, 1, shape[1])) for shape in pairwise(units)
-    ]
+    layers: Layers = [(rng.uniform(-1, 1, shape), rng.uniform(-1, 1, shape[1])) for shape in pairwise(units)]
     X, target = rng.uniform(-2, 2, (rows, 2)), rng.integers(0, units[-1], rows)
     loss, gradient = loss_and_gradient(layers, activation, X, target)
     trained = [step(layers, activation, X, target)]
