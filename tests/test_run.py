@@ -119,7 +119,7 @@ def test_files_beside_a_run_stay(folder):
     run = Run.load(folder)
     Path(folder, "notes.txt").write_text("mine")
     run.save(folder, {"accuracy": 1.0}, lambda path: path.write_text("report"))
-    assert sorted(os.listdir(folder)) == ["metrics.json", "model.skops", "notes.txt", "report.html", "schema.json"]
+    assert sorted(os.listdir(folder)) == sorted(["notes.txt", *FILES])
     assert Path(folder, "metrics.json").read_text() == '{\n "accuracy": 1.0\n}'
 
 

@@ -62,9 +62,7 @@ def _refuse(phrase: str, given: dict[str, object]) -> None:
             raise Mistake(phrase, option=option)
 
 
-def _scores_explained(
-    scores: list[str], layer: str | None, labels: str | None, target: str | None, T: float
-) -> Trace:
+def _scores_explained(scores: list[str], layer: str | None, labels: str | None, target: str | None, T: float) -> Trace:
     if scores and layer:
         raise Mistake("scores and layer", got=len(scores))
     if not scores and not layer:
