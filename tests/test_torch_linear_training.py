@@ -433,3 +433,14 @@ def test_errors(name):
         f(x, W)
     assert x.grad is None
     assert W.grad is None
+
+
+def test_what_is_small_is_checked_too():
+    """And keeps a derivative that chunks have: the normalizer's."""
+    x, W = layer()
+    t = torch.zeros(len(x), dtype=torch.int64)
+    with pytest.raises(TypeError, match=r"^memory_budget is "):
+        S.linear_cross_entropy(x, W, t, memory_budget="64 MB")
+    count = torch.tensor(3.0, dtype=x.dtype, requires_grad=True)
+    loss = S.linear_cross_entropy(x, W, t, normalizer=count)
+    torch.testing.assert_close(torch.autograd.grad(loss, count)[0], -(loss / count).detach())

@@ -77,9 +77,8 @@ def to_others(ctx: Any, given: Given, upstream: Tensor) -> tuple[Tensor | None, 
         return None, None
     if torch.is_grad_enabled():
         raise checks.no_second("target" if needs[0] else ctx.call.names.weight)
-    arguments = (*given, upstream, [*needs], ctx.budget)
     if by_operator(*given, upstream):
-        found = ops.masses(*arguments, *ctx.call.arguments)
+        found = ops.masses(*given, upstream, [*needs], ctx.budget, *ctx.call.arguments)
     else:
         found = derivatives.to_masses(given, upstream, [*needs], ctx.budget, ctx.call)
     of_target, of_weight = (a if need else None for a, need in zip(found, needs, strict=True))

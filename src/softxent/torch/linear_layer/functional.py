@@ -251,12 +251,14 @@ def is_small(given: Any, by_index: bool, options: dict[str, Any], memory_budget:
     x, W, _, target, weight = given
     return (
         isinstance(memory_budget, str)
+        and memory_budget == "auto"
         and not by_operator(*given)
         and x.ndim == 2
         and 0 < x.shape[0] * W.shape[0] <= SMALL
         and all(a is None or a.dtype == x.dtype for a in given[:3])
         and x.dtype in (torch.float32, torch.float64)
         and options.get("reduction", "mean") != "none"
+        and not isinstance(options.get("normalizer"), Tensor)
         and not any(a is not None and a.requires_grad for a in (target, weight))  # once differentiable, as in the loop
         and not (by_index and bool((target == options["ignore_index"]).any()))
     )
