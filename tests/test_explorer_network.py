@@ -127,6 +127,7 @@ def test_every_number_of_the_network(opened, activation, target, values):
     theta = example(activation) if values is None else parameters((2, 3, 3), values)
     packed = "" if values is None else pack(values)
     shown = numbers(opened(NETWORK, f"{activation},{target},0.5,9,,{packed}"))
+    del shown["input"], shown["finite_difference"]  # of the chain, which has a test of its own
     assert shown == pytest.approx(expected(theta, activation, target, 0.5), rel=1e-12, abs=1e-12)
 
 
@@ -173,6 +174,36 @@ def test_the_gradient_comes_after_the_loss(opened):
     arrived = [sorted({re.sub(r"\[.*", "", name) for name in now - then}) for then, now in pairwise(seen)]
     assert not any(name.startswith("grad") for name in seen[0])
     assert arrived == [["grad_p", "grad_z", "jacobian"], ["grad_W_2", "grad_b_2"], ["grad_h_1"], ["grad_a_1"]]
+
+
+SUMS = ["", "h_1[0]", "z[2]", "p[1]", "loss", "grad_z[2]", "grad_W_2[0,2]", "grad_h_1[0]", "grad_a_1[0]", "grad_W_1[1,0]"]
+
+
+def test_each_step_writes_one_sum_out(opened):
+    page = opened(NETWORK, "relu,1,0.5,0,,")
+    for result in SUMS:
+        fresh = page.locator("figure svg .fresh").evaluate_all("all => all.map(e => e.dataset.name)")
+        written = page.locator(".written")
+        named = written.locator("[data-name]").evaluate_all("all => all.map(e => e.dataset.name)")
+        assert fresh != []
+        assert named[-1:] == ([result] if result else [])
+        assert set(named[-1:]) <= set(fresh)
+        if result == "grad_h_1[0]":
+            assert written.inner_text() == "∂loss/∂h₀ = 0·0.0159 + 2·(−0.133) + 1·0.117 = −0.149"
+        if result != SUMS[-1]:
+            press(page, "Next step →")
+
+
+@pytest.mark.parametrize(("target", "key"), [(0, ""), (1, "W1.0.2"), (2, "b1.1"), (1, "W2.2.1"), (2, "b2.0")])
+def test_the_sums_come_to_their_results(opened, target, key):
+    page = opened(NETWORK, f"tanh,{target},0.5,4,{key},{pack(RANDOM[1])}")
+    for _ in range(5):
+        press(page, "Next step →")
+        terms = page.locator(".written").evaluate(
+            "all => [...all.childNodes].map(e => e.dataset?.value ? `(${e.dataset.value})` : e.textContent).join('')"
+        )
+        *_, sum, result = terms.replace("·", "*").split(" = ")
+        assert eval(sum) == pytest.approx(eval(result), rel=1e-12), terms
 
 
 def test_a_parameter_by_keyboard(opened):

@@ -6,7 +6,7 @@ import { frac, marked, row, sup, type MathNode } from "./mathml.ts";
 const slope = (j: number, i: number) => frac(row("∂", index("p", j)), row("∂", index("z", i)));
 const squared = (sum: MathNode) => sup(row("(", sum, ")"), "2");
 
-/** p_j with every z_i in it lit: above and below the line, or below it only. */
+/** p_j with every z_i in it lit: above and below the fraction bar, or below it only. */
 export function whereItStands(classes: number, j: number, i: number): MathNode {
   return row(
     index("p", j), "=",

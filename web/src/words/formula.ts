@@ -5,7 +5,7 @@ const phrases = {
   "choice nothing": ["Nothing at all.", "完全不变。"],
   "choice alike": ["They come closer together.", "彼此更接近。"],
   reason: [
-    "Above and below the line every term gets the same factor e^100, and it cancels. Only the differences between scores count.",
+    "In the numerator and the denominator every term gets the same factor e^100, and it cancels. Only the differences between scores count.",
     "分子、分母的每一项都多了同一个因子 e^100，正好约掉。起作用的只有分数之间的差。",
   ],
   how: [

@@ -18,6 +18,9 @@ export const STAGES = ["x", "h", "z", "p", "loss", "p − y", "W_2", "by h", "by
 export const LOSS = STAGES.indexOf("loss");
 export const LAST = STAGES.length - 1;
 
+/** The weight whose chain is shown until another is chosen: its gradient is not 0. */
+export const EXAMPLE: Parameter = { layer: 1, from: 0, to: 2 };
+
 /** When the gradient reaches the parameters of a layer. */
 export const arrival = (layer: number) => STAGES.indexOf(layer === 0 ? "W_1" : "W_2");
 
