@@ -123,11 +123,11 @@ def test_fits_the_width(opened, screen, lang, size):
         page.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("size", "scheme"), [("desktop", "light"), ("desktop", "dark"), ("phone", "light")])
 @pytest.mark.parametrize("screen", SCREENS)
-def test_axe_finds_nothing(opened, screen, scheme):
+def test_axe_finds_nothing(opened, screen, size, scheme):
     for lang, shown in zip(LANGUAGES, ("12345678", ""), strict=True):
-        page, _ = opened(CASES["lesson"].hash(screen, lang, shown), scheme=scheme, motion="reduce")
+        page, _ = opened(CASES["lesson"].hash(screen, lang, shown), size, scheme, motion="reduce")
         page.evaluate(OPEN_ALL)
         found = Axe().run(page).response["violations"]
         assert [(each["id"], each["nodes"][0]["html"][:120]) for each in found] == []

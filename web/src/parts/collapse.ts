@@ -1,6 +1,6 @@
 /** From ∂(−ln p_y)/∂z_i to p_i − y_i: the formulas of each line, one for both cases or one a case. */
 
-import { index } from "./equations.ts";
+import { index, minusLn } from "./equations.ts";
 import { frac, marked, row, type MathNode } from "./mathml.ts";
 
 const p_y = index("p", "y");
@@ -15,7 +15,7 @@ export interface Line {
 }
 
 export const LINES: Line[] = [
-  { both: row(by("loss"), "=", by(row("(", "−", "ln", p_y, ")"))) },
+  { both: row(by("loss"), "=", by(row("(", minusLn(p_y), ")"))) },
   { both: row("=", "−", frac("1", p_y), "·", by(p_y)) },
   {
     same: row("−", frac("1", p_y), "·", p_y, "(", "1", "−", p_y, ")"),

@@ -23,4 +23,5 @@ export const sumExp = () => row(sumOver("k"), expZ("k"));
 export const decimal = (name: string, value: number) => num(name, value, decimals(value));
 export const short = (name: string, value: number) => num(name, value, brief(value));
 export const signed = (value: number, node: MathNode) => (value < 0 ? row("(", node, ")") : node);
+export const minusLn = (node: MathNode) => row("−", text("ln\u00a0"), node);
 export const lit = (on: boolean, node: MathNode) => (on ? marked("lit", node) : node);

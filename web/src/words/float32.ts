@@ -9,16 +9,16 @@ const phrases = {
     "是 2.06e−9：第一类还剩一点点概率。按通常的办法用 float32 计算，得到的是 0，梯度 p − 1 也是 0：模型从这一行再也学不到东西。",
   ],
   chart: [
-    "The loss over the winner's lead, on a logarithmic axis. The true loss and softxent's fall in a straight line. The usual float32 loss runs along, in ever coarser steps, and is 0 from a lead of {gone} on. The marker: lead {lead}.",
+    "The loss over the winner’s lead, on a logarithmic axis. The true loss and softxent’s fall in a straight line. The usual float32 loss runs along, in ever coarser steps, and is 0 from a lead of {gone} on. The marker: lead {lead}.",
     "损失随领先分数的变化，纵轴是对数。真实的损失和 softxent 的损失沿直线下降。通常的 float32 损失起初与它一致，台阶越来越粗，领先达到 {gone} 之后就是 0。标记处：领先 {lead}。",
   ],
-  x: ["the winner's lead", "领先的分数"],
+  x: ["the winner’s lead", "领先的分数"],
   y: ["loss", "损失"],
   true: ["true", "真值"],
   usual: ["usual float32", "通常的 float32"],
   ours: ["softxent, also float32", "softxent，同样是 float32"],
   lead: ["Scores [0, lead]", "分数 [0, 领先]"],
-  "lead is": ["The winner's lead", "领先的分数"],
+  "lead is": ["The winner’s lead", "领先的分数"],
   steps: ["Step by step", "逐步计算"],
   step: ["step", "步骤"],
   term: ["e^(0 − lead)", "e^(0 − 领先)"],
@@ -39,7 +39,7 @@ const phrases = {
   ],
   yours: [
     "Your own numbers: `softxent explain 1 5 3 --target 1 --html out.html` writes this page with your scores, and in the report of `softxent train` each of the worst rows has a link that opens it here.",
-    "换成你自己的数字：`softxent explain 1 5 3 --target 1 --html out.html` 会把你的分数写进这个页面；`softxent train` 的报告里，每个错得最厉害的样本都有链接，可以在这里打开。",
+    "换成你自己的数字：`softxent explain 1 5 3 --target 1 --html out.html` 会把你的分数写进这个页面；`softxent train` 的报告里，错得最厉害的那些样本都带链接，点开就到这里。",
   ],
 } as const satisfies Phrases;
 

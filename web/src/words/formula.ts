@@ -10,7 +10,7 @@ const phrases = {
   ],
   how: [
     "Touch a score: its term lights up. e makes every score positive and puts the gaps between them in proportion; the sum below makes all shares add up to 1. (The tutorial writes v for z and a for p.)",
-    "碰一下某个分数，式子里对应的项就会亮起来。e 的指数把每个分数变成正数，并把分数之差变成倍数；除以总和，让各份加起来等于 1。（教程里 z 写作 v，p 写作 a。）",
+    "碰一下某个分数，式子里对应的项就会亮起来。以 e 为底取指数，每个分数都变成正数，分数之差变成倍数；除以总和，让各份加起来等于 1。（教程里 z 写作 v，p 写作 a。）",
   ],
   chart: [
     "The softmax formula for {name}: e to its score, divided by the sum of e to every score.",
@@ -23,7 +23,7 @@ const phrases = {
   half: ["Then why subtract the largest score first?", "那为什么要先减去最大的分数？"],
   "half why": [
     "Because e^z outgrows the machine long before p does. In float16, the half precision of large models, numbers end at 65504: e^11 is already the last that fits. As a constant changes nothing, c = −max is free, and then no exponent is above 0.",
-    "因为 p 还没有怎样，e^z 就已经超出机器的表示范围。大模型常用的半精度 float16 最大只到 65504，e^11 已是放得下的最后一个。既然加常数什么都不变，就取 c = −max：不花代价，指数再也不会大于 0。",
+    "因为 p 从不超过 1，e^z 却早早超出了机器能表示的范围。大模型常用的半精度 float16 最大只到 65504，e^11 已是放得下的最后一个。既然加常数什么都不变，就取 c = −max：不花代价，指数再也不会大于 0。",
   ],
   shift: ["Subtract the largest score first (max shift)", "先减去最大的分数"],
   "half table": ["softmax of z + c in float16", "float16 里 z + c 的 softmax"],

@@ -5,8 +5,8 @@ const phrases = {
   "choice difference": ["One subtraction.", "一个减法。"],
   "choice log": ["Something with ln p in it.", "含有 ln p 的式子。"],
   reason: [
-    "One subtraction, p − y: what the model said, less what is true. The logarithm's 1/p_y meets the p_y of both cases, and everything else cancels.",
-    "一个减法：p − y，模型说的减去真实的。对数带来的 1/p_y 遇上两种情形里的 p_y，其余的全都约掉了。",
+    "One subtraction, p − y: what the model said, less what is true. The logarithm’s 1/p_y meets the p_y of both cases, and everything else cancels.",
+    "一个减法：p − y，模型给出的减去真实的。对数带来的 1/p_y 遇上两种情形里的 p_y，其余的全都约掉了。",
   ],
   derivation: ["The algebra, line by line", "一行一行地推导"],
   "line 0": ["How does the loss change when score z_i does?", "分数 z_i 变化时，损失怎么变？"],

@@ -37,7 +37,7 @@ const phrases = {
   train: ["Train", "训练"],
   "train question": [
     "One blue point strays among the orange ones. Which way will the border move?",
-    "一个蓝点混进了橙色点当中。继续训练，边界会往哪边移？",
+    "一个蓝点混进了橙点里。继续训练，边界会往哪边移？",
   ],
   float32: ["Where float32 gives up", "float32 的尽头"],
   "float32 question": [

@@ -24,7 +24,7 @@ const phrases = {
   "temperature high": ["hot: nearly all alike", "高温：几乎一样"],
   "try": [
     "Drag a score, draw again, turn the temperature. At T → 0 the soft max becomes the hard max; at T → ∞ every class is as likely as any other.",
-    "拖动分数，再抽一次，再转动温度。T → 0 时软最大就成了硬最大；T → ∞ 时每一类都同样可能。",
+    "拖动分数，再抽一次，再调一调温度。T → 0 时软最大就成了硬最大；T → ∞ 时每一类都同样可能。",
   ],
 } as const satisfies Phrases;
 

@@ -45,7 +45,7 @@ const phrases = {
     "参数已经不是正常的数了：学习率太大。请调小后重新开始。",
   ],
   curve: ["The mean loss, from {first} down to {last} after {steps} steps", "平均损失：从 {first} 开始，{steps} 步之后为 {last}"],
-  guess: ["guessing: ln {classes}", "瞎猜：ln {classes}"],
+  guess: ["guessing: ln {classes}", "随便猜：ln {classes}"],
   "step number": ["step", "步"],
   // Settings
   points: ["Points", "点"],
@@ -64,7 +64,7 @@ const phrases = {
   "seed is": ["seed", "种子"],
   // What is under the cross
   here: ["At the cross", "十字光标处"],
-  "here is": ["a {name} point: −ln p = ", "这里有一个{name}点：−ln p = "],
+  "here is": ["a {name} point: −ln\u00a0p\u00a0=\u00a0", "这里有一个{name}点：−ln\u00a0p\u00a0=\u00a0"],
   pull: ["p − y, its pull on the scores", "p − y，它对各分数的拉力"],
   number: ["no.", "序号"],
   class: ["class", "类别"],
