@@ -80,15 +80,17 @@ export function backward(
   const down: { h: Vector[]; a: Vector[] } = { h: [], a: [] };
   for (let k = weights.length - 1; k >= 0; k--) {
     down.a.unshift(delta);
-    delta.forEach((delta_j, j) => {
-      into.biases[k][j] += delta_j;
-      for (let i = 0; i < h[k].length; i++) into.weights[k][i][j] += h[k][i] * delta_j;
-    });
+    addTo(into.biases[k], 1, delta);
+    for (let i = 0; i < h[k].length; i++) addTo(into.weights[k][i], h[k][i], delta);
     const by_h = weights[k].map((row) => dot(row, delta));
     down.h.unshift(by_h);
     delta = by_h.map((by_h_i, i) => by_h_i * ACTIVATIONS[activation].slope(h[k][i]));
   }
   return down;
+}
+
+function addTo(sum: Vector, times: number, a: Vector): void {
+  for (let j = 0; j < a.length; j++) sum[j] += times * a[j];
 }
 
 function dot(a: Vector, b: Vector): number {

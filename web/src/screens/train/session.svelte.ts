@@ -103,7 +103,7 @@ export class Session {
   }
 }
 
-const DRAWN = 600; // losses that the curve keeps
+const DRAWN = 240; // losses that the curve keeps
 
 /** Every other one, once there are too many. */
 function thinned(losses: [number, number][]): [number, number][] {
