@@ -16,14 +16,14 @@ export interface Line {
 
 export const LINES: Line[] = [
   { both: row(by("loss"), "=", by(row("(", minusLn(p_y), ")"))) },
-  { both: row("=", "−", frac("1", p_y), "·", by(p_y)) },
+  { both: row("=", row("−", frac("1", p_y), "·", by(p_y))) },
   {
     same: row("−", frac("1", p_y), "·", p_y, "(", "1", "−", p_y, ")"),
-    other: row("−", frac("1", p_y), "·", "(", "−", p_y, p_i, ")"),
+    other: row("−", frac("1", p_y), "·", "(", row("−", p_y, "·", p_i), ")"),
   },
   {
     same: row("−", frac("1", gone(p_y)), "·", gone(p_y), "(", "1", "−", p_y, ")"),
-    other: row("−", frac("1", gone(p_y)), "·", "(", "−", gone(p_y), p_i, ")"),
+    other: row("−", frac("1", gone(p_y)), "·", "(", row("−", gone(p_y), "·", p_i), ")"),
   },
   { same: row(p_y, "−", "1"), other: row(p_i, "−", "0") },
   { both: marked("lit", row(p_i, "−", index("y", "i"))) },

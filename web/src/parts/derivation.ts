@@ -30,8 +30,8 @@ export function split(j: number, i: number): MathNode {
     );
   }
   return row(
-    "=", "−", frac(expZ(j), sumExp()), "·", frac(expZ(i), sumExp()),
-    "=", marked("other", row("−", index("p", j), index("p", i))),
+    "=", row("−", frac(expZ(j), sumExp()), "·", frac(expZ(i), sumExp())),
+    "=", marked("other", row("−", index("p", j), "·", index("p", i))),
   );
 }
 
@@ -39,5 +39,5 @@ export function withNumbers(p: readonly number[], value: number, j: number, i: n
   const result = decimal(`jacobian[${j}][${i}]`, value);
   const p_j = () => decimal(`p[${j}]`, p[j]);
   if (i === j) return row("=", p_j(), "(", "1", "−", p_j(), ")", "=", result);
-  return row("=", "−", p_j(), "·", decimal(`p[${i}]`, p[i]), "=", result);
+  return row("=", row("−", p_j(), "·", decimal(`p[${i}]`, p[i])), "=", result);
 }

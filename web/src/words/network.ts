@@ -87,8 +87,8 @@ const phrases = {
   "key fresh": ["new in this step", "这一步新算出的数"],
   "key own": ["case 1, its own score: p_{y}(1 − p_{y})", "情形一，自己的分数：p_{y}(1 − p_{y})"],
   "key other": ["case 2, another score: −p_{y}·p_i", "情形二，别的分数：−p_{y}·p_i"],
-  "key below": ["gradient below 0: if this rises, the loss falls", "梯度小于 0：这个数变大，损失就变小"],
-  "key above": ["gradient above 0: if this rises, the loss rises", "梯度大于 0：这个数变大，损失也变大"],
+  "key below": ["blue, gradient below 0: the loss falls when this value rises", "蓝色，梯度小于 0：这个值变大，损失就变小"],
+  "key above": ["orange, gradient above 0: the loss rises when this value rises", "橙色，梯度大于 0：这个值变大，损失也变大"],
   // The chain of a parameter
   "chain heading": ["The chain of one weight", "一个权重的链"],
   choose: ["Weight or bias", "权重或偏置"],
