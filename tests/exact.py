@@ -7,16 +7,17 @@ Independent of definition.py: 1 − p is a subtraction here, lse is log Σ exp. 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from operator import mul
 from typing import Any
 
+import ml_dtypes
 import mpmath
 import numpy as np
 from mpmath import mpf
 
-from benchmarks.ulp import Exact
-from tests.cases import FLOAT64, computed_in
+from benchmarks.ulp import FORMATS, Exact, ulp_error
+from tests.cases import FLOAT64, PLAIN, computed_in, tolerance
 
 DIGITS, EXP_DIGITS = 400, 60
 TINY = -100_000  # 2^TINY: less than any dtype holds, whatever it is multiplied by
@@ -154,3 +155,41 @@ def numbers(values: list[Any], index: Any = slice(None)) -> Exact:
         )
     exact.high[~known] = [float(v) for v in values if not mpmath.isfinite(v)]
     return Exact(*(part[index] for part in exact))
+
+
+# Of cases -----------------------------------------------------------------------------------------------------------
+
+
+@cache
+def exact_rows(case, dtype, setting=PLAIN, by_index=True):
+    target, options = case.target() if by_index else case.probabilities(), setting.of(case.classes)
+    return [exact_row(x, t, **options) for x, t in zip(case.logits_as(dtype), target, strict=True)]
+
+
+@cache
+def exact(quantity, *case):
+    """A quantity of all rows, and the terms that may cancel in it."""
+    rows = exact_rows(*case)
+    numbers = Exact(*(np.stack(parts) for parts in zip(*(getattr(row, quantity) for row in rows), strict=True)))
+    terms = {"lse": "largest", "loss": "loss_terms", "grad": "grad_terms"}.get(quantity)
+    return numbers, np.stack([np.atleast_1d(getattr(row, terms)) for row in rows]) if terms else 0.0
+
+
+def rounded_beyond_range(exact: Exact, dtype) -> Exact:
+    """inf where the dtype has no number for it."""
+    top = ml_dtypes.finfo(dtype).maxexp
+    half_ulp = 0.5 ** (FORMATS[dtype.name][0] + 1)
+    beyond = (exact.exponent > top) | (exact.exponent == top) & (np.abs(exact.high) >= 1 - half_ulp)
+    high = np.where(beyond & np.isfinite(exact.high) & (exact.high != 0), np.copysign(np.inf, exact.high), exact.high)
+    return Exact(high, np.where(np.isinf(high), 0, exact.low), exact.exponent)
+
+
+def assert_within_bound(way, got, exact, terms=0.0, bound=None):
+    got = np.reshape(got, exact.high.shape)
+    exact = rounded_beyond_range(exact, got.dtype)
+    error = ulp_error(got, exact, terms)
+    worst = np.unravel_index(np.argmax(error), error.shape)
+    value = np.ldexp(exact.high[worst], np.clip(exact.exponent[worst], -2000, 2000))
+    assert error[worst] <= (bound or tolerance(got.dtype, got.shape[-1])), (
+        f"{way}: {error[worst]:.2f} ULP at {worst}: {got[worst]!r}, exact {value!r}"
+    )

@@ -1,9 +1,7 @@
 """Every value is within the published bound of mpmath's: on every instruction set, along rows and across them."""
 
 from collections.abc import Iterator
-from functools import cache
 
-import ml_dtypes
 import mpmath
 import numpy as np
 import pytest
@@ -13,7 +11,7 @@ from hypothesis import strategies as st
 import softxent as sx
 from benchmarks import reference
 from benchmarks.search import results
-from benchmarks.ulp import FORMATS, Exact, ulp_error
+from benchmarks.ulp import Exact
 from softxent.definition import scaled
 from softxent.kernels import _cpu
 from tests.cases import (
@@ -30,7 +28,7 @@ from tests.cases import (
     one_ahead,
     tolerance,
 )
-from tests.exact import exact_row
+from tests.exact import assert_within_bound, exact, exact_row, exact_rows
 
 
 @pytest.fixture(autouse=True)
@@ -73,44 +71,6 @@ def ways() -> Iterator:
         for rows in (along_rows, across_rows):
             _cpu.use(name)
             yield f"{name}, {rows.__name__}", rows
-
-
-# Exact results ------------------------------------------------------------------------------------------------------
-
-
-@cache
-def exact_rows(case, dtype, setting=PLAIN, by_index=True):
-    target, options = case.target() if by_index else case.probabilities(), setting.of(case.classes)
-    return [exact_row(x, t, **options) for x, t in zip(case.logits_as(dtype), target, strict=True)]
-
-
-@cache
-def exact(quantity, *case):
-    """A quantity of all rows, and the terms that may cancel in it."""
-    rows = exact_rows(*case)
-    numbers = Exact(*(np.stack(parts) for parts in zip(*(getattr(row, quantity) for row in rows), strict=True)))
-    terms = {"lse": "largest", "loss": "loss_terms", "grad": "grad_terms"}.get(quantity)
-    return numbers, np.stack([np.atleast_1d(getattr(row, terms)) for row in rows]) if terms else 0.0
-
-
-def rounded_beyond_range(exact: Exact, dtype) -> Exact:
-    """inf where the dtype has no number for it."""
-    top = ml_dtypes.finfo(dtype).maxexp
-    half_ulp = 0.5 ** (FORMATS[dtype.name][0] + 1)
-    beyond = (exact.exponent > top) | (exact.exponent == top) & (np.abs(exact.high) >= 1 - half_ulp)
-    high = np.where(beyond & np.isfinite(exact.high) & (exact.high != 0), np.copysign(np.inf, exact.high), exact.high)
-    return Exact(high, np.where(np.isinf(high), 0, exact.low), exact.exponent)
-
-
-def assert_within_bound(way, got, exact, terms=0.0, bound=None):
-    got = np.reshape(got, exact.high.shape)
-    exact = rounded_beyond_range(exact, got.dtype)
-    error = ulp_error(got, exact, terms)
-    worst = np.unravel_index(np.argmax(error), error.shape)
-    value = np.ldexp(exact.high[worst], np.clip(exact.exponent[worst], -2000, 2000))
-    assert error[worst] <= (bound or tolerance(got.dtype, got.shape[-1])), (
-        f"{way}: {error[worst]:.2f} ULP at {worst}: {got[worst]!r}, exact {value!r}"
-    )
 
 
 EVERY = [pytest.param(case, dtype, id=f"{case}, {dtype.name}") for case in CASES for dtype in case.dtypes]
