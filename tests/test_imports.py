@@ -31,6 +31,7 @@ STOREYS = [
 PACKAGES = {
     "torch": ["torch", "transformers"],
     "transformers": ["transformers"],
+    "triton": ["kernels.triton", "torch.devices"],
     "jax": ["jax"],
     "scipy": ["sklearn"],
     "threadpoolctl": ["sklearn"],

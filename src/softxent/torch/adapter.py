@@ -41,33 +41,37 @@ def prepared(
 ) -> tuple[Tensor, Tensor | None, tuple[Any, ...]]:
     """The target and the class weights as tensors, and the other arguments; all checked."""
     (axis,) = checks.dims(ARRAYS, axis, logits)
-    t, weight = as_tensor(target), None if options.class_weight is None else as_tensor(options.class_weight)
+    t = as_tensor(target, logits)
+    weight = None if options.class_weight is None else as_tensor(options.class_weight, logits)
     _, by_index = checks.logits_and_target(ARRAYS, logits, t, axis)
     if weight is not None:
         checks.weight(ARRAYS, weight, logits, logits.shape[axis], by_index)
     return t, weight, Call(axis, options, COMPUTED_IN[logits.dtype], "zero", ARRAYS).arguments
 
 
-def as_tensor(value: Any) -> Tensor:
-    """torch.as_tensor, whatever the default device."""
-    return value if isinstance(value, Tensor) else torch.as_tensor(value, device="cpu")
+def as_tensor(value: Any, beside: Any) -> Tensor:
+    """A tensor as it is; anything else as one on the device of `beside`, whatever the default device."""
+    if isinstance(value, Tensor):
+        return value
+    return torch.as_tensor(value, device=beside.device if isinstance(beside, Tensor) else "cpu")
 
 
 def log_prob(logits: Tensor, target: Any, axis: int, temperature: float, ignore_index: int) -> Tensor:
-    return core.log_prob(logits, as_tensor(target), axis, temperature, ignore_index, ARRAYS)
+    return core.log_prob(logits, as_tensor(target, logits), axis, temperature, ignore_index, ARRAYS)
 
 
 def statistics(logits: Tensor, target: Any, axis: int, temperature: float, ignore_index: int) -> Statistics:
-    return core.statistics(logits, as_tensor(target), axis, temperature, ignore_index, ARRAYS)
+    return core.statistics(logits, as_tensor(target, logits), axis, temperature, ignore_index, ARRAYS)
 
 
 def sample(logits: Tensor, axis: int, temperature: float, rng: Any, return_log_prob: bool) -> Any:
-    return core.sample(logits, axis, temperature, generator_of(rng), return_log_prob, ARRAYS)
+    return core.sample(logits, axis, temperature, generator_of(rng, logits), return_log_prob, ARRAYS)
 
 
-def generator_of(rng: Any) -> torch.Generator | None:
+def generator_of(rng: Any, logits: Any) -> torch.Generator | None:
     """rng is a torch.Generator, a seed, or None."""
-    generator = torch.Generator().manual_seed(rng) if isinstance(rng, int) else rng
+    device = logits.device if isinstance(logits, Tensor) and logits.device.type in checks.DEVICES else "cpu"
+    generator = torch.Generator(device).manual_seed(rng) if isinstance(rng, int) else rng
     if generator is not None and not isinstance(generator, torch.Generator):
         raise checks.generator(rng)
     return generator

@@ -310,7 +310,13 @@ class GradientAhead(Function):
             return None, grad, None, None, None
         x, target, weight = ctx.saved_tensors
         of_target, of_weight = of_others(ctx, x, target, weight, upstream)
-        return None, kernels_of(x).gradient(x, target, weight, upstream, ctx.call, grad), of_target, of_weight, None
+        return (
+            None,
+            kernels_of(x).gradient(x, target, weight, upstream, ctx.call, grad, True),
+            of_target,
+            of_weight,
+            None,
+        )
 
     jvp = CrossEntropy.jvp
 

@@ -110,12 +110,12 @@ def traced() -> bool:
 def is_plain(x: Tensor | None) -> bool:
     """Whether the numbers of `x`, if there are any, lie in memory as they are.
 
-    Those of a subclass, on another device, lazily negated, or zeros without memory do not; nor those of a wrapper that
-    outlived its transform of torch.func, and the batches of is_grads_batched.
+    Those of a subclass, on a device without kernels, lazily negated, or zeros without memory do not; nor those of a
+    wrapper that outlived its transform of torch.func, and the batches of is_grads_batched.
     """
     return x is None or (
         type(x) in KINDS
-        and x.is_cpu
+        and (x.is_cpu or x.is_cuda)
         and not x.is_neg()
         and not x._is_zerotensor()
         and not is_functorch_wrapped_tensor(x)

@@ -16,6 +16,7 @@ from softxent import checks as shared
 from softxent.checks import Names
 
 LOGITS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
+DEVICES: dict[str, str] = {}  # with kernels; filled by softxent.torch.devices
 MOST_AXES = 64  # as in PyTorch's own kernels
 INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.uint16, torch.uint32, torch.uint64)
 
@@ -49,11 +50,28 @@ def tensor(name: str, x: Any) -> None:
         raise DTypeError(f"{name} is {type(x).__name__}, but must be a tensor")
     if x.layout != torch.strided:
         raise DTypeError(f"{name} is {str(x.layout).removeprefix('torch.')}, but must be strided (dense)")
-    if not (x.is_cpu or x.is_meta):
+    if x.device.type not in DEVICES and not x.is_meta:
         raise DTypeError(
-            f"{name} is on {x.device}, but softxent has a kernel for cpu only; "
+            f"{name} is on {x.device}, but softxent has kernels for {' and '.join(DEVICES)} only; "
             f"move it there with {name}.cpu(), or use torch.nn.functional on {x.device.type}"
         )
+    if (
+        x.is_cuda
+        and x.dtype == torch.bfloat16
+        and not torch.version.hip
+        and torch.cuda.get_device_capability(x.device) < (8, 0)
+    ):
+        raise DTypeError(
+            f"{name} is bfloat16, but {torch.cuda.get_device_name(x.device)} does not compute it: use float16"
+        )
+
+
+def no_triton() -> ModuleNotFoundError:
+    return ModuleNotFoundError(
+        "softxent computes on GPUs with Triton, which is not installed: pip install triton "
+        "(PyTorch's builds for CUDA and ROCm bring theirs)",
+        name="triton",
+    )
 
 
 def same_device(name: str, y: Tensor, logits: str, x: Tensor) -> None:
@@ -256,3 +274,17 @@ def out(to: Any, x: Tensor, **others: Tensor | None) -> None:
 
 def generator(rng: Any) -> TypeError:
     return TypeError(f"rng is {rng!r}, but must be a torch.Generator, a seed or None")
+
+
+def generator_device(names: Names, given: torch.Generator, x: Tensor) -> None:
+    if given.device.type != x.device.type:
+        raise DTypeError(
+            f"generator is on {given.device}, but {names.logits} is on {x.device}: both must be on the same device"
+        )
+
+
+def targets(names: Names, t: Tensor, classes: int, ignore_index: int) -> None:
+    """Class indices, looked at now: of those on a GPU this waits for it."""
+    wrong = ((t < 0) | (t >= classes)) & (t != ignore_index)
+    if wrong.any():
+        raise target_value(names, t, int(wrong.flatten().int().argmax()), classes)

@@ -79,7 +79,7 @@ def cross_entropy(
             raise checks.normalizer(normalizer)
         if isinstance(normalizer, Tensor):
             checks.no_derivative("normalizer", normalizer)
-            if not torch.compiler.is_compiling() and not ops.wanted(normalizer):
+            if normalizer.is_cpu and not torch.compiler.is_compiling() and not ops.wanted(normalizer):
                 normalizer = normalizer.item()
         if isinstance(normalizer, Tensor) or normalizer == 0:
             return divided(x, target, weight, axis, {**options, "normalizer": normalizer}, dtype, empty, names)
@@ -121,7 +121,7 @@ def divided(
     empty: str,
     names: Names,
 ) -> Tensor:
-    """The sum of the losses divided by a number that is 0, or that a graph computes: over 0 the mean over nothing."""
+    """The sum of the losses divided by a number that is 0, on a GPU, or of a graph: over 0 the mean over nothing."""
     normalizer, wide = options["normalizer"], torch.promote_types(dtype, torch.float32)
     options = {**options, "reduction": "sum", "normalizer": None}
     total = autograd.cross_entropy(x, target, weight, arguments(axis, options, wide, empty, names))
@@ -162,6 +162,8 @@ def sample(x: Tensor, dim: int, temperature: float, generator: Any, return_log_p
     temperature = divisor("temperature", temperature)
     (axis,) = checks.dims(names, dim, x)
     checks.logits(names, x, axis)
+    if generator is not None:
+        checks.generator_device(names, generator, x)
     given = {} if generator is None else {"generator": generator}  # a graph with dynamic shapes takes no None
     uniform = torch.rand(rows_of(x, axis), dtype=torch.float64, device=x.device, **given)
     index, drawn = autograd.sample(x, axis, temperature, uniform, names.logits)

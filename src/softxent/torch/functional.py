@@ -46,13 +46,14 @@ def cross_entropy(
     *,
     empty: str = "nan",
     inplace: bool = False,
+    check_targets: bool = False,
     **options: Any,
 ) -> Tensor:
     """loss = Σ_j a_j·(lse − z_j) + λ·lse²; with no option −log p_y, the mean over the rows, in nats.
 
     A drop-in for torch.nn.functional.cross_entropy: same arguments, shapes, dtypes, autocast rule and derivatives.
 
-    input            logits: (C,), (N, C) or (N, C, d_1, …, d_K); float16, bfloat16, float32 or float64, on the CPU
+    input            logits: (C,), (N, C) or (N, C, d_1, …, d_K); 16, 32 or 64 bits (bfloat16 too), on the CPU or a GPU
     target           class indices of any integer dtype, in input's shape without C; or probabilities, in input's shape
     weight           w, (C,): one number a class; it has a derivative only beside probabilities, as in PyTorch
     ignore_index, reduction, label_smoothing   as in PyTorch; size_average and reduce are its old names of reduction
@@ -60,6 +61,8 @@ def cross_entropy(
                      of 0: the mean over nothing
     empty            the mean over nothing counted: "nan" as in PyTorch, or "zero"
     inplace          backward writes the gradient over `input`, so that no second array is needed
+    check_targets    on a GPU, wait for it and raise IndexError at once for a target that is no class; else, as with
+                     PyTorch, the device stops when it gets there
 
     Returns a tensor of input's dtype (float32 for 16-bit logits under autocast), a number, or with reduction="none"
     one a row. Raises IndexError for a target that is no class, else RuntimeError, ValueError or TypeError.
@@ -78,7 +81,7 @@ def cross_entropy(
     if reduction == "elementwise_mean":
         warnings.warn("reduction='elementwise_mean' is deprecated. Please use reduction='mean' instead.", stacklevel=3)
         reduction = "mean"
-    if weight is None and not options:
+    if weight is None and not options and not check_targets:
         call = core.ordinary(input, target, ignore_index, label_smoothing, reduction, empty)
         if call is not None:
             try:
@@ -91,6 +94,8 @@ def cross_entropy(
         checks.weight(PYTORCHS, weight, input, input.shape[axis], by_index)
     if not by_index:
         checks.no_ignored(ignore_index)
+    elif check_targets and not target.is_meta:
+        checks.targets(PYTORCHS, target, input.shape[axis], ignore_index)
     dtype = input.dtype
     if not by_index or dtype.itemsize == 2:
         dtype = loss_dtype(input, None if by_index else target, weight)
@@ -104,7 +109,7 @@ def loss_dtype(x: Tensor, probabilities: Tensor | None, weight: Tensor | None) -
     if probabilities is not None:
         dtype = torch.promote_types(dtype, probabilities.dtype)
         dtype = dtype if weight is None else torch.promote_types(dtype, weight.dtype)
-    if dtype.itemsize == 2 and torch.is_autocast_enabled("cpu"):
+    if dtype.itemsize == 2 and torch.is_autocast_enabled("cpu" if x.is_meta else x.device.type):
         return torch.float32
     return dtype
 

@@ -18,6 +18,7 @@ from softxent.torch.calls import COMPUTED_IN, Call, rows_of
 from softxent.torch.checks import ARRAYS
 
 CPU = torch.device("cpu")
+WAITS = True  # whoever asks for a number of a tensor
 
 for kind in (Tensor, Parameter):
     _cpu.read_tensors(kind)
@@ -90,9 +91,18 @@ def loss(
 
 
 def gradient(
-    x: Tensor, target: Tensor, weight: Tensor | None, upstream: Tensor, call: Call, out: Tensor | None = None
+    x: Tensor,
+    target: Tensor,
+    weight: Tensor | None,
+    upstream: Tensor,
+    call: Call,
+    out: Tensor | None = None,
+    ahead: bool = False,
 ) -> Tensor:
-    """upstream · ∂loss/∂x, into `out` if that is given; upstream is a number, or without a reduction one a row."""
+    """upstream · ∂loss/∂x, into `out` if that is given; upstream is a number, or without a reduction one a row.
+
+    ahead   `out` holds it for an upstream gradient of 1, and `scale` could not make of that what is wanted
+    """
     out = empty_like(x) if out is None else out
     run(x, target, weight, call, out, None, upstream.contiguous())
     return out

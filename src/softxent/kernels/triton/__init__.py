@@ -1,0 +1,1 @@
+"""The passes of the CPU kernel for CUDA and ROCm, in Triton."""

@@ -1,0 +1,137 @@
+"""Cross-entropy and its gradient: one read of the logits and one write; two reads of a row longer than a block."""
+
+import triton
+import triton.language as tl
+
+from softxent.kernels.triton.finish import finish
+from softxent.kernels.triton.math import capped_in_double, exp_in, exp_wide, float_of, range_around
+from softxent.kernels.triton.parts import combine
+from softxent.kernels.triton.rows import (
+    NOTHING,
+    TARGET,
+    class_of_rows,
+    defined,
+    place_of_rows,
+    scaled,
+    sum_up,
+    target_logit,
+    target_weights,
+)
+
+
+@triton.jit
+def in_two_steps(factor, WIDE: tl.constexpr):
+    """Two factors with this product, which alone could leave the range that a result is in."""
+    if WIDE == tl.float32:
+        size = tl.minimum(tl.maximum(tl.abs(factor), 1e-30), 1e30)
+    else:
+        size = tl.minimum(tl.maximum(tl.abs(factor), 1e-200), 1e200)
+    first = tl.where(factor < 0, -size, size)
+    return first.to(WIDE)[:, None], (factor / first).to(WIDE)[:, None]
+
+
+@triton.jit(do_not_specialize=["ignore_index", "smoothing", "temperature", "softcap", "z_loss"], debug=True)
+def cross_entropy_kernel(
+    x_ptr, t_ptr, weight_ptr, weight_sum_ptr, sums_ptr, loss_ptr, grad_ptr, divisor_ptr, upstream_ptr,
+    rows, classes, inner, width,
+    x_outer, x_inner, x_class, t_outer, t_inner, t_class, grad_outer, grad_inner, grad_class, upstream_stride,
+    ignore_index, smoothing, temperature, softcap, z_loss,
+    PROBABILITIES: tl.constexpr, WEIGHTED: tl.constexpr, SMOOTHING: tl.constexpr, TEMPERATURE: tl.constexpr,
+    SOFTCAP: tl.constexpr, Z_LOSS: tl.constexpr, LOSS: tl.constexpr, GRADIENT: tl.constexpr,
+    AHEAD: tl.constexpr, CHECKED: tl.constexpr,
+    WIDE: tl.constexpr, ALIGNED: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr, ONE_BLOCK: tl.constexpr,
+    PARTS: tl.constexpr, WIDTH: tl.constexpr,
+):  # fmt: skip
+    """ROWS rows a program, or part program_id(1) of one, `width` classes, whose sums sums_kernel left.
+
+    Strides count elements; a row is (i // inner, i % inner), of logits, target and gradient. AHEAD: the gradient for an
+    upstream gradient of 1 is there. CHECKED: a probability that is negative or not finite stops the program.
+    """
+    smoothing, temperature, softcap, z_loss = (
+        float_of(smoothing),
+        float_of(temperature),
+        float_of(softcap),
+        float_of(z_loss),
+    )
+    if AHEAD:
+        if tl.load(upstream_ptr) == 1:
+            return
+    SOFT: tl.constexpr = PROBABILITIES or SMOOTHING
+    BESIDE: tl.constexpr = TARGET if SOFT else NOTHING
+    i = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
+    is_row = i < rows
+    x_at, t_at = place_of_rows(i, inner, x_outer, x_inner, ALIGNED), place_of_rows(i, inner, t_outer, t_inner, 1)
+
+    counted = is_row
+    zero = tl.zeros([ROWS], tl.float64)
+    y = tl.full([ROWS], 0, tl.int64)
+    z_y, w_y = tl.zeros([ROWS], WIDE), zero
+    if not PROBABILITIES:
+        y, counted = class_of_rows(t_ptr, t_at, is_row, classes, ignore_index)
+        z_y = target_logit(x_ptr, x_at, x_class, y, counted, temperature, softcap, TEMPERATURE, SOFTCAP, WIDE)
+        w_y += 1
+        if WEIGHTED:
+            w_y = tl.load(weight_ptr + y, mask=counted, other=0.0).to(tl.float64)
+
+    begin, end = 0, classes
+    if PARTS == 1:
+        m, others, gap, mass, first, above, z, e = sum_up(
+            x_ptr, x_at, x_class, t_ptr, t_at, t_class, weight_ptr, z_y, counted, begin, end, classes,
+            smoothing, temperature, softcap,
+            BESIDE, PROBABILITIES, WEIGHTED, TEMPERATURE, SOFTCAP, CHECKED, WIDE, ALIGNED, ROWS, BLOCK, ONE_BLOCK,
+        )  # fmt: skip
+    else:
+        m, others, gap, mass, first, above = combine(sums_ptr, i, rows, BESIDE, WIDE, PARTS, WIDTH)
+        begin = tl.program_id(1) * width
+        end = tl.minimum(begin + width, classes)
+
+    weight_sum, divisor, upstream = 0.0, zero + 1, zero + 1
+    if SOFT:
+        weight_sum = tl.load(weight_sum_ptr)
+    if divisor_ptr is not None:
+        divisor = zero + tl.load(divisor_ptr)
+        divisor = tl.where(divisor == 0, float("inf"), divisor)
+    if upstream_ptr is not None:
+        upstream = tl.load(upstream_ptr + i * upstream_stride, mask=is_row, other=0.0).to(tl.float64)
+    each = divisor / upstream if SOFTCAP else divisor * temperature / upstream
+    shift, round, lowest, n = range_around(m)
+    others = defined(m, others)
+    loss, factor, target_grad = finish(
+        m.to(tl.float64), exp_wide(m, shift, round, lowest, n), others, z_y.to(tl.float64),
+        exp_wide(z_y, shift, round, lowest, n), w_y, gap, mass,
+        weight_sum, each, smoothing, z_loss, classes, PROBABILITIES, SMOOTHING, Z_LOSS,
+    )  # fmt: skip
+    if LOSS:
+        tl.store(loss_ptr + i, tl.where(counted, loss, 0.0), mask=is_row & (tl.program_id(1) == 0))
+
+    if GRADIENT:
+        grad_at = place_of_rows(i, inner, grad_outer, grad_inner, ALIGNED)
+        first, second = in_two_steps(tl.where(counted, factor, 0.0), WIDE)
+        first_a, second_a = in_two_steps(tl.where(counted, 1 / each, 0.0), WIDE)
+        target_grad = tl.where(counted, target_grad, 0.0).to(WIDE)[:, None]
+        zero_or_nan = (others - others).to(WIDE)[:, None]
+        end = (end // ALIGNED) * ALIGNED
+        for start in range(begin, end, BLOCK):
+            j = start + tl.arange(0, BLOCK)[None, :]
+            is_class = j < end
+            mask = counted[:, None] & is_class
+            place = j.to(tl.int64)
+            if not ONE_BLOCK or PARTS > 1 or SOFTCAP:
+                x = tl.load(x_ptr + (x_at[:, None] + place * x_class), mask=mask, other=float("-inf")).to(WIDE)
+            if not ONE_BLOCK or PARTS > 1:
+                z = scaled(x, temperature, softcap, TEMPERATURE, SOFTCAP)
+                e = exp_in(z, shift[:, None], round[:, None], lowest[:, None])
+            g = e * first * second
+            if SOFT:
+                at = t_at[:, None] + place * t_class
+                a = target_weights(
+                    t_ptr, weight_ptr, at, j, mask, classes, smoothing, PROBABILITIES, WEIGHTED, False, WIDE
+                )
+                g -= a * first_a * second_a
+            if not PROBABILITIES:
+                g = tl.where(j == y.to(tl.int32)[:, None], target_grad, g)
+            if SOFTCAP:
+                g *= (capped_in_double(x.to(tl.float64), softcap)[1] / temperature).to(WIDE)
+            if SOFT or SOFTCAP:
+                g = tl.where(mask & (z == float("-inf")), zero_or_nan, g)
+            tl.store(grad_ptr + (grad_at[:, None] + place * grad_class), g, mask=is_row[:, None] & is_class)

@@ -1,0 +1,100 @@
+"""A long row in parts: each program sums up one, and all who need the row combine them in the same order."""
+
+import triton
+import triton.language as tl
+
+from softxent.kernels.triton.math import exp_wide, float_of, range_around, two_sum
+from softxent.kernels.triton.rows import (
+    LAST,
+    NOTHING,
+    STATISTICS,
+    class_of_rows,
+    larger,
+    place_of_rows,
+    sum_up,
+    target_logit,
+)
+
+FIELDS = tl.constexpr(
+    6
+)  # of a part: m, others / E(m), gap, mass, first, above; float64, in which class indices are exact
+
+
+@triton.jit(do_not_specialize=["ignore_index", "smoothing", "temperature", "softcap"], debug=True)
+def sums_kernel(
+    x_ptr, t_ptr, weight_ptr, sums_ptr, rows, classes, inner, width,
+    x_outer, x_inner, x_class, t_outer, t_inner, t_class, ignore_index, smoothing, temperature, softcap,
+    BESIDE: tl.constexpr, PROBABILITIES: tl.constexpr, WEIGHTED: tl.constexpr, TEMPERATURE: tl.constexpr,
+    SOFTCAP: tl.constexpr, CHECKED: tl.constexpr, WIDE: tl.constexpr, ALIGNED: tl.constexpr, ROWS: tl.constexpr,
+    BLOCK: tl.constexpr, ONE_BLOCK: tl.constexpr, PARTS: tl.constexpr,
+):  # fmt: skip
+    """Part program_id(1), `width` classes, of ROWS rows."""
+    smoothing, temperature, softcap = float_of(smoothing), float_of(temperature), float_of(softcap)
+    i = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
+    part = tl.program_id(1)
+    x_at, t_at = place_of_rows(i, inner, x_outer, x_inner, ALIGNED), place_of_rows(i, inner, t_outer, t_inner, 1)
+    begin = part * width
+    end = tl.minimum(begin + width, classes)
+    is_row = i < rows
+    z_y = tl.zeros([ROWS], WIDE)
+    if BESIDE == STATISTICS:
+        y, counted = class_of_rows(t_ptr, t_at, is_row, classes, ignore_index)
+        z_y = target_logit(x_ptr, x_at, x_class, y, counted, temperature, softcap, TEMPERATURE, SOFTCAP, WIDE)
+    m, others, gap, mass, first, above, z, e = sum_up(
+        x_ptr, x_at, x_class, t_ptr, t_at, t_class, weight_ptr, z_y, is_row, begin, end, classes,
+        smoothing, temperature, softcap,
+        BESIDE, PROBABILITIES, WEIGHTED, TEMPERATURE, SOFTCAP, CHECKED, WIDE, ALIGNED, ROWS, BLOCK, ONE_BLOCK,
+    )  # fmt: skip
+    shift, round, lowest, n = range_around(m)
+    largest = exp_wide(m, shift, round, lowest, n)
+    ratio = tl.where(others == 0, others, others / largest)
+    if BESIDE == STATISTICS:
+        gap = tl.where(gap == 0, gap, gap / largest)
+    at = sums_ptr + (i * PARTS + part) * FIELDS
+    tl.store(at, m.to(tl.float64), mask=is_row)
+    tl.store(at + 1, ratio, mask=is_row)
+    tl.store(at + 2, gap, mask=is_row)
+    tl.store(at + 3, mass, mask=is_row)
+    tl.store(at + 4, first.to(tl.float64), mask=is_row)
+    tl.store(at + 5, above.to(tl.float64), mask=is_row)
+
+
+@triton.jit
+def weights_of_parts(sums_ptr, i, rows, PARTS: tl.constexpr, WIDTH: tl.constexpr):
+    """Of rows i: where the parts' sums stand, m_k, m and exp(m_k − m), 0 of what is no part, or nothing but masks."""
+    k = tl.arange(0, WIDTH)[None, :]
+    at = sums_ptr + (i[:, None] * PARTS + k) * FIELDS
+    is_part = (i[:, None] < rows) & (k < PARTS)
+    m_k = tl.load(at, mask=is_part, other=float("-inf"))
+    m = tl.reduce(m_k, 1, larger)
+    d, lost = two_sum(m_k, -m[:, None])
+    weight = tl.exp(d) * (1 + tl.where(tl.abs(d) < 1000, lost, 0.0))
+    return at, m_k, m, tl.where(m_k == float("-inf"), 0.0, weight)
+
+
+@triton.jit
+def combine(sums_ptr, i, rows, BESIDE: tl.constexpr, WIDE: tl.constexpr, PARTS: tl.constexpr, WIDTH: tl.constexpr):
+    """What sum_up returns of a whole row, from that of its parts; WIDTH is a power of two and at least PARTS."""
+    at, m_k, m, weight = weights_of_parts(sums_ptr, i, rows, PARTS, WIDTH)
+    shift, round, lowest, n = range_around(m.to(WIDE))
+    largest = exp_wide(m.to(WIDE), shift, round, lowest, n)
+    k = tl.arange(0, WIDTH)[None, :]
+    is_part = (i[:, None] < rows) & (k < PARTS)
+    ratio_k = tl.load(at + 1, mask=is_part, other=0.0)
+    of_m = tl.min(tl.where(m_k == m[:, None], k, WIDTH), 1)  # the part whose largest term stays apart
+    others = largest * tl.sum(tl.where(k == of_m[:, None], ratio_k, weight * (1 + ratio_k)), 1)
+    gap, mass = others * 0, others * 0
+    first, above = tl.full(m.shape, 0, tl.int64), tl.full(m.shape, 0, tl.int64)
+    if BESIDE != NOTHING:
+        gap_k = tl.load(at + 2, mask=is_part, other=0.0)
+        below = tl.where(m_k > float("-inf"), m[:, None] - m_k, 0.0)
+        if BESIDE == STATISTICS:
+            gap = tl.sum(tl.where(weight == 0, 0.0, weight * (gap_k + (1 + ratio_k) * below)), 1) * largest
+            first_k = tl.load(at + 4, mask=is_part, other=0.0).to(tl.int64)
+            first = tl.min(tl.where((m_k == m[:, None]) | (m_k != m_k), first_k, LAST), 1)
+            above = tl.sum(tl.load(at + 5, mask=is_part, other=0.0).to(tl.int64), 1)
+        else:
+            mass_k = tl.load(at + 3, mask=is_part, other=0.0)
+            gap = tl.sum(gap_k + tl.where(mass_k == 0, 0.0, mass_k * below), 1)
+            mass = tl.sum(mass_k, 1)
+    return m.to(WIDE), others, gap, mass, first, above

@@ -1,0 +1,70 @@
+"""softmax, log_softmax and logsumexp."""
+
+import triton
+import triton.language as tl
+
+from softxent.kernels.triton.math import exp_in, exp_wide, float_of, log1p, range_around, two_sum
+from softxent.kernels.triton.parts import combine
+from softxent.kernels.triton.rows import NOTHING, defined, place_of_rows, scaled, sum_up
+
+SOFTMAX, LOG_SOFTMAX, LOGSUMEXP = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2)
+
+
+@triton.jit
+def lse_of(m, log_denominator):
+    """m + log Σ_j exp(z_j − m); m itself where it is not finite."""
+    return tl.where(tl.abs(m) < float("inf"), m + log_denominator, m)
+
+
+@triton.jit(do_not_specialize=["temperature"])
+def softmax_kernel(
+    x_ptr, out_ptr, sums_ptr, rows, classes, inner, width, x_outer, x_inner, x_class, out_outer, out_inner, out_class,
+    temperature,
+    WORK: tl.constexpr, TEMPERATURE: tl.constexpr,
+    WIDE: tl.constexpr, ALIGNED: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr, ONE_BLOCK: tl.constexpr,
+    PARTS: tl.constexpr, WIDTH: tl.constexpr,
+):  # fmt: skip
+    """Programs, parts and strides as cross_entropy_kernel's."""
+    temperature = float_of(temperature)
+    i = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
+    is_row = i < rows
+    x_at = place_of_rows(i, inner, x_outer, x_inner, ALIGNED)
+    begin, end = 0, classes
+    if PARTS == 1:
+        m, others, gap, mass, first, above, z, e = sum_up(
+            x_ptr, x_at, x_class, None, None, 0, None, None, is_row, begin, end, classes,
+            0.0, temperature, 1.0,
+            NOTHING, False, False, TEMPERATURE, False, False, WIDE, ALIGNED, ROWS, BLOCK, ONE_BLOCK,
+        )  # fmt: skip
+    else:
+        m, others, gap, mass, first, above = combine(sums_ptr, i, rows, NOTHING, WIDE, PARTS, WIDTH)
+        begin = tl.program_id(1) * width
+        end = tl.minimum(begin + width, classes)
+    others = defined(m, others)
+    shift, round, lowest, n = range_around(m)
+    largest = exp_wide(m, shift, round, lowest, n)
+    log_denominator = log1p(others / largest)
+    if WORK == LOGSUMEXP:
+        tl.store(out_ptr + i, lse_of(m.to(tl.float64), log_denominator).to(WIDE), mask=is_row)
+    else:
+        out_at = place_of_rows(i, inner, out_outer, out_inner, ALIGNED)
+        factor = (1 / (largest + others)).to(WIDE)[:, None]
+        hi = log_denominator.to(WIDE)
+        lo = (log_denominator - hi.to(tl.float64)).to(WIDE)[:, None]
+        end = (end // ALIGNED) * ALIGNED
+        for start in range(begin, end, BLOCK):
+            j = start + tl.arange(0, BLOCK)[None, :]
+            mask = is_row[:, None] & (j < end)
+            place = j.to(tl.int64)
+            if not ONE_BLOCK or PARTS > 1:
+                x = tl.load(x_ptr + (x_at[:, None] + place * x_class), mask=mask, other=float("-inf")).to(WIDE)
+                z = scaled(x, temperature, 1.0, TEMPERATURE, False)
+                e = exp_in(z, shift[:, None], round[:, None], lowest[:, None])
+            if WORK == SOFTMAX:
+                result = e * factor
+            else:
+                # (z − m) − log Σ, two terms ≤ 0, rounded about once
+                d, d_lo = two_sum(z, -m[:, None])
+                result, lost = two_sum(d, -hi[:, None])
+                result += tl.where(result > float("-inf"), lost + (d_lo - lo), 0.0)
+            tl.store(out_ptr + (out_at[:, None] + place * out_class), result, mask=mask)

@@ -1,0 +1,45 @@
+"""log p_y, the entropy, lse, the first largest class and the target's rank, from one read of the logits."""
+
+import triton
+import triton.language as tl
+
+from softxent.kernels.triton.math import exp_wide, float_of, log1p, range_around
+from softxent.kernels.triton.parts import combine
+from softxent.kernels.triton.rows import STATISTICS, class_of_rows, defined, place_of_rows, sum_up, target_logit
+from softxent.kernels.triton.softmax import lse_of
+
+
+@triton.jit(do_not_specialize=["ignore_index", "temperature"], debug=True)
+def statistics_kernel(
+    x_ptr, t_ptr, sums_ptr, log_prob_ptr, entropy_ptr, lse_ptr, argmax_ptr, rank_ptr, rows, classes, inner,
+    x_outer, x_inner, x_class, t_outer, t_inner, ignore_index, temperature,
+    TEMPERATURE: tl.constexpr,
+    WIDE: tl.constexpr, ALIGNED: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr, ONE_BLOCK: tl.constexpr,
+    PARTS: tl.constexpr, WIDTH: tl.constexpr,
+):  # fmt: skip
+    """ROWS rows a program, in parts one; strides as cross_entropy_kernel's."""
+    temperature = float_of(temperature)
+    i = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
+    is_row = i < rows
+    x_at, t_at = place_of_rows(i, inner, x_outer, x_inner, ALIGNED), place_of_rows(i, inner, t_outer, t_inner, 1)
+    y, counted = class_of_rows(t_ptr, t_at, is_row, classes, ignore_index)
+    z_y = target_logit(x_ptr, x_at, x_class, y, counted, temperature, 1.0, TEMPERATURE, False, WIDE)
+    if PARTS == 1:
+        m, others, gap, mass, first, above, z, e = sum_up(
+            x_ptr, x_at, x_class, None, None, 0, None, z_y, is_row, 0, classes, classes,
+            0.0, temperature, 1.0,
+            STATISTICS, False, False, TEMPERATURE, False, False, WIDE, ALIGNED, ROWS, BLOCK, ONE_BLOCK,
+        )  # fmt: skip
+    else:
+        m, others, gap, mass, first, above = combine(sums_ptr, i, rows, STATISTICS, WIDE, PARTS, WIDTH)
+    others = defined(m, others)
+    shift, round, lowest, n = range_around(m)
+    largest = exp_wide(m, shift, round, lowest, n)
+    log_denominator = log1p(others / largest)
+    m = m.to(tl.float64)
+    log_prob = (z_y.to(tl.float64) - m) - log_denominator
+    tl.store(log_prob_ptr + i, tl.where(counted, log_prob, 0.0), mask=is_row)
+    tl.store(entropy_ptr + i, log_denominator + gap / (largest + others), mask=is_row)
+    tl.store(lse_ptr + i, lse_of(m, log_denominator), mask=is_row)
+    tl.store(argmax_ptr + i, first.to(tl.int64), mask=is_row)
+    tl.store(rank_ptr + i, tl.where(counted, above.to(tl.int64), -1), mask=is_row)

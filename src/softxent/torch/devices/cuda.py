@@ -1,0 +1,311 @@
+"""Tensors → the Triton kernels. Nothing here knows of autograd, nor waits for the device."""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import torch
+import triton.language as tl
+from torch import Tensor
+from triton import cdiv, next_power_of_2
+
+from softxent.kernels.triton.cross_entropy import cross_entropy_kernel
+from softxent.kernels.triton.launch import HEAVY, IN_TURN, PLAIN, SMOOTHED, Shape, shape_of, shape_of_sample
+from softxent.kernels.triton.parts import FIELDS, sums_kernel
+from softxent.kernels.triton.rows import NOTHING, STATISTICS, TARGET
+from softxent.kernels.triton.sample import sample_kernel
+from softxent.kernels.triton.softmax import LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, softmax_kernel
+from softxent.kernels.triton.statistics import statistics_kernel
+from softxent.kernels.triton.statistics_gradient import statistics_gradient_kernel
+from softxent.results import Statistics as Columns
+from softxent.torch.calls import COMPUTED_IN, Call, rows_of
+from softxent.torch.checks import ARRAYS
+
+WIDE = {torch.float32: tl.float32, torch.float64: tl.float64}
+BLOCK_OF_GRADIENT = 4096  # classes a program of statistics_gradient_kernel; not measured yet
+empty_like = torch.empty_like
+WAITS = False  # for the device: nobody here asks for a number of a tensor
+
+
+class Rows:
+    """How rows × classes lie in the memory of some tensors, as the kernels take it.
+
+    Row i is (i // inner, i % inner), and a tensor has a stride for the outer rows, the inner rows and the classes. One
+    whose rows need more strides than these is copied.
+    """
+
+    def __init__(self, x: Tensor, axis: int, *others: Tensor) -> None:
+        self.axis, self.shape, self.classes = axis, rows_of(x, axis), x.shape[axis]
+        self.count = math.prod(self.shape)
+        splits = range(len(self.shape) + 1)
+        self.split = axis
+        self.split = next((k for k in splits if all(self.strides(t, k) for t in (x, *others))), axis)
+        self.inner = math.prod(self.shape[self.split :])
+
+    def strides(self, t: Tensor, split: int) -> tuple[int, ...]:
+        """Those of the outer and the inner rows and of the classes; none if they are not so few."""
+        strides = list(t.stride())
+        of_classes = strides.pop(self.axis) if t.ndim > len(self.shape) else 0
+        outer, inner = stride_of(self.shape[:split], strides[:split]), stride_of(self.shape[split:], strides[split:])
+        return () if outer is None or inner is None else (outer, inner, of_classes)
+
+    def of(self, t: Tensor) -> tuple[Tensor, tuple[int, ...]]:
+        """The tensor, or a copy, and its strides."""
+        t = t if self.strides(t, self.split) else t.contiguous()
+        return t, self.strides(t, self.split)
+
+    def shape_for(self, x: Tensor, level: int = PLAIN) -> Shape:
+        """Of the programs for `x`, as it is here."""
+        size = COMPUTED_IN[x.dtype].itemsize
+        return shape_of(self.count, self.classes, size, self.inner > 1 and x.stride(self.axis) > 1, level)
+
+    def aligned(self, *tensors: Tensor) -> int:
+        """How many elements every row of these begins and ends at a multiple of; at most as many as a load takes."""
+        strides = (stride for t in tensors for stride in self.strides(t, self.split)[:2])
+        return math.gcd(16 // max(t.itemsize for t in tensors), self.classes, *strides)
+
+    @property
+    def arguments(self) -> tuple[int, int, int]:
+        return self.count, self.classes, self.inner
+
+
+def stride_of(shape: Sequence[int], strides: Sequence[int]) -> int | None:
+    """The one stride of these axes; None if they need several."""
+    axes = [(n, stride) for n, stride in zip(shape, strides, strict=True) if n != 1]
+    for (_, stride), (n, below) in pairwise(axes):
+        if stride != n * below:
+            return None
+    return axes[-1][1] if axes else 0
+
+
+def bits(number: float) -> int:
+    """Those of a float64, which Triton would hand on as a float32."""
+    return int(struct.unpack("<q", struct.pack("<d", number))[0])
+
+
+def launch(kernel: Any, x: Tensor, shape: Shape, rows: int, parts: int, *arguments: Any, **constants: Any) -> None:
+    """The kernel on `parts` programs for as many rows as one takes."""
+    if rows:
+        wide = COMPUTED_IN[x.dtype]
+        with torch.cuda.device_of(x):
+            kernel[(cdiv(rows, shape.rows), parts)](
+                *arguments, WIDE=WIDE[wide], **shape.constants, **constants, **shape.compiler(wide.itemsize)
+            )
+
+
+def sums_of_parts(
+    x: Tensor, of_x: tuple[int, ...], rows: Rows, shape: Shape, beside: Any, temperature: float,
+    target: Tensor | None = None, of_target: tuple[int, ...] = (0, 0, 0), weight: Tensor | None = None,
+    ignore_index: int = 0, smoothing: float = 0.0, softcap: float | None = None, checked: bool = False,
+) -> Tensor:  # fmt: skip
+    """What the parts of each row sum up to."""
+    sums = x.new_empty((rows.count, shape.parts, FIELDS.value), dtype=torch.float64)
+    launch(
+        sums_kernel, x, shape, rows.count, shape.parts,
+        x, target, weight, sums, *rows.arguments, shape.width, *of_x, *of_target,
+        ignore_index, bits(smoothing), bits(temperature), bits(softcap or 1.0),
+        BESIDE=beside, PROBABILITIES=target is not None and target.is_floating_point(), WEIGHTED=weight is not None,
+        TEMPERATURE=temperature != 1, SOFTCAP=softcap is not None, CHECKED=checked,
+        ALIGNED=rows.aligned(x),
+    )  # fmt: skip
+    return sums
+
+
+# softmax, log_softmax, logsumexp ------------------------------------------------------------------------------------
+
+
+def softmax(x: Tensor, axis: int, temperature: float, name: str, out: Tensor | None = None) -> Tensor:
+    return normalized(SOFTMAX, x, axis, temperature, empty_like(x) if out is None else out)
+
+
+def log_softmax(x: Tensor, axis: int, temperature: float, name: str) -> Tensor:
+    return normalized(LOG_SOFTMAX, x, axis, temperature, empty_like(x))
+
+
+def logsumexp(x: Tensor, axis: int, name: str) -> Tensor:
+    return normalized(LOGSUMEXP, x, axis, 1.0, x.new_empty(rows_of(x, axis)))
+
+
+def normalized(work: Any, x: Tensor, axis: int, temperature: float, out: Tensor) -> Tensor:
+    rows = Rows(x, axis, out)
+    (x, of_x), (result, of_result) = rows.of(x), rows.of(out)
+    shape = rows.shape_for(x)
+    sums = sums_of_parts(x, of_x, rows, shape, NOTHING, temperature) if shape.parts > 1 else None
+    launch(
+        softmax_kernel, x, shape, rows.count, 1 if work is LOGSUMEXP else shape.parts,
+        x, result, sums, *rows.arguments, shape.width, *of_x, *of_result, bits(temperature),
+        WORK=work, TEMPERATURE=temperature != 1, WIDTH=shape.padded_parts,
+        ALIGNED=rows.aligned(x) if work is LOGSUMEXP else rows.aligned(x, result),
+    )  # fmt: skip
+    return out if result is out else out.copy_(result)
+
+
+# cross-entropy ----------------------------------------------------------------------------------------------------
+
+
+def loss(
+    x: Tensor,
+    target: Tensor,
+    weight: Tensor | None,
+    call: Call,
+    out: Tensor | None = None,
+    upstream: Tensor | None = None,
+) -> Tensor:
+    """The loss; with `out`, ∂loss/∂x is written there, for an upstream gradient of 1 or the one given."""
+    losses = x.new_empty(rows_of(x, call.axis), dtype=COMPUTED_IN[x.dtype])
+    divisor = run(x, target, weight, call, out, losses, upstream)
+    if call.options.reduction == "none":
+        return losses.to(call.dtype)
+    total = losses.sum(dtype=torch.float64)
+    if divisor is not None:
+        nothing = torch.nan if call.empty == "nan" else 0.0
+        total = torch.where(divisor == 0, nothing, total / divisor)
+    return total.to(call.dtype)
+
+
+def gradient(
+    x: Tensor,
+    target: Tensor,
+    weight: Tensor | None,
+    upstream: Tensor,
+    call: Call,
+    out: Tensor | None = None,
+    ahead: bool = False,
+) -> Tensor:
+    """upstream · ∂loss/∂x, into `out` if that is given; upstream is a number, or without a reduction one a row.
+
+    ahead   `out` holds it for an upstream gradient of 1: if that is what comes, the kernel returns at once
+    """
+    out = empty_like(x) if out is None else out
+    run(x, target, weight, call, out, None, upstream, ahead)
+    return out
+
+
+def scale(grad: Tensor, upstream: Tensor) -> bool:
+    """Never: whether a product rounds is on the device, and to ask would be to wait for it."""
+    return False
+
+
+def run(
+    x: Tensor, target: Tensor, weight: Tensor | None, call: Call, out: Tensor | None, loss: Tensor | None,
+    upstream: Tensor | None, ahead: bool = False,
+) -> Tensor | None:  # fmt: skip
+    """Writes losses and the gradient, where they are wanted, and returns the divisor of the mean."""
+    options, wide = call.options, COMPUTED_IN[x.dtype]
+    w = None if weight is None else weight.to(wide).contiguous()
+    if w is not None and call.names is ARRAYS:
+        torch._assert_async(
+            ((w >= 0) & (w < torch.inf)).all(), f"{call.names.weight} must be finite numbers, 0 or more"
+        )
+    divisor = divisor_of(x, target, w, call)
+    probabilities = target.is_floating_point()
+    soft = probabilities or options.label_smoothing > 0
+    weight_sum = x.new_full((), x.shape[call.axis], dtype=torch.float64) if w is None else w.sum(dtype=torch.float64)
+    rows = Rows(x, call.axis, target, *(() if out is None else (out,)))
+    (x, of_x), (t, of_t) = rows.of(x), rows.of(target)
+    grad, of_grad = (None, (0, 0, 0)) if out is None else rows.of(out)
+    u = None if upstream is None else upstream.contiguous()
+    level = HEAVY if probabilities or options.softcap is not None else SMOOTHED if soft else PLAIN
+    shape = rows.shape_for(x, level)
+    smoothing, T, c = options.label_smoothing, options.temperature, options.softcap
+    sums, checked = None, call.names is ARRAYS
+    if shape.parts > 1:
+        beside = TARGET if soft else NOTHING
+        sums = sums_of_parts(x, of_x, rows, shape, beside, T, t, of_t, w, options.ignore_index, smoothing, c, checked)
+    launch(
+        cross_entropy_kernel, x, shape, rows.count, shape.parts if out is not None else 1,
+        x, t, w, weight_sum, sums, loss, grad, divisor, u,
+        *rows.arguments, shape.width, *of_x, *of_t, *of_grad, int(u is not None and u.ndim > 0),
+        options.ignore_index, bits(smoothing), bits(T), bits(c or 1.0), bits(options.z_loss),
+        PROBABILITIES=probabilities, WEIGHTED=w is not None, SMOOTHING=smoothing > 0, TEMPERATURE=T != 1,
+        SOFTCAP=c is not None, Z_LOSS=options.z_loss > 0, LOSS=loss is not None, GRADIENT=out is not None,
+        AHEAD=ahead and grad is out, CHECKED=checked,
+        WIDTH=shape.padded_parts, ALIGNED=rows.aligned(x) if grad is None else rows.aligned(x, grad),
+    )  # fmt: skip
+    if out is not None and grad is not out:
+        out.copy_(grad)
+    return divisor
+
+
+def divisor_of(x: Tensor, target: Tensor, weight: Tensor | None, call: Call) -> Tensor | None:
+    """What the mean divides by, in float64: the counted rows' Σ w_y, or of probabilities their number."""
+    options = call.options
+    if options.reduction != "mean":
+        return None
+    if options.normalizer is not None:
+        return x.new_full((), options.normalizer, dtype=torch.float64)
+    if target.is_floating_point():
+        return x.new_full((), math.prod(rows_of(x, call.axis)), dtype=torch.float64)
+    counted = target != options.ignore_index
+    if weight is None:
+        return counted.sum(dtype=torch.float64)
+    y = torch.where(counted, target, 0).long().clamp(0, len(weight) - 1)  # what is no class stops the kernel
+    return torch.where(counted, weight[y], 0).sum(dtype=torch.float64)
+
+
+# statistics, sample -------------------------------------------------------------------------------------------------
+
+
+def statistics(x: Tensor, target: Tensor, call: Call) -> Columns:
+    options, wide = call.options, COMPUTED_IN[x.dtype]
+    floats = [x.new_empty(target.shape, dtype=wide) for _ in range(3)]
+    integers = [x.new_empty(target.shape, dtype=torch.int64) for _ in range(2)]
+    rows = Rows(x, call.axis, target)
+    (x, of_x), (t, of_t) = rows.of(x), rows.of(target)
+    shape = rows.shape_for(x, SMOOTHED)
+    T, sums = options.temperature, None
+    if shape.parts > 1:
+        sums = sums_of_parts(x, of_x, rows, shape, STATISTICS, T, t, of_t, None, options.ignore_index)
+    launch(
+        statistics_kernel, x, shape, rows.count, 1,
+        x, t, sums, *floats, *integers, *rows.arguments, *of_x, *of_t[:2], options.ignore_index, bits(T),
+        TEMPERATURE=T != 1, WIDTH=shape.padded_parts, ALIGNED=rows.aligned(x),
+    )  # fmt: skip
+    return Columns(*floats, *integers)
+
+
+def gradient_of_statistics(
+    x: Tensor,
+    out: Tensor,
+    y: Tensor,
+    lse: Tensor,
+    level: Tensor,
+    slope: Tensor,
+    target_grad: Tensor,
+    temperature: float,
+) -> None:
+    """Writes p_j·(level − slope·log p_j) of contiguous rows to `out`, and target_grad at y, if that is not −1."""
+    rows, classes = x.shape
+    block = min(next_power_of_2(classes), BLOCK_OF_GRADIENT)
+    shape = Shape(1, block, False, cdiv(classes, block), block, IN_TURN)
+    launch(
+        statistics_gradient_kernel, x, shape, rows, shape.parts,
+        x, out, y, lse, level, slope, target_grad, rows, classes, x.stride(0), out.stride(0), bits(temperature),
+    )  # fmt: skip
+
+
+def sample(x: Tensor, axis: int, temperature: float, uniform: Tensor, name: str) -> tuple[Tensor, Tensor]:
+    """For each row the index that `uniform` falls on, and its log-probability."""
+    index, log_prob = drawn(x, axis, temperature, uniform)
+    torch._assert_async((index >= 0).all(), f"{name} has a row without probabilities (all −inf, or +inf or NaN in it)")
+    return index, log_prob
+
+
+def drawn(x: Tensor, axis: int, temperature: float, uniform: Tensor) -> tuple[Tensor, Tensor]:
+    """The same, with −1 for a row without probabilities."""
+    log_prob = x.new_empty(rows_of(x, axis), dtype=COMPUTED_IN[x.dtype])
+    index = torch.empty_like(log_prob, dtype=torch.int64)
+    rows = Rows(x, axis)
+    x, of_x = rows.of(x)
+    shape = shape_of_sample(rows.classes)
+    sums = sums_of_parts(x, of_x, rows, shape, NOTHING, temperature)
+    launch(
+        sample_kernel, x, shape, rows.count, 1,
+        x, sums, uniform.contiguous(), index, log_prob, *rows.arguments, shape.width, *of_x, bits(temperature),
+        TEMPERATURE=temperature != 1, WIDTH=shape.padded_parts, ALIGNED=rows.aligned(x),
+    )  # fmt: skip
+    return index, log_prob
