@@ -31,12 +31,12 @@ def linear_cross_entropy(
     weight           (V, D): one row a class, as in torch.nn.Linear
     target           class indices: integers of inputs' shape without D; or probabilities: floats, with V in its place
     bias             (V,); −inf masks a class
-    memory_budget    bytes that may be held beyond arguments and results; "auto" is 56 MiB
+    memory_budget    bytes that may be held beyond arguments and results; "auto" is 56 MiB, on a GPU see linear_plan
     {options}
 
-    Rows whose target is ignored are left out of the products. Computed in float32, or in float64 if one of inputs,
-    weight and bias is; exact but for the rounding of the products. Raises ValueError or TypeError as cross_entropy
-    does, and for a budget that is too small, naming the least.
+    Rows whose target is ignored are left out of the products, except on a GPU. Computed in float32, or in float64 if
+    one of inputs, weight and bias is; exact but for the rounding of the products. Raises ValueError or TypeError as
+    cross_entropy does, and for a budget that is too small, naming the least.
 
     >>> inputs, weight = [[1.0, 2.0], [3.0, -1.0]], [[1.0, 0.0], [0.0, 2.0], [1.0, 1.0]]
     >>> linear_cross_entropy(inputs, weight, [1, 0]).round(6)

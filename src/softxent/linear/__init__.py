@@ -16,6 +16,7 @@ from __future__ import annotations
 from typing import Any
 
 from softxent.linear import across_classes, along_rows
+from softxent.linear.along_rows import loss_and_gradient_of_logits
 from softxent.linear.layer import Array, Gradients, Layer, Library
 from softxent.linear.per_row import Truncation, sample, statistics
 from softxent.linear.plan import LinearPlan, linear_plan
@@ -27,6 +28,7 @@ __all__ = [
     "LinearPlan",
     "Truncation",
     "linear_plan",
+    "loss_and_gradient_of_logits",
     "loss_and_gradients",
     "losses",
     "sample",
@@ -42,6 +44,6 @@ def losses(layer: Layer, plan: LinearPlan) -> Array:
 def loss_and_gradients(layer: Layer, plan: LinearPlan, upstream: Any, to: Gradients) -> Array:
     """The same, and the gradients of Σ_i upstream_i·loss_i, which are written to `to`.
 
-    upstream  a number, or an array with one for each row, the ignored ones too
+    upstream  a number, an array with one for each row, the ignored ones too, or None for 1
     """
     return (along_rows if plan.along_rows else across_classes).loss_and_gradients(layer, plan, upstream, to)

@@ -49,7 +49,7 @@ def scaled(layer: Layer, z: Array, k: slice) -> None:
         layer.library.xp.tanh(z, out=z)
         z *= c
         if layer.bias is not None:
-            z[:, layer.bias[k] == -inf] = -inf
+            layer.library.mask(z, layer.bias[k] == -inf)
     if options.temperature != 1:
         z /= options.temperature
 

@@ -18,6 +18,8 @@ class Library(Protocol):
 
     dtype: Any  # of the computation
     multiplied: Any  # the dtype of products' operands
+    waits: bool  # whether a number may be asked for, which on a GPU would be to wait for it
+    sorted: int  # numbers that are sorted at a time
 
     @property
     def xp(self) -> Any:
@@ -41,8 +43,14 @@ class Library(Protocol):
     def operand(self, a: Array) -> Array:
         """The numbers as a product takes them: in the dtype of the computation, or in 16 bits where that is faster."""
 
+    def operands(self, rows: int, classes: int) -> Array | None:
+        """Room for G as a product takes it, where the kernel writes it so; None where it overwrites the logits."""
+
     def times(self, a: Array, b: Array) -> Array:
         """a·b of operands, in the dtype of the computation."""
+
+    def set_product(self, to: Array, where: Any, a: Array, b: Array) -> None:
+        """to[where] = a·b of operands."""
 
     def product(self, a: Array, b: Array, out: Array) -> None:
         """Writes a·b to `out`."""
@@ -58,10 +66,28 @@ class Library(Protocol):
     def indices(self, mask: Array) -> Array:
         """Where it is True."""
 
+    def mask(self, z: Array, where: Array) -> None:
+        """z = −∞ there."""
+
+    def pick(self, a: Array, j: Array) -> Array:
+        """The j-th number of each row."""
+
+    def divisor(self, layer: Layer) -> Any:
+        """Layer.divisor, where a number may not be asked for."""
+
     def cross_entropy(
-        self, z: Array, target: Array, weight: Array | None, options: LossOptions, upstream: Array | None
+        self,
+        z: Array,
+        target: Array,
+        weight: Array | None,
+        options: LossOptions,
+        out: Array | None,
+        upstream: Array | None,
     ) -> Array:
-        """One loss a row, in float64; with an upstream gradient a row, `z` is overwritten with ∂(upstream·loss)/∂z."""
+        """One loss a row, in float64; with `out`, which may be `z`, ∂(upstream·loss)/∂z is written there.
+
+        upstream   one number a row; None is 1 for each
+        """
 
     def logsumexp(self, z: Array) -> Array:
         """One lse a row, in float64."""
@@ -69,7 +95,7 @@ class Library(Protocol):
     def softmax(self, z: Array) -> None:
         """In place."""
 
-    def statistics(self, z: Array, target: Array) -> Statistics: ...
+    def statistics(self, z: Array, target: Array, temperature: float = 1.0) -> Statistics: ...
 
     def sample(self, z: Array, uniform: Array) -> tuple[Array, int]:
         """A class a row; and the first row that has no probabilities, or −1."""
@@ -107,8 +133,9 @@ class Layer:
 
     def __post_init__(self) -> None:
         self.rows, self.classes = self.x.shape[0], self.W.shape[0]
-        self.counted: Array | None = None  # the indices of the rows that are not ignored, if some are
-        if self.by_index:
+        # the indices of the rows that are not ignored, if some are and may be asked for; else the kernel ignores them
+        self.counted: Array | None = None
+        if self.by_index and self.library.waits:
             kept = self.target != self.options.ignore_index
             if not bool(kept.all()):
                 self.counted = self.library.indices(kept)
@@ -121,15 +148,21 @@ class Layer:
     def plan(self, gradients: bool, budget: Any, **more: int) -> LinearPlan:
         """`more` is what is held of all rows, not of those that are counted."""
         dtype = self.library.dtype
+        rows = self.rows if more else self.count
+        cast = self.x.dtype != dtype or self.W.dtype != dtype
+        if not self.library.waits and cast and self.library.multiplied == dtype:  # of two dtypes, so they are converted
+            both = 2 * (self.rows + self.classes) * self.x.shape[1]
+            cast, more = False, {**more, "beside": more.get("beside", 0) + both}
         return remembered_plan(
-            self.rows if more else self.count,
+            rows,
             self.x.shape[1],
             self.classes,
             itemsize=dtype.itemsize,
             gradients=gradients,
             memory_budget=budget,
-            cast=self.x.dtype != dtype or self.W.dtype != dtype,
+            cast=cast,
             arrays=self.arrays(gradients) + (self.library.multiplied != dtype),
+            on_gpu=not self.library.waits,
             **more,
         )
 
@@ -139,13 +172,15 @@ class Layer:
             part = slice(start, min(start + size, self.count))
             yield part, part if self.counted is None else self.counted[part]
 
-    def divisor(self) -> float:
-        """Of the sum of the losses."""
+    def divisor(self) -> Any:
+        """Of the sum of the losses: a number, or one on a device that is not waited for."""
         options = self.options
         if options.reduction != "mean":
             return 1.0
         if options.normalizer is not None:
             return options.normalizer
+        if self.by_index and not self.library.waits:
+            return self.library.divisor(self)
         if not self.by_index or self.weight is None:
             return float(self.count)
         t = self.target if self.counted is None else self.target[self.counted]

@@ -29,21 +29,23 @@ def statistics(layer: Layer, plan: LinearPlan) -> Statistics:
     floats = [library.full((layer.rows,), 0) for _ in range(3)]
     columns = Statistics(*floats, *(library.xp.zeros_like(layer.target) for _ in range(2)))
     (statistics_along_rows if plan.along_rows else statistics_across_classes)(layer, plan, columns)
-    ignored = layer.target == layer.options.ignore_index
-    columns.log_prob[ignored], columns.rank[ignored] = 0, -1
-    return columns
+    ignored, where = layer.target == layer.options.ignore_index, library.xp.where
+    return columns._replace(log_prob=where(ignored, 0.0, columns.log_prob), rank=where(ignored, -1, columns.rank))
 
 
 def statistics_along_rows(layer: Layer, plan: LinearPlan, columns: Statistics) -> None:
     library, W, everything = layer.library, layer.library.operand(layer.W), slice(0, layer.classes)
     buffer = library.empty(plan.chunk[0] * layer.classes)
+    target = library.xp.where(layer.target == layer.options.ignore_index, 0, layer.target)
+    by_kernel = not library.waits and layer.options.softcap is None  # one read of the logits instead of two and a write
+    temperature = layer.options.temperature if by_kernel else 1.0
     for part in parts(layer, plan):
         rows = part.stop - part.start
         z = buffer[: rows * layer.classes].reshape(rows, layer.classes)
         layer.logits(library.operand(layer.x[part]), W, layer.bias, z)
-        scaled(layer, z, everything)
-        i, j = targets_within(layer, part, everything)
-        for column, found in zip(columns, library.statistics(z, within(layer, part, i, j)), strict=True):
+        if not by_kernel:
+            scaled(layer, z, everything)
+        for column, found in zip(columns, library.statistics(z, target[part], temperature), strict=True):
             column[part] = found
 
 
@@ -106,7 +108,7 @@ def logits_of_targets(layer: Layer, part: slice) -> Array:
 # sample ---------------------------------------------------------------------------------------------------------------
 
 
-PIECE = 2**16  # numbers, of as many rows as these are, that are sorted at a time
+SORTED = 2**16  # numbers, of as many rows as these are, that are sorted at a time on the CPU
 SORTING = 16  # numbers that are held for each: copies, in order, as probabilities and summed up
 
 
@@ -122,15 +124,15 @@ class Truncation:
     def wanted(self) -> bool:
         return self != Truncation()
 
-    def held(self, options: LossOptions, classes: int) -> dict[str, Any]:
-        """What sampling holds beside a chunk, as linear_plan's arguments have it."""
+    def held(self, options: LossOptions, classes: int, numbers: int = SORTED) -> dict[str, Any]:
+        """What sampling, with so many numbers sorted at a time, holds beside a chunk, as linear_plan's arguments."""
         copied = self.wanted() or options.softcap is not None or options.temperature != 1
-        beside = SORTING * max(classes, PIECE) if self.wanted() else 0
+        beside = SORTING * max(classes, numbers) if self.wanted() else 0
         return {"copies": int(copied), "all_classes": self.wanted(), "beside": beside}
 
     def apply(self, layer: Layer, z: Array) -> None:
         """Masks the other classes of scaled logits."""
-        rows = max(1, PIECE // layer.classes)
+        rows = max(1, layer.library.sorted // layer.classes)
         for start in range(0, len(z), rows):
             self.mask(layer, z[start : start + rows])
 
@@ -144,10 +146,10 @@ class Truncation:
             library.softmax(p)
             before = library.wide(p).cumsum(1) - library.wide(p)
             last = (before < self.top_p).sum(1) - 1
-            least = largest[xp.arange(len(z)), xp.maximum(last, 0 * last)]
+            least = library.pick(largest, xp.maximum(last, 0 * last))
         if self.min_p:
             least = xp.maximum(least, largest[:, 0] + log(self.min_p))
-        z[z < least[:, None]] = -inf
+        library.mask(z, z < least[:, None])
 
 
 def sample(
@@ -181,7 +183,7 @@ def sample_along_rows(layer: Layer, plan: LinearPlan, uniform: Any, truncation: 
         if bad >= 0:
             return layer.target, log_prob, part.start + bad
         layer.target[part] = index
-        log_prob[part] = 0 - library.cross_entropy(z, index, None, layer.each, None)
+        log_prob[part] = 0 - library.cross_entropy(z, index, None, layer.each, None, None)
     return layer.target, log_prob, -1
 
 

@@ -35,6 +35,7 @@ class Products:
     """NumPy for one call, computed in `dtype`; softxent.linear.layer.Library says what each does."""
 
     xp = np
+    waits, sorted = True, per_row.SORTED
 
     def __init__(self, dtype: np.dtype[Any]) -> None:
         self.dtype = self.multiplied = dtype
@@ -61,8 +62,14 @@ class Products:
     def operand(self, a: Array) -> Array:
         return np.asarray(a, self.dtype)
 
+    def operands(self, rows: int, classes: int) -> None:
+        return None
+
     def times(self, a: Array, b: Array) -> Array:
         return a @ b
+
+    def set_product(self, to: Array, where: Any, a: Array, b: Array) -> None:
+        to[where] = a @ b
 
     def product(self, a: Array, b: Array, out: Array) -> None:
         np.matmul(a, b, out=out)
@@ -86,11 +93,22 @@ class Products:
     def indices(self, mask: Array) -> Array:
         return np.flatnonzero(mask)
 
+    def mask(self, z: Array, where: Array) -> None:
+        np.copyto(z, -np.inf, where=where)
+
+    def pick(self, a: Array, j: Array) -> Array:
+        return np.take_along_axis(a, j[:, None], 1)[:, 0]
+
     def cross_entropy(
-        self, z: Array, target: Array, weight: Array | None, options: LossOptions, upstream: Array | None
+        self,
+        z: Array,
+        target: Array,
+        weight: Array | None,
+        options: LossOptions,
+        out: Array | None,
+        upstream: Array | None,
     ) -> Array:
         result = np.empty(len(z), FLOAT64)
-        out = None if upstream is None else z
         target = raw(np.ascontiguousarray(target)) if target.ndim == 2 else np.ascontiguousarray(target)
         _cpu.cross_entropy(z, target, 1, weight, out, result, upstream, options.packed, False)
         return result
@@ -103,9 +121,9 @@ class Products:
     def softmax(self, z: Array) -> None:
         _cpu.softmax(z, 1, 1.0, z)
 
-    def statistics(self, z: Array, target: Array) -> Statistics:
+    def statistics(self, z: Array, target: Array, temperature: float = 1.0) -> Statistics:
         columns = Statistics(*(np.empty(len(z), kind) for kind in (self.dtype, self.dtype, self.dtype, INT64, INT64)))
-        _cpu.statistics(z, target, 1, -1, 1.0, *columns)
+        _cpu.statistics(z, target, 1, -1, temperature, *columns)
         return columns
 
     def sample(self, z: Array, uniform: Array) -> tuple[Array, int]:

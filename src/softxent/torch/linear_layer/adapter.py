@@ -21,9 +21,9 @@ from softxent.torch.linear_layer.products import computed_in
 
 def given_of(inputs: Any, weight: Any, target: Any, bias: Any, options: LossOptions) -> tuple[tuple[Any, ...], bool]:
     """The tensors, checked, and whether the target is class indices."""
-    W, t, b = as_tensor(weight), as_tensor(target), None if bias is None else as_tensor(bias)
+    W, t, b = as_tensor(weight, inputs), as_tensor(target, inputs), None if bias is None else as_tensor(bias, inputs)
     by_index = functional.checked(ARRAYS, OF_ARRAYS, inputs, W, t, b)
-    w = None if options.class_weight is None else as_tensor(options.class_weight)
+    w = None if options.class_weight is None else as_tensor(options.class_weight, inputs)
     if w is not None:
         checks.weight(ARRAYS, w, inputs, W.shape[0], by_index)
     return (inputs, W, b, t, w), by_index
@@ -57,14 +57,19 @@ def statistics(inputs: Tensor, weight: Any, target: Any, bias: Any, options: Los
 
 
 def each(inputs: Tensor, weight: Any, target: Any, bias: Any, options: LossOptions) -> tuple[Any, Any]:
-    given = inputs, as_tensor(weight), None if bias is None else as_tensor(bias), as_tensor(target)
+    given = (
+        inputs,
+        as_tensor(weight, inputs),
+        None if bias is None else as_tensor(bias, inputs),
+        as_tensor(target, inputs),
+    )
     return given, (options.temperature, options.softcap, options.ignore_index)
 
 
 def sample(
     inputs: Tensor, weight: Any, bias: Any, options: LossOptions, truncation: Truncation, rng: Any, budget: Any
 ) -> tuple[Tensor, Tensor]:
-    given = inputs, as_tensor(weight), None if bias is None else as_tensor(bias)
+    given = inputs, as_tensor(weight, inputs), None if bias is None else as_tensor(bias, inputs)
     cut = truncation.top_k, truncation.top_p, truncation.min_p
     numbers = options.temperature, options.softcap
-    return functional.sample(given, numbers, cut, generator_of(rng), True, ARRAYS, OF_ARRAYS, budget)
+    return functional.sample(given, numbers, cut, generator_of(rng, inputs), True, ARRAYS, OF_ARRAYS, budget)

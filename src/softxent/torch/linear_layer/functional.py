@@ -11,13 +11,14 @@ from torch import Tensor
 from softxent import checks as shared
 from softxent.checks import Names, linear_shapes, not_indices, not_negative, truncation
 from softxent.linear import Truncation
-from softxent.linear.plan import AUTO, SMALL
+from softxent.linear.plan import SMALL
 from softxent.options import takes_options
 from softxent.results import Statistics
 from softxent.torch import checks, core
 from softxent.torch.autograd import needs_graph
 from softxent.torch.calls import COMPUTED_IN, by_operator
 from softxent.torch.checks import LAYERS
+from softxent.torch.devices import waits
 from softxent.torch.functional import overridable
 from softxent.torch.linear_layer import autograd
 from softxent.torch.linear_layer.products import computed_in
@@ -54,7 +55,7 @@ def linear_cross_entropy(
     weight            w, (C,): one number a class
     reduction, ignore_index, label_smoothing   as cross_entropy's
     empty             the mean over nothing counted: "nan" as in PyTorch, or "zero"
-    memory_budget     bytes that may be held beyond arguments and gradients; "auto" is 56 MiB
+    memory_budget     bytes that may be held beyond arguments and gradients; "auto" is 56 MiB, on a GPU see linear_plan
     options           PyTorch's own strategy of chunks, in whose place memory_budget stands here
     {options}
 
@@ -219,10 +220,15 @@ def checked(names: Names, called: tuple[str, ...], x: Any, W: Any, target: Any, 
 
 def autocast(*tensors: Tensor | None) -> tuple[Any, ...]:
     """As torch.nn.functional.linear's arguments are."""
-    if not torch.is_autocast_enabled("cpu"):
+    device = autocast_device(tensors[0])
+    if not torch.is_autocast_enabled(device):
         return tensors
-    dtype = torch.get_autocast_dtype("cpu")
+    dtype = torch.get_autocast_dtype(device)
     return tuple(a if a is None or a.dtype == torch.float64 else a.to(dtype) for a in tensors)
+
+
+def autocast_device(x: Any) -> str:
+    return "cpu" if x.is_meta else str(x.device.type)
 
 
 def loss_dtype(given: tuple[Any, ...], by_index: bool) -> torch.dtype:
@@ -230,13 +236,13 @@ def loss_dtype(given: tuple[Any, ...], by_index: bool) -> torch.dtype:
     dtype = torch.promote_types(x.dtype, W.dtype)
     for other in (bias,) if by_index else (bias, target, weight):
         dtype = dtype if other is None else torch.promote_types(dtype, other.dtype)
-    return torch.float32 if dtype.itemsize == 2 and torch.is_autocast_enabled("cpu") else dtype
+    return torch.float32 if dtype.itemsize == 2 and torch.is_autocast_enabled(autocast_device(x)) else dtype
 
 
 def budget_of(memory_budget: Any) -> int:
-    """As an operator takes it."""
+    """As an operator takes it: below 0 is "auto"."""
     if isinstance(memory_budget, str) and memory_budget == "auto":
-        return AUTO
+        return -1
     return min(int(not_negative("memory_budget", shared.integer("memory_budget", memory_budget))), LARGEST)
 
 
@@ -253,6 +259,7 @@ def is_small(given: Any, by_index: bool, options: dict[str, Any], memory_budget:
         isinstance(memory_budget, str)
         and memory_budget == "auto"
         and not by_operator(*given)
+        and waits(x)
         and x.ndim == 2
         and 0 < x.shape[0] * W.shape[0] <= SMALL
         and all(a is None or a.dtype == x.dtype for a in given[:3])
@@ -323,9 +330,11 @@ def sample(
     target = torch.zeros(rows, dtype=torch.int64, device=given[0].device)
     full, options, dtype = each((*given, target), (*numbers, -1), names, called)
     arguments = core.arguments(1, options, dtype, "nan", names)
+    if generator is not None:
+        checks.generator_device(names, generator, given[0])
     x, W, bias = flat(full, True)[:3]
     index, log_p, bad = autograd.drawn(x, W, bias, Truncation(*cut), generator, arguments, budget_of(memory_budget))
-    if not torch.compiler.is_compiling() and bad >= 0:
+    if not torch.compiler.is_compiling() and waits(x) and bad >= 0:
         raise shared.undrawable(int(bad), tuple(rows))
     index, log_p = index.reshape(rows), log_p.reshape(rows)
     if return_log_prob and (needs_graph(*given) or torch._C._are_functorch_transforms_active()):

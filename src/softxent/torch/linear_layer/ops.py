@@ -79,7 +79,7 @@ def fake_statistics(x: Tensor, W: Tensor, bias: Tensor | None, *_: Any) -> Any:
 
 def fake_sample(x: Tensor, *arguments: Any) -> Any:
     index = x.new_empty(x.shape[:1], dtype=torch.int64)
-    return index, x.new_empty(x.shape[:1], dtype=arguments[-3]), index.new_empty((), device="cpu")
+    return index, x.new_empty(x.shape[:1], dtype=arguments[-3]), index.new_empty(())
 
 
 loss = operator("loss", f"{GIVEN} -> Tensor", fake_loss, flat(layer.loss))

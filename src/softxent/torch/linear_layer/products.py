@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from softxent.linear import per_row
 from softxent.options import LossOptions
 from softxent.results import Statistics
 from softxent.torch import checks
 from softxent.torch.calls import COMPUTED_IN, Call
-from softxent.torch.devices import kernels_of
+from softxent.torch.devices import kernels_of, waits
 
 COLUMNS = 512  # of x·Wᵀ at a time: MKL on AMD is 1.3–2 × as fast as with all of 50257, benchmarks/products.py
 
@@ -21,10 +23,14 @@ class Products:
     """PyTorch for one call, computed in `dtype`; softxent.linear.layer.Library says what each does."""
 
     xp = torch
+    waits, sorted = True, per_row.SORTED
 
     def __init__(self, x: Tensor, dtype: torch.dtype, multiplied: torch.dtype) -> None:
         self.kernels, self.device, self.dtype, self.multiplied = kernels_of(x), x.device, dtype, multiplied
         self.call = Call(1, LossOptions(reduction="none", ignore_index=-1), torch.float64, "zero", checks.ARRAYS)
+
+    def of(self, options: LossOptions) -> Call:
+        return replace(self.call, options=options)
 
     def empty(self, *shape: int) -> Tensor:
         return torch.empty(shape, dtype=self.dtype, device=self.device)
@@ -47,8 +53,14 @@ class Products:
     def operand(self, a: Tensor) -> Tensor:
         return a.to(self.multiplied)
 
+    def operands(self, rows: int, classes: int) -> Tensor | None:
+        return None
+
     def times(self, a: Tensor, b: Tensor) -> Tensor:
         return (a @ b).to(self.dtype)
+
+    def set_product(self, to: Tensor, where: Any, a: Tensor, b: Tensor) -> None:
+        to[where] = self.times(a, b).to(to.dtype)
 
     def product(self, a: Tensor, b: Tensor, out: Tensor) -> None:
         if not a.dtype == b.dtype == out.dtype:
@@ -72,11 +84,22 @@ class Products:
     def indices(self, mask: Tensor) -> Tensor:
         return mask.nonzero()[:, 0]
 
+    def mask(self, z: Tensor, where: Tensor) -> None:
+        z.masked_fill_(where, -torch.inf)
+
+    def pick(self, a: Tensor, j: Tensor) -> Tensor:
+        return a.gather(1, j[:, None])[:, 0]
+
     def cross_entropy(
-        self, z: Tensor, target: Tensor, weight: Tensor | None, options: LossOptions, upstream: Tensor | None
+        self,
+        z: Tensor,
+        target: Tensor,
+        weight: Tensor | None,
+        options: LossOptions,
+        out: Tensor | None,
+        upstream: Tensor | None,
     ) -> Tensor:
-        call = replace(self.call, options=options)
-        return self.kernels.loss(z, target, weight, call, None if upstream is None else z, upstream)
+        return self.kernels.loss(z, target, weight, self.of(options), out, upstream)
 
     def logsumexp(self, z: Tensor) -> Tensor:
         return self.kernels.logsumexp(z, 1, "logits").double()
@@ -84,8 +107,9 @@ class Products:
     def softmax(self, z: Tensor) -> None:
         self.kernels.softmax(z, 1, 1.0, "logits", z)
 
-    def statistics(self, z: Tensor, target: Tensor) -> Statistics:
-        return self.kernels.statistics(z, target, self.call)
+    def statistics(self, z: Tensor, target: Tensor, temperature: float = 1.0) -> Statistics:
+        options = self.call.options if temperature == 1 else replace(self.call.options, temperature=temperature)
+        return self.kernels.statistics(z, target, self.of(options))
 
     def sample(self, z: Tensor, uniform: Tensor) -> tuple[Tensor, int]:
         return self.kernels.draw(z, 1, 1.0, uniform, "logits")
@@ -99,10 +123,12 @@ class Products:
 
 
 def multiplied_in(x: Tensor, W: Tensor, dtype: torch.dtype) -> torch.dtype:
-    """bfloat16 where the processor multiplies it, for inputs and weight of it; its products are rounded once."""
-    if x.dtype == W.dtype == torch.bfloat16 and (multiplies_bfloat16() or not x.is_cpu):
-        return torch.bfloat16
-    return dtype
+    """16 bits where the processor multiplies them, for inputs and weight of them."""
+    if x.dtype != W.dtype:
+        return dtype
+    if not waits(x):
+        return x.dtype
+    return torch.bfloat16 if x.dtype == torch.bfloat16 and multiplies_bfloat16() else dtype
 
 
 @cache

@@ -19,7 +19,8 @@ from torch import Tensor
 from softxent.linear import Layer
 from softxent.torch import autograd
 from softxent.torch.calls import Call
-from softxent.torch.linear_layer.layer import Given, Needs, layer_of, places
+from softxent.torch.linear_layer.layer import Given, Needs, layer_of, over, plan_of
+from softxent.torch.linear_layer.on_gpu import StatisticsOnGPU, ahead
 
 
 def to_masses(given: Given, upstream: Tensor, needs: Needs, budget: int, call: Call) -> tuple[Tensor, Tensor]:
@@ -40,8 +41,8 @@ def to_masses(given: Given, upstream: Tensor, needs: Needs, budget: int, call: C
 def formulas(layer: Layer, upstream: Tensor, budget: int, call: Call) -> Iterator[tuple[Any, Any]]:
     """The derivatives of chunks of rows; upstream is the loss's."""
     each = replace(call, options=layer.each, dtype=layer.library.dtype)
-    plan = layer.plan(True, budget, copies=8, all_classes=True)
-    u = upstream if call.options.reduction == "none" else (upstream / (layer.divisor() or torch.inf)).expand(layer.rows)
+    plan = plan_of(layer, True, budget, copies=8, all_classes=True)
+    u = upstream if call.options.reduction == "none" else over(upstream, layer.divisor()).expand(layer.rows)
     W = layer.library.operand(layer.W)
     for part, where in layer.chunks(plan.chunk[0]):
         z = layer.library.empty(part.stop - part.start, layer.classes)
@@ -82,7 +83,7 @@ def second(
         to_bias += K.sum(0)
         of_loss[where] = (f.gradient(torch.ones_like(f.upstream)) * change).sum(1).double()
     if options.reduction != "none":
-        of_loss = of_loss.sum() / (layer.divisor() or torch.inf)
+        of_loss = over(of_loss.sum(), layer.divisor())
     return (
         to_x.to(x.dtype),
         to_W.to(W.dtype),
@@ -95,11 +96,16 @@ def statistics_gradients(
     given: Given, upstream: list[Tensor], needs: Needs, budget: int, call: Call
 ) -> tuple[Tensor, ...]:
     """Of Σ upstream · (log p_y, entropy, lse)."""
-    layer, to = layer_of(*given, call), places(given, needs)
-    sums: list[Any] = [None if a is None else torch.zeros_like(a, dtype=layer.library.dtype) for a in to]
+    layer = layer_of(*given, call)
+    if layer.library.operands(0, 0) is not None and call.options.softcap is None:
+        return in_16_bits(layer, given, upstream, needs, budget, call)
+    sums: list[Any] = [
+        torch.zeros_like(a, dtype=layer.library.dtype) if need else None
+        for a, need in zip(given[:3], needs, strict=True)
+    ]
     layer.counted, layer.count = None, layer.rows  # the ignored rows have an entropy too
     W, each = layer.library.cast(layer.W), replace(call, options=layer.each, dtype=layer.library.dtype)
-    for _, where in layer.chunks(layer.plan(True, budget, copies=8, all_classes=True).chunk[0]):
+    for _, where in layer.chunks(plan_of(layer, True, budget, copies=8, all_classes=True).chunk[0]):
         x, z = layer.library.cast(layer.x[where]), layer.library.empty(len(layer.x[where]), layer.classes)
         layer.logits(x, W, layer.bias, z)
         G = change_of_statistics(z, layer.target[where], [u[where] for u in upstream], each)
@@ -109,7 +115,16 @@ def statistics_gradients(
             sums[1].addmm_(G.T, x)
         if sums[2] is not None:
             sums[2] += G.sum(0)
-    return tuple(given[0].new_empty(0) if a is None else total.to(a.dtype) for a, total in zip(to, sums, strict=True))
+    return tuple(given[0].new_empty(0) if a is None else a.to(of.dtype) for a, of in zip(sums, given[:3], strict=True))
+
+
+def in_16_bits(
+    layer: Layer, given: Given, upstream: list[Tensor], needs: Needs, budget: int, call: Call
+) -> tuple[Tensor, ...]:
+    """The same where a GPU multiplies 16 bits, in the loop of the loss and its gradients."""
+    layer.library = StatisticsOnGPU(layer.x, layer.library.dtype, layer.library.multiplied, call.names)
+    _, finish = ahead(layer, plan_of(layer, True, budget), torch.stack(upstream, 1), given, needs)
+    return tuple(given[0].new_empty(0) if a is None else a for a in finish(None))
 
 
 def change_of_statistics(z: Tensor, target: Tensor, upstream: list[Tensor], call: Call) -> Tensor:
