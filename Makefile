@@ -1,4 +1,5 @@
 # make demo · make test · make bench · make lint · make clang · make sanitize: each sets up .venv by itself.
+# make gpu-check compiles the Triton kernels for each GPU and checks what comes out; it needs none.
 # make web builds the explorer page from web/; make web-check says whether a rebuild gives the same bytes. Both need Node 20.
 #
 #   PYTHON=python3.13       the interpreter of .venv (default: the first python3 that is 3.11 or later)
@@ -23,10 +24,10 @@ export CXX
 endif
 
 .NOTPARALLEL:
-.PHONY: help demo test bench lint web web-check clang sanitize sanitize-address sanitize-thread clean compiler
+.PHONY: help demo test bench gpu-check lint web web-check clang sanitize sanitize-address sanitize-thread clean compiler
 
 help:
-	@sed -n "1,7s/^# \{0,1\}//p" Makefile
+	@sed -n "1,8s/^# \{0,1\}//p" Makefile
 
 demo: compiler $(venv)/.cli $(venv)/.kernel
 	@$(venv)/bin/softxent train
@@ -39,6 +40,10 @@ bench: compiler $(venv)/.bench $(venv)/.kernel $(peers)
 	@$(python) -m benchmarks.estimator
 	@$(python) -m benchmarks.linear
 	@$(python) -m benchmarks.accuracy
+
+# Compiles the GPU's kernels and checks them, which takes no GPU
+gpu-check: compiler $(venv)/.test $(venv)/.kernel
+	@$(python) -m benchmarks.gpu_check
 
 lint: $(venv)/.lint
 	@$(venv)/bin/ruff check

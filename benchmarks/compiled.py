@@ -1,0 +1,286 @@
+"""Kernels compiled ahead for a GPU that need not be there, and what their machine code says.
+
+A launch is recorded where Triton would make it, with Triton's own view of its arguments: what is compiled is what would
+run. Instructions are counted once, or in a loop once an iteration; what a branch jumps over in a loop, or only to call
+something, is rare and left out.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from math import prod
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+import triton.backends.nvidia
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource, compile, make_backend
+from triton.runtime.jit import JITFunction, create_function_from_signature
+
+TOOLS = Path(triton.backends.nvidia.__file__).parent / "bin"
+
+
+class Chip(NamedTuple):
+    target: GPUTarget
+    shared: int  # bytes a program may have
+
+    @property
+    def is_nvidia(self) -> bool:
+        return bool(self.target.backend == "cuda")
+
+
+CHIPS = {
+    "sm_80": Chip(GPUTarget("cuda", 80, 32), 163 * 1024),
+    "sm_90": Chip(GPUTarget("cuda", 90, 32), 227 * 1024),
+    "sm_100": Chip(GPUTarget("cuda", 100, 32), 227 * 1024),
+    "gfx942": Chip(GPUTarget("hip", "gfx942", 64), 64 * 1024),
+}
+MOST_THREADS = 1024  # a program, on every chip
+
+# Cycles that a quarter of a multiprocessor is busy with an instruction of 32 threads: CUDA C++ Programming Guide,
+# throughput of native arithmetic instructions, compute capability 9.0
+PIPES = {
+    "float64": (2, r"D(FMA|ADD|MUL|SETP)"),
+    "special": (8, r"MUFU|F2F|F2I|I2F"),
+    "integer": (2, r"IADD3?|LOP3|SHF|LEA|[IF]SETP|F?SEL|[IF]MNMX|FMNMX|PRMT|IABS|IMAD|VI\w+|PLOP3|F2FP|POPC|FLO"),
+    "shuffle": (4, r"SHFL"),
+}
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A kernel as Triton was asked to launch it."""
+
+    kernel: Any
+    arguments: tuple[Any, ...]
+    grid: tuple[int, ...]
+    named: dict[str, Any]
+
+    def but(self, **named: Any) -> Launch:
+        return replace(self, named={**self.named, **named})
+
+    @property
+    def programs(self) -> int:
+        return self.grid[0] * (self.grid[1] if len(self.grid) > 1 else 1)
+
+    @property
+    def block(self) -> int:
+        """Elements that a program takes at once."""
+        return int(self.named.get("ROWS", 1) * self.named["BLOCK"])
+
+    def compiled(self, chip: Chip) -> Compiled:
+        backend = make_backend(chip.target)
+        named = {**self.named, "debug": self.kernel.debug}
+        bind = create_function_from_signature(self.kernel.signature, self.kernel.params, backend)
+        bound, special, options = bind(*self.arguments, **named)
+        options, signature, constants, attributes = self.kernel._pack_args(backend, named, bound, special, options)
+        source = ASTSource(self.kernel, signature, constants, attributes)
+        binary = compile(source, target=chip.target, options=options.__dict__)
+        return Compiled(self, chip, binary.metadata, dict(binary.asm))
+
+
+@contextmanager
+def recorded() -> Iterator[list[Launch]]:
+    """Collects launches instead of making them."""
+    launches: list[Launch] = []
+
+    def record(kernel: Any, *arguments: Any, grid: Sequence[int], warmup: bool = False, **named: Any) -> None:
+        launches.append(Launch(kernel, arguments, tuple(grid), named))
+
+    run, JITFunction.run = JITFunction.run, record
+    try:
+        yield launches
+    finally:
+        JITFunction.run = run
+
+
+class Instruction(NamedTuple):
+    name: str
+    operands: str
+    line: str  # of the source
+    predicate: str
+
+
+@dataclass
+class Code:
+    """The instructions of a kernel, and which of them are repeated or rare."""
+
+    instructions: list[Instruction]
+    labels: dict[str, int]  # → the instruction that follows
+    loops: list[range] = field(default_factory=list)
+    rare: set[int] = field(default_factory=set)
+
+    @staticmethod
+    def of(listing: str) -> Code:
+        """Of what nvdisasm -g -c prints, up to the kernel's subroutines."""
+        code, line = Code([], {}), ""
+        for text in listing.splitlines():
+            if found := re.search(r'//## File "[^"]*/([^"]+)", line (\d+)', text):
+                line = f"{found[1]}:{found[2]}"
+            elif found := re.match(r"\s*(\S+):$", text):
+                if "__internal" in found[1]:
+                    break
+                code.labels[found[1]] = len(code.instructions)
+            elif found := re.match(r"\s+/\*[0-9a-f]{4,6}\*/\s+(@!?U?P\w+ +)?([A-Z]\w*[\w.]*) *(.*?) ?;", text):
+                code.instructions.append(Instruction(found[2], found[3], line, found[1] or ""))
+        code.find_loops()
+        return code
+
+    def find_loops(self) -> None:
+        jumps = []
+        for k, each in enumerate(self.instructions):
+            if each.name.startswith("BRA") and (found := re.search(r"\.L_\w+", each.operands)):
+                jumps.append((k, self.labels[found[0]], bool(each.predicate)))
+        self.loops = [range(to, k + 1) for k, to, _ in jumps if to < k]
+        for k, to, conditional in jumps:
+            moves = any(re.match("LDG|STG", each.name) for each in self.instructions[k + 1 : to])  # masked, not rare
+            if conditional and not moves and any(k in loop and to in loop for loop in self.loops):
+                self.rare |= set(range(k + 1, to))
+        edges = {*self.labels.values(), *(k + 1 for k, *_ in jumps)}
+        for k, each in enumerate(self.instructions):
+            if each.name.startswith("CALL") and ".L_" not in each.operands:  # of sm_80 also a way out of a loop
+                self.rare |= set(range(max(e for e in edges if e <= k), k + 1))
+
+    def __iter__(self) -> Iterator[tuple[Instruction, bool]]:
+        """Each that is not rare, and whether it is in a loop."""
+        for k, each in enumerate(self.instructions):
+            if k not in self.rare and each.name != "NOP":
+                yield each, any(k in loop for loop in self.loops)
+
+
+@dataclass
+class Compiled:
+    launch: Launch
+    chip: Chip
+    metadata: Any
+    asm: dict[str, Any]
+
+    @property
+    def threads(self) -> int:
+        return int(self.metadata.num_warps * self.metadata.warp_size)
+
+    @property
+    def ctas(self) -> int:
+        return int(getattr(self.metadata, "num_ctas", 1))
+
+    @cached_property
+    def listing(self) -> str:
+        if not self.chip.is_nvidia:
+            return str(self.asm["amdgcn"])
+        with TemporaryDirectory() as folder:
+            cubin = Path(folder) / "kernel.cubin"
+            cubin.write_bytes(self.asm["cubin"])
+            return tool("nvdisasm", "-g", "-c", cubin) + tool("cuobjdump", "-res-usage", cubin)
+
+    @cached_property
+    def code(self) -> Code:
+        return Code.of(self.listing)
+
+    def number(self, nvidia: str, amd: str) -> int:
+        found = re.search(nvidia if self.chip.is_nvidia else amd, self.listing)
+        assert found, f"no {nvidia} in what the tools print"
+        return int(found[1])
+
+    @property
+    def registers(self) -> int:
+        return self.number(r"REG:(\d+)", r"\.vgpr_count: *(\d+)")
+
+    @property
+    def spills(self) -> int:
+        """Instructions that move registers to memory or back; on AMD registers."""
+        if not self.chip.is_nvidia:
+            return self.number("", r"\.vgpr_spill_count: *(\d+)") + self.number("", r"\.sgpr_spill_count: *(\d+)")
+        return sum(re.match(r"LDL|STL", each.name) is not None for each in self.code.instructions)
+
+    def an_element(self, elements: int, pattern: str = "") -> float:
+        """Instructions with such a name, per element of a launch over so many."""
+        chosen = Counter(loops for each, loops in self.code if re.match(pattern, each.name))
+        return chosen[True] / self.elements_of(True, elements) + chosen[False] / self.elements_of(False, elements)
+
+    def elements_of(self, in_loop: bool, elements: int) -> float:
+        """Those that a thread takes with an instruction; the assembler may have repeated what is in a loop."""
+        n = self.launch.block * self.repeated if in_loop else elements / self.launch.programs
+        return n / (self.threads * self.ctas)
+
+    @cached_property
+    def repeated(self) -> float:
+        """How many copies of a loop's body there are, where a thread takes one number at a time."""
+        asked = sum(in_loop and re.search(r"tt\.(load|store) ", line) is not None for line, in_loop in self.ir)
+        if self.launch.named["BLOCK"] > 1 or not asked:
+            return 1
+        found = sum(in_loop and re.match("LDG|STG", each.name) is not None for each, in_loop in self.code)
+        return found * self.threads / (asked * self.launch.block)
+
+    def cycles(self, elements: int) -> tuple[float, str]:
+        """Issue slots an element, or what the busiest pipe needs if that is more; and its name."""
+        busy = {"issue": self.an_element(elements)}
+        for pipe, (cycles, pattern) in PIPES.items():
+            busy[pipe] = cycles * self.an_element(elements, rf"({pattern})(\.|$)")
+        pipe = max(busy, key=busy.__getitem__)
+        return busy[pipe], pipe
+
+    def bytes_moved(self, elements: int) -> float:
+        """An element, with memory, by the kernel's own loads and stores; what the caches spare is not known."""
+        of_program, total = elements / self.launch.programs, 0.0
+        for line, in_loop in self.ir:
+            if found := re.search(r"tt\.(?:load|store) .* : (?:tensor<(.*)x)?!tt\.ptr<[a-z]+(\d+)>", line):
+                n = prod(map(int, found[1].split("x"))) if found[1] else 1
+                total += (
+                    int(found[2]) / 8 * n / (self.launch.block if in_loop and n >= self.launch.block else of_program)
+                )
+        return total
+
+    def of_blocks(self, kind: str) -> int:
+        """Operations of Triton's on whole blocks of numbers of this kind; a block of one class is one of a loop."""
+        count = 0
+        for line, in_loop in self.ir:
+            found = re.search(rf"(?:arith|math)\.\w+ .*tensor<([\dx]+)x{kind}>", line)
+            of_block = found and prod(map(int, found[1].split("x"))) >= max(self.launch.block, 2)
+            count += bool(of_block and (in_loop or self.launch.named["BLOCK"] > 1))
+        return count
+
+    @cached_property
+    def ir(self) -> list[tuple[str, bool]]:
+        """The lines of Triton's own code, and whether each is in a loop."""
+        lines, loop = [], ""
+        for line in self.asm["ttir"].splitlines():
+            indent = line[: len(line) - len(line.lstrip())]
+            if "scf.for" in line and not loop:
+                loop = indent
+            elif loop and line.startswith(loop + "}"):
+                loop = ""
+            lines.append((line, bool(loop)))
+        return lines
+
+    def asked_to_fuse(self) -> int:
+        """How many fused operations a thread may have: those of tl.fma, each on its share of a block."""
+        shapes = re.findall(r"math\.fma .*?: (?:tensor<(.*)x)?f32", self.asm["ttir"])
+        sizes = [prod(map(int, shape.split("x"))) if shape else 1 for shape in shapes]
+        return sum(max(1, n // self.threads) if n >= self.launch.block else n for n in sizes)
+
+    def wide_accesses(self, kind: str) -> int:
+        """Bytes a program moves by 128-bit loads (LDG) or stores (STG), in one visit of each place in the code."""
+        if self.chip.is_nvidia:
+            n = sum(each.name.startswith(kind) and ".128" in each.name for each, _ in self.code)
+        else:
+            word = {"LDG": "load", "STG": "store"}[kind]
+            n = len(re.findall(rf"\b(?:global|buffer)_{word}_(?:dwordx4|b128)\b", self.listing))
+        return 16 * n * self.threads * self.ctas
+
+    def by_line(self, elements: int) -> list[tuple[float, str, Counter[str]]]:
+        """Instructions an element of each source line, most first."""
+        lines: dict[str, Any] = {}
+        for each, loops in self.code:
+            lines.setdefault(each.line, Counter())[each.name.split(".")[0]] += 1 / self.elements_of(loops, elements)
+        return sorted(((sum(names.values()), line, names) for line, names in lines.items()), reverse=True)
+
+
+def tool(name: str, *arguments: Any) -> str:
+    return subprocess.run([str(TOOLS / name), *map(str, arguments)], capture_output=True, text=True, check=True).stdout
