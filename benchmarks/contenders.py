@@ -7,10 +7,12 @@ which is freed after the clock has stopped; allocating it is timed, unless the n
 from __future__ import annotations
 
 import importlib.util
+import time
+import timeit
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -36,6 +38,24 @@ class Data:
 
     def restore(self) -> None:
         self.in_threads(np.copyto, _bytes(self.memory), _bytes(self.original))
+
+    def seconds(self, contender: Contender, run: Callable[[], Any], calls: int) -> float:
+        """Of a call. Nothing comes between tight calls: reading the clock would weigh beside a microsecond."""
+        if self.tight:
+            contender.fresh()
+            return timeit.timeit(run, number=calls) / calls
+        total = 0.0
+        for _ in range(calls):
+            self.restore()
+            contender.fresh()
+            start = time.perf_counter()
+            result = run()
+            total += time.perf_counter() - start
+            del result
+        return total / calls
+
+    def close(self) -> None:
+        self.pool.shutdown()
 
     def in_threads(self, function: Callable[..., Any], *arrays: np.ndarray) -> list[Any]:
         """function(*slices) on each thread, with its share of the flat arrays; NumPy releases the GIL."""
@@ -112,10 +132,12 @@ class IntoOut(Contender):
 # Peers -------------------------------------------------------------------------------------------------------------
 
 
-def tensor(array: np.ndarray) -> Any:
-    """A PyTorch tensor on the same memory, bfloat16 too."""
+def tensor(array: Any) -> Any:
+    """A PyTorch tensor on the same memory, bfloat16 too; a tensor as it is."""
     import torch
 
+    if isinstance(array, torch.Tensor):
+        return array.detach()
     if array.dtype.name == "bfloat16":
         return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
     return torch.from_numpy(array)
@@ -345,3 +367,14 @@ LIMITS = {  # limit → the method, and its ways; or a time in seconds
     "unscaled": ("autograd", {"softxent.torch unscaled": SoftxentTorch}),
     "3 µs": 3e-6,
 }
+
+
+class Field(NamedTuple):
+    """Who may compete: name → class, and limit → its ways."""
+
+    ours: dict[str, type[Contender]]
+    peers: dict[str, type[Contender]]
+    limits: dict[str, Any]
+
+
+ON_CPU = Field(OURS, PEERS, LIMITS)

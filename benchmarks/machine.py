@@ -14,6 +14,7 @@ from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("softxent", "numpy", "torch", "jax", "jaxlib", "optax", "scipy", "ml_dtypes", "mpmath")
+ON_GPU = ("softxent", "torch", "triton", "liger-kernel", "quack-kernels", "cut-cross-entropy")
 
 
 def cores() -> int:
@@ -45,9 +46,9 @@ def slug(name: str) -> str:
     return re.sub(r"[^a-z0-9.]+", "-", name.replace("processor", "")).strip("-.")
 
 
-def provenance(threads: int) -> dict[str, Any]:
+def provenance(threads: int, packages: tuple[str, ...] = PACKAGES) -> dict[str, Any]:
     versions = {}
-    for package in PACKAGES:
+    for package in packages:
         try:
             versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:

@@ -99,7 +99,7 @@ def measured(threads: int, quick: bool, rng: np.random.Generator) -> list[dict[s
         timed |= {"to": cell.beside[0] if cell.beside else "reference", "at most": cell.at_most}
         timed["met"] = timed["relative"] <= cell.at_most
         found[cell.kind, cell.classes] = {"kind": cell.kind, "classes": cell.classes, "shape": row.shape} | timed
-    reference.pool.shutdown()
+    reference.close()
     return list(found.values())
 
 
@@ -114,7 +114,7 @@ def time_cell(data: Any, work: str, peer: bool, reference: Any, effort: Any) -> 
         with suppress(ValueError):  # its loss is no number: the float16 sum of many rows overflows
             entries["PyTorch"] = warm_up(PyTorch, work, data, [])
     interleave(list(entries.values()), effort)
-    data.pool.shutdown()
+    data.close()
     ns = {name: 1e9 * np.median(e.samples) / e.contender.data.logits.size for name, e in entries.items()}
     found = {name: _digits(value) for name, value in ns.items()}
     found["ratio"] = _digits(ns["ours"] / ns["reference"])

@@ -16,6 +16,9 @@ WORK = {
     "autograd": "forward + backward",
     "scaled": "forward + backward of loss / 4",
     "statistics": "log_prob, entropy, lse, argmax, rank",
+    "layer": "last layer, loss + gradients",
+    "layer_log_prob": "last layer, log_prob + entropy + gradients",
+    "layer_sample": "last layer, sample",
 }
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import gc
 import time
-import timeit
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from benchmarks.contenders import LIMITS, OURS, PEERS, Contender, Data
+from benchmarks.contenders import ON_CPU, Contender, Data, Field
 from benchmarks.rows import Row
 
 PAUSE = 0.005  # s; idle OpenMP threads of the one before spin on the next one's cores, PyTorch's for 2 ms
@@ -33,6 +32,9 @@ class Entry:
     calls: int = 1  # in one sample
     samples: list[float] = field(default_factory=list)
 
+    def sample(self) -> float:
+        return self.contender.data.seconds(self.contender, self.run, self.calls)
+
 
 def time_row(row: Row, threads: int, effort: Effort, skip: set[str], rng: np.random.Generator) -> dict[str, Any]:
     """Every contender's median and quartiles in seconds, or why it was not timed; and the ratios to the limits."""
@@ -41,11 +43,18 @@ def time_row(row: Row, threads: int, effort: Effort, skip: set[str], rng: np.ran
         data = Data(row, threads, rng)
     except ModuleNotFoundError as error:
         return {**result, "not measured": f"needs {error.name}"}
+    entries, absent = entered(row, data, skip)
+    interleave(list(entries.values()), effort)
+    data.close()
+    return {**result, **summary(row, entries, absent)}
 
+
+def entered(row: Row, data: Any, skip: set[str], field: Field = ON_CPU) -> tuple[dict[str, Entry], dict[str, str]]:
+    """The contenders that run, warmed up; and why others do not."""
     entries: dict[str, Entry] = {}
     absent: dict[str, str] = {}
     losses: list[float] = []
-    for name, kind, work in _contenders(row):
+    for name, kind, work in _contenders(row, field):
         if name in skip or (missing := kind.missing()):
             absent[name] = "skipped" if name in skip else f"not installed: {', '.join(missing)}"
             continue
@@ -55,21 +64,22 @@ def time_row(row: Row, threads: int, effort: Effort, skip: set[str], rng: np.ran
             if name in row.ours:
                 raise
             absent[name] = f"failed: {type(error).__name__}: {str(error)[:120]}"
+    return entries, absent
 
-    interleave(list(entries.values()), effort)
-    data.pool.shutdown()
+
+def summary(row: Row, entries: dict[str, Entry], absent: dict[str, str], field: Field = ON_CPU) -> dict[str, Any]:
     timings = {name: _spread(entry.samples) for name, entry in entries.items()}
-    return {**result, "timings": timings, "absent": absent, **_ratios(row, timings)}
+    return {"timings": timings, "absent": absent, **_ratios(row, timings, field.limits)}
 
 
-def _contenders(row: Row) -> Iterator[tuple[str, type[Contender], str]]:
+def _contenders(row: Row, field: Field) -> Iterator[tuple[str, type[Contender], str]]:
     for name in row.ours:
-        yield name, OURS[name], row.work
+        yield name, field.ours[name], row.work
     for name in row.peers:
-        yield name, PEERS[name], row.work
+        yield name, field.peers[name], row.work
     for limit in _limits(row):
-        if not isinstance(LIMITS[limit], float):
-            work, ways = LIMITS[limit]
+        if not isinstance(field.limits[limit], float):
+            work, ways = field.limits[limit]
             yield from ((name, kind, work) for name, kind in ways.items())
 
 
@@ -83,14 +93,14 @@ def warm_up(kind: type[Contender], work: str, data: Data, losses: list[float]) -
     data.restore()
     contender.fresh()
     result = entry.run()
-    if work in ("loss", "loss_and_grad", "autograd", "scaled"):
+    if work in ("loss", "loss_and_grad", "autograd", "scaled", "layer"):
         losses.append(float(result[0] if isinstance(result, tuple) else result))
         if not abs(losses[-1] - losses[0]) <= 0.02 * abs(losses[0]):  # 2 %: room for a loss rounded to bfloat16
             raise ValueError(f"its loss is {losses[-1]:.6g}, ours {losses[0]:.6g}")
-    seconds = _sample(entry)
+    seconds = entry.sample()
     if seconds < SAMPLE / 2:
         entry.calls = int(SAMPLE / seconds)
-        _sample(entry)
+        entry.sample()
     return entry
 
 
@@ -103,26 +113,9 @@ def interleave(entries: list[Entry], effort: Effort) -> None:
             for entry in entries[first:] + entries[:first]:
                 if i < effort.rounds[0] or sum(entry.samples) * entry.calls < effort.seconds:
                     time.sleep(PAUSE)
-                    entry.samples.append(_sample(entry))
+                    entry.samples.append(entry.sample())
     finally:
         gc.enable()
-
-
-def _sample(entry: Entry) -> float:
-    """Seconds a call. Nothing comes between tight calls: reading the clock would weigh beside a microsecond."""
-    data = entry.contender.data
-    if data.tight:
-        entry.contender.fresh()
-        return timeit.timeit(entry.run, number=entry.calls) / entry.calls
-    total = 0.0
-    for _ in range(entry.calls):
-        data.restore()
-        entry.contender.fresh()
-        start = time.perf_counter()
-        result = entry.run()
-        total += time.perf_counter() - start
-        del result
-    return total / entry.calls
 
 
 def _spread(samples: list[float]) -> dict[str, float]:
@@ -134,15 +127,15 @@ def _digits(x: float) -> float:
     return float(f"{x:.5g}")
 
 
-def _ratios(row: Row, timings: dict[str, dict[str, float]]) -> dict[str, Any]:
+def _ratios(row: Row, timings: dict[str, dict[str, float]], limit_ways: dict[str, Any]) -> dict[str, Any]:
     """ours / the fastest way of each limit, and peer / ours, all of medians, with their goals."""
     median = {name: t["median"] for name, t in timings.items()}
     best: dict[str, str] = {}
     for limit in _limits(row):
-        if isinstance(LIMITS[limit], float):
-            best[limit], median[limit] = limit, LIMITS[limit]
+        if isinstance(limit_ways[limit], float):
+            best[limit], median[limit] = limit, limit_ways[limit]
         else:
-            best[limit] = min((way for way in LIMITS[limit][1] if way in median), key=median.__getitem__)
+            best[limit] = min((way for way in limit_ways[limit][1] if way in median), key=median.__getitem__)
     ratios = []
     for ours, limits in row.ours.items():
         for limit, goal in limits.items():
