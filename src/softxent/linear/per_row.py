@@ -35,13 +35,12 @@ def statistics(layer: Layer, plan: LinearPlan) -> Statistics:
 
 def statistics_along_rows(layer: Layer, plan: LinearPlan, columns: Statistics) -> None:
     library, W, everything = layer.library, layer.library.operand(layer.W), slice(0, layer.classes)
-    buffer = library.empty(plan.chunk[0] * layer.classes)
+    buffer = library.empty(plan.chunk[0], layer.classes)
     target = library.xp.where(layer.target == layer.options.ignore_index, 0, layer.target)
     by_kernel = not library.waits and layer.options.softcap is None  # one read of the logits instead of two and a write
     temperature = layer.options.temperature if by_kernel else 1.0
     for part in parts(layer, plan):
-        rows = part.stop - part.start
-        z = buffer[: rows * layer.classes].reshape(rows, layer.classes)
+        z = buffer[: part.stop - part.start]
         layer.logits(library.operand(layer.x[part]), W, layer.bias, z)
         if not by_kernel:
             scaled(layer, z, everything)
@@ -168,10 +167,9 @@ def sample_along_rows(layer: Layer, plan: LinearPlan, uniform: Any, truncation: 
     library, W = layer.library, layer.library.operand(layer.W)
     log_prob = library.full((layer.rows,), 0)
     copied = truncation.held(layer.options, layer.classes)["copies"]
-    buffers = [library.empty(plan.chunk[0] * layer.classes) for _ in range(1 + copied)]
+    buffers = [library.empty(plan.chunk[0], layer.classes) for _ in range(1 + copied)]
     for part in parts(layer, plan):
-        rows = part.stop - part.start
-        z, *copies = (buffer[: rows * layer.classes].reshape(rows, layer.classes) for buffer in buffers)
+        z, *copies = (buffer[: part.stop - part.start] for buffer in buffers)
         layer.logits(library.operand(layer.x[part]), W, layer.bias, z)
         scores = z
         for scores in copies:

@@ -166,7 +166,8 @@ def plan_on_gpu(
                  of the whole chunk, and gradients are summed up before the results, made when the chunks are gone.
     """
     apart = gradients and multiplied < itemsize
-    of_logits, of_gradient = (1 + copies) * classes * itemsize, classes * multiplied if apart and not copies else 0
+    of_logits = padded(classes) * itemsize * (1 + copies)
+    of_gradient = padded(classes) * multiplied if apart and not copies else 0
     of_W, of_x = ((n * (features + 1) if apart else 0) for n in (classes, rows))
     fixed, summed = 8 * 10 * rows + beside * itemsize, (of_W + of_x) * (itemsize - multiplied)
 
@@ -210,6 +211,11 @@ def halved(rows: int, classes: int) -> Iterator[tuple[int, int]]:
 
 
 remembered_plan = lru_cache(maxsize=256, typed=True)(linear_plan)  # which torch.compile does not trace
+
+
+def padded(classes: int) -> int:
+    """Numbers from row to row on a GPU: a multiple of 16, so that each row is aligned."""
+    return -(-classes // 16) * 16
 
 
 def even(rows: int, most: int, multiple: int = 8) -> int:

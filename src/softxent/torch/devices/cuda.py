@@ -21,6 +21,7 @@ from softxent.kernels.triton.sample import sample_kernel
 from softxent.kernels.triton.softmax import LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, softmax_kernel
 from softxent.kernels.triton.statistics import statistics_kernel
 from softxent.kernels.triton.statistics_gradient import statistics_gradient_kernel
+from softxent.options import LossOptions
 from softxent.results import Statistics as Columns
 from softxent.torch.calls import COMPUTED_IN, Call, rows_of
 from softxent.torch.checks import ARRAYS
@@ -276,15 +277,19 @@ def gradient_of_statistics(
     level: Tensor,
     slope: Tensor,
     target_grad: Tensor,
-    temperature: float,
+    options: LossOptions,
 ) -> None:
-    """Writes p_j·(level − slope·log p_j) of contiguous rows to `out`, and target_grad at y, if that is not −1."""
+    """Writes p_j·(level − slope·log p_j) of rows of logits to `out`, and target_grad at y, if that is not −1.
+
+    All times the derivative of a softcap, which `options` have with the temperature that logits are divided by.
+    """
     rows, classes = x.shape
     block = min(next_power_of_2(classes), BLOCK_OF_GRADIENT)
     shape = Shape(1, block, False, cdiv(classes, block), block, IN_TURN)
     launch(
         statistics_gradient_kernel, x, shape, rows, shape.parts,
-        x, out, y, lse, level, slope, target_grad, rows, classes, x.stride(0), out.stride(0), bits(temperature),
+        x, out, y, lse, level, slope, target_grad, rows, classes, x.stride(0), out.stride(0),
+        bits(options.temperature), bits(options.softcap or 1.0), SOFTCAP=options.softcap is not None,
     )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from softxent.checks import Names
 from softxent.linear import Gradients, Layer, LinearPlan, loss_and_gradient_of_logits, loss_and_gradients
-from softxent.linear.plan import OF_PRODUCT
+from softxent.linear.plan import OF_PRODUCT, padded
 from softxent.options import LossOptions
 from softxent.torch.linear_layer.products import Products
 
@@ -31,10 +31,11 @@ class OnGPU(Products):
         super().__init__(x, dtype, multiplied)
         self.call = replace(self.call, names=names)
 
+    def empty(self, *shape: int) -> Tensor:
+        return room(shape, self.dtype, self.device)
+
     def operands(self, rows: int, classes: int) -> Tensor | None:
-        if self.multiplied == self.dtype:
-            return None
-        return torch.empty((rows, classes), dtype=self.multiplied, device=self.device)
+        return None if self.multiplied == self.dtype else room((rows, classes), self.multiplied, self.device)
 
     def set_product(self, to: Tensor, where: Any, a: Tensor, b: Tensor) -> None:
         self.product(a, b, to[where])
@@ -56,10 +57,10 @@ class OnGPU(Products):
     def rounded_product(self, a: Tensor, b: Tensor, factor: Tensor | None) -> Tensor:
         """factor·a·b of 16-bit operands, rounded once."""
         out = torch.empty((len(a), b.shape[1]), dtype=a.dtype, device=self.device)
-        room: Tensor | None = None
+        held: Tensor | None = None
         for part in blocks(out, self.dtype):
-            room = torch.empty_like(out[part], dtype=self.dtype) if room is None else room
-            wide = room[: len(out[part])]
+            held = torch.empty_like(out[part], dtype=self.dtype) if held is None else held
+            wide = held[: len(out[part])]
             wide_product(a[part], b, wide)
             out[part].copy_(wide) if factor is None else torch.mul(wide, factor, out=out[part])
         return out
@@ -73,6 +74,12 @@ class OnGPU(Products):
     def sample(self, z: Tensor, uniform: Tensor) -> tuple[Tensor, int]:
         """With −1 for a row without probabilities."""
         return self.kernels.drawn(z, 1, 1.0, uniform)[0], -1
+
+
+def room(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Without numbers; rows begin at multiples of 16 numbers, as products and kernels read them fast."""
+    *rows, columns = shape
+    return torch.empty((*rows, padded(columns)), dtype=dtype, device=device)[..., :columns]
 
 
 class StatisticsOnGPU(OnGPU):
@@ -92,7 +99,9 @@ class StatisticsOnGPU(OnGPU):
     ) -> Tensor:
         assert out is not None
         assert upstream is not None
-        log_prob, entropy, lse, _, _ = (a.double() for a in self.kernels.statistics(z, target, self.of(options)))
+        scaled = z if options.softcap is None else capped(z, options.softcap)
+        log_prob, entropy, lse, _, _ = (a.double() for a in self.kernels.statistics(scaled, target, self.of(options)))
+        del scaled
         y = torch.where(target == options.ignore_index, -1, target)
         of_log_prob, of_entropy, of_lse = upstream.T
         of_log_prob = torch.where(y < 0, 0.0, of_log_prob)
@@ -101,8 +110,13 @@ class StatisticsOnGPU(OnGPU):
         # p_y − 1 is never formed: 1 − p_y = −(exp(log p_y) − 1)
         p = log_prob.exp()
         of_target = p * (of_lse - of_entropy * (entropy + log_prob)) - of_log_prob * log_prob.expm1()
-        self.kernels.gradient_of_statistics(z, out, y, lse, level / T, of_entropy / T, of_target / T, T)
+        self.kernels.gradient_of_statistics(z, out, y, lse, level / T, of_entropy / T, of_target / T, options)
         return lse
+
+
+def capped(z: Tensor, c: float) -> Tensor:
+    """c·tanh(z / c); −inf stays a mask."""
+    return z.div(c).tanh_().mul_(c).masked_fill_(z == -torch.inf, -torch.inf)
 
 
 def ahead(

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from softxent.linear import Layer
+from softxent.linear.plan import AT_ONCE, AT_ONCE_NUMBERS
 from softxent.torch import autograd
 from softxent.torch.calls import Call
 from softxent.torch.linear_layer.layer import Given, Needs, layer_of, over, plan_of
@@ -97,7 +98,7 @@ def statistics_gradients(
 ) -> tuple[Tensor, ...]:
     """Of Σ upstream · (log p_y, entropy, lse)."""
     layer = layer_of(*given, call)
-    if layer.library.operands(0, 0) is not None and call.options.softcap is None:
+    if layer.library.operands(0, 0) is not None:
         return in_16_bits(layer, given, upstream, needs, budget, call)
     sums: list[Any] = [
         torch.zeros_like(a, dtype=layer.library.dtype) if need else None
@@ -123,7 +124,11 @@ def in_16_bits(
 ) -> tuple[Tensor, ...]:
     """The same where a GPU multiplies 16 bits, in the loop of the loss and its gradients."""
     layer.library = StatisticsOnGPU(layer.x, layer.library.dtype, layer.library.multiplied, call.names)
-    _, finish = ahead(layer, plan_of(layer, True, budget), torch.stack(upstream, 1), given, needs)
+    capped = (
+        2 * max(AT_ONCE * layer.classes, AT_ONCE_NUMBERS) if call.options.softcap else 0
+    )  # and where they are masks
+    plan = plan_of(layer, True, budget, beside=capped)
+    _, finish = ahead(layer, plan, torch.stack(upstream, 1), given, needs)
     return tuple(given[0].new_empty(0) if a is None else a for a in finish(None))
 
 
