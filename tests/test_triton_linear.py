@@ -307,10 +307,15 @@ def test_masked_classes_and_a_softcap():
 
 
 @pytest.mark.skipif(DEVICE == "cuda", reason="a failed assertion on a GPU ends its process's use of it")
-def test_a_row_that_nothing_is_drawn_of():
+def test_assertions_on_the_device():
     x, W = arguments(torch.float32, bias=False)
-    with like_a_gpu(), pytest.raises(RuntimeError, match="without probabilities"):
-        S.linear_sample(x * torch.nan, W)
+    with like_a_gpu():
+        with pytest.raises(RuntimeError, match="without probabilities"):
+            S.linear_sample(x * torch.nan, W)
+        with pytest.raises(Exception, match="target is no class"):
+            S.linear_cross_entropy(x, W, torch.full((N,), V))
+        with pytest.raises(Exception, match="target is no class"):
+            S.linear_statistics(x, W, torch.full((N,), -1))
 
 
 # Nothing waits --------------------------------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ def layer_of(x: Tensor, W: Tensor, bias: Tensor | None, target: Tensor, weight: 
     multiplied, t = multiplied_in(x, W, dtype), target.long().reshape(-1) if by_index else target
     if not waits(x):  # the kernel looks at targets and weights
         w = None if weight is None else weight.to(dtype)
-        return Layer(OnGPU(x, dtype, multiplied, call.names), x, W, bias, t, w, call.options, by_index)
+        return Layer(OnGPU(x, dtype, multiplied, call), x, W, bias, t, w, call.options, by_index)
     library = Products(x, dtype, multiplied)
     if by_index:
         wrong = ((t < 0) | (t >= W.shape[0])) & (t != call.options.ignore_index)

@@ -14,10 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from softxent.checks import Names
 from softxent.linear import Gradients, Layer, LinearPlan, loss_and_gradient_of_logits, loss_and_gradients
 from softxent.linear.plan import OF_PRODUCT, padded
 from softxent.options import LossOptions
+from softxent.torch.calls import Call
 from softxent.torch.linear_layer.products import Products
 
 SORTED = 2**22  # numbers that are sorted at a time: of 32 rows of 131072 classes
@@ -27,9 +27,10 @@ ADDS = torch.__version__ >= (2, 10)  # a product of 16-bit operands to a float32
 class OnGPU(Products):
     waits, sorted = False, SORTED
 
-    def __init__(self, x: Tensor, dtype: torch.dtype, multiplied: torch.dtype, names: Names) -> None:
+    def __init__(self, x: Tensor, dtype: torch.dtype, multiplied: torch.dtype, call: Call) -> None:
         super().__init__(x, dtype, multiplied)
-        self.call = replace(self.call, names=names)
+        options = replace(self.call.options, ignore_index=call.options.ignore_index)  # no other target goes unchecked
+        self.call = replace(self.call, names=call.names, options=options)
 
     def empty(self, *shape: int) -> Tensor:
         return room(shape, self.dtype, self.device)

@@ -123,7 +123,7 @@ def in_16_bits(
     layer: Layer, given: Given, upstream: list[Tensor], needs: Needs, budget: int, call: Call
 ) -> tuple[Tensor, ...]:
     """The same where a GPU multiplies 16 bits, in the loop of the loss and its gradients."""
-    layer.library = StatisticsOnGPU(layer.x, layer.library.dtype, layer.library.multiplied, call.names)
+    layer.library = StatisticsOnGPU(layer.x, layer.library.dtype, layer.library.multiplied, call)
     capped = (
         2 * max(AT_ONCE * layer.classes, AT_ONCE_NUMBERS) if call.options.softcap else 0
     )  # and where they are masks
