@@ -185,6 +185,12 @@ def test_the_upstream_gradient_costs_no_rounding():
     assert got[2].tolist() == [[-1.5, -1.5, 1.5, 1.5], [1.5, 1.5, -1.5, -1.5]]
 
 
+def test_pytorch_that_adds_no_product_of_16_bits_to_float32(monkeypatch):
+    monkeypatch.setattr(on_gpu, "ADDS", False)
+    got, expected = beside_float64(arguments(torch.bfloat16), HARD)
+    assert_close(got, expected, torch.finfo(torch.bfloat16).eps)
+
+
 def test_retained_and_scaled():
     leaves = [moved(a, DEVICE).requires_grad_() for a in arguments(torch.float32)]
     with like_a_gpu():
@@ -411,6 +417,22 @@ def test_no_operation_waits(name, no_waiting):
         INNER[name]((x, W, b, t, w))
 
 
+needs_gpu = pytest.mark.skipif(DEVICE == "cpu", reason="needs a GPU")
+
+
+@needs_gpu
+@pytest.mark.parametrize("name", PUBLIC)
+def test_pytorch_finds_nothing_that_waits(name):
+    given = [moved(a, DEVICE).requires_grad_() for a in arguments(torch.bfloat16)]
+    t = TARGETS["ignored"].to(DEVICE)
+    PUBLIC[name](*given, t)  # compiles
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        PUBLIC[name](*given, t)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
 # Memory ---------------------------------------------------------------------------------------------------------------
 
 
@@ -491,3 +513,19 @@ def test_a_budget_is_kept_and_its_least_named(cast):
     least = int(str(error.value).split()[-2])
     for budget in (least, least + 2**20, 4 * least):
         assert sx.linear_plan(*LAYER, cast=cast, memory_budget=budget, on_gpu=True).bytes <= budget
+
+
+@needs_gpu
+@pytest.mark.parametrize("rows", [2048, 8192])  # G of all rows, and of chunks
+def test_memory_on_a_gpu(rows, monkeypatch):
+    monkeypatch.undo()
+    plan.remembered_plan.cache_clear()
+    x, W = (torch.randn(n, 1024, dtype=torch.bfloat16, device=DEVICE).requires_grad_() for n in (rows, 128000))
+    t = torch.randint(128000, (rows,), device=DEVICE)
+    for _ in range(2):  # cuBLAS keeps its room
+        x.grad = W.grad = None
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        S.linear_cross_entropy(x, W, t).backward()
+        held = torch.cuda.max_memory_allocated() - before - x.nbytes - W.nbytes
+    assert held <= sx.linear_plan(rows, 1024, 128000, cast=True, on_gpu=True).bytes + 2**22

@@ -169,13 +169,15 @@ def wide_product(a: Tensor, b: Tensor, out: Tensor) -> None:
 
 
 def add_wide_product(a: Tensor, b: Tensor, to: Tensor) -> None:
-    if a.is_cpu:
-        to.addmm_(a.to(to.dtype), b.to(to.dtype))
-    elif ADDS:
-        torch.addmm(to, a, b, out_dtype=to.dtype, out=to)
-    else:
+    if not ADDS:
         for part in blocks(to, to.dtype):
-            to[part] += torch.mm(a[part], b, out_dtype=to.dtype)
+            product = torch.empty_like(to[part])
+            wide_product(a[part], b, product)
+            to[part] += product
+    elif a.is_cpu:
+        to.addmm_(a.to(to.dtype), b.to(to.dtype))
+    else:
+        torch.addmm(to, a, b, out_dtype=to.dtype, out=to)
 
 
 def blocks(a: Tensor, dtype: torch.dtype) -> Iterator[slice]:
