@@ -184,7 +184,7 @@ def plan_on_gpu(
         chunk = budget - fixed - summed
     enough = max(AT_ONCE, AT_ONCE_NUMBERS // classes)
     if of_gradient:
-        piece = max(1, min(enough, rows))
+        piece = even(rows, max(1, min(enough, rows)), TILE)  # no last one of few rows
         product = min(OF_PRODUCT, max(of_W, of_x) * itemsize)
         whole = fixed + rows * of_gradient + max(product, piece * of_logits - (of_W + of_x) * multiplied)
         if whole <= (fixed + max(ON_GPU, of_W * itemsize + product) if memory_budget == "auto" else budget):
