@@ -99,7 +99,7 @@ class Case:
             "statistics": lambda: cuda.statistics(x, target, call),
             "chunk": lambda: cuda.loss(x, target, w, call, torch.empty_like(x, dtype=torch.bfloat16), one),
             "chunk's statistics": lambda: cuda.gradient_of_statistics(
-                x, torch.empty_like(x, dtype=torch.bfloat16), target, *[uniform] * 4, T
+                x, torch.empty_like(x, dtype=torch.bfloat16), target, *[uniform] * 4, call.options
             ),
             "sample": lambda: cuda.drawn(x, self.axis, T, uniform),
         }
