@@ -1,7 +1,7 @@
 /** ∂p_j/∂z_i by the quotient rule, line by line, for the case that the two indices are in. */
 
 import { decimal, expZ, index, lit, sumExp, sumOfAll } from "./equations.ts";
-import { frac, marked, row, sup, type MathNode } from "./mathml.ts";
+import { frac, row, sup, type MathNode } from "./mathml.ts";
 
 const slope = (j: number, i: number) => frac(row("∂", index("p", j)), row("∂", index("z", i)));
 const squared = (sum: MathNode) => sup(row("(", sum, ")"), "2");
@@ -15,7 +15,7 @@ export function whereItStands(classes: number, j: number, i: number): MathNode {
 }
 
 export function quotientRule(j: number, i: number): MathNode {
-  const above = i === j ? marked("same", expZ(j)) : marked("other", row("0"));
+  const above = i === j ? expZ(j) : row("0");
   return row(
     slope(j, i), "=",
     frac(row(above, "·", sumExp(), "−", expZ(j), "·", expZ(i)), squared(sumExp())),
@@ -26,12 +26,12 @@ export function split(j: number, i: number): MathNode {
   if (i === j) {
     return row(
       "=", frac(expZ(j), sumExp()), "·", frac(row(sumExp(), "−", expZ(j)), sumExp()),
-      "=", marked("same", row(index("p", j), "(", "1", "−", index("p", j), ")")),
+      "=", index("p", j), "(", "1", "−", index("p", j), ")",
     );
   }
   return row(
     "=", row("−", frac(expZ(j), sumExp()), "·", frac(expZ(i), sumExp())),
-    "=", marked("other", row("−", index("p", j), "·", index("p", i))),
+    "=", row("−", index("p", j), "·", index("p", i)),
   );
 }
 

@@ -9,8 +9,8 @@ const phrases = {
     "全都变。z_i 只出现在自己那个 p 的分子里，却出现在每一个 p 的分母里，因为总和包含所有分数。于是自己的份额变大，其余的全都让出一点。",
   ],
   touch: [
-    "What z_{i} touches. Its weights w_{i} make z_{i} and no other score. But z_{i} fans out to every probability: it raises its own, p_{i}, by case 1, and lowers each of the others by case 2.",
-    "z_{i} 影响谁。权重 w_{i} 只产生 z_{i}，不影响别的分数；但 z_{i} 会散到每一个概率：自己的 p_{i} 升高，是情形一；其余每个 p 降低，是情形二。",
+    "What z_{i} touches. Its weights w_{i} make z_{i} and no other score. But z_{i} fans out to every probability: it raises its own, p_{i}, by case 1, and lowers each of the others by case 2. That is column z_{i} of the grid below; screen 6 needs the row of the true class.",
+    "z_{i} 影响谁。权重 w_{i} 只产生 z_{i}，不影响别的分数；但 z_{i} 会散到每一个概率：自己的 p_{i} 升高，是情形一；其余每个 p 降低，是情形二。这就是下面格子里的 z_{i} 那一列；第 6 屏要用的是真实类别那一行。",
   ],
   "touch guess": [
     "Each set of weights w makes one score z. Which z reaches which probability p?",
@@ -27,8 +27,8 @@ const phrases = {
   ],
   grid: ["∂p_j/∂z_i: every probability (row j) by every score (column i)", "∂p_j/∂z_i：每个概率（第 j 行）对每个分数（第 i 列）"],
   "grid how": [
-    "Choose an entry, by pointer or with the arrow keys. On the diagonal i = j; off it i ≠ j. Each column adds up to 0: what one gains, the others lose.",
-    "用鼠标、手指或方向键选一格。对角线上 i = j，其余 i ≠ j。每一列加起来是 0：一个得多少，其余的就让多少。",
+    "Choose an entry, by pointer or with the arrow keys: a solid one (i = j) opens the derivation of case 1, a dashed one (i ≠ j) that of case 2. Each column adds up to 0 (but for rounding of the digits shown): what one gains, the others lose.",
+    "用鼠标、手指或方向键选一格：实线格（i = j）打开情形一的推导，虚线格（i ≠ j）打开情形二的推导。每一列加起来是 0（显示的小数经过四舍五入，可能略有出入）：一个得多少，其余的就让多少。",
   ],
   hidden: [
     "{shown} of {classes} classes are shown: the most probable, and the true one.",
@@ -36,12 +36,12 @@ const phrases = {
   ],
   entry: ["∂p_{j}/∂z_{i} = {value}", "∂p_{j}/∂z_{i} = {value}"],
   "where same": [
-    "Case 1, i = j. Where is z_{i} in p_{j}? Above the fraction bar, in the numerator, and below it, in the sum.",
-    "情形一，i = j。z_{i} 在 p_{j} 的什么地方？分子里有，分母里也有。",
+    "Case 1, i = j. Where is z_{i} (yellow) in p_{j}? Above the fraction bar, in the numerator, and below it, in the sum.",
+    "情形一，i = j。z_{i}（黄色）在 p_{j} 的什么地方？分子里有，分母里也有。",
   ],
   "where other": [
-    "Case 2, i ≠ j. Where is z_{i} in p_{j}? Only below the fraction bar, in the sum.",
-    "情形二，i ≠ j。z_{i} 在 p_{j} 的什么地方？只在分母的总和里。",
+    "Case 2, i ≠ j. Where is z_{i} (yellow) in p_{j}? Only below the fraction bar, in the sum.",
+    "情形二，i ≠ j。z_{i}（黄色）在 p_{j} 的什么地方？只在分母的总和里。",
   ],
   "quotient same": [
     "Quotient rule: the numerator moves, and so does the sum in the denominator.",
@@ -56,7 +56,7 @@ const phrases = {
   nudge: ["Don’t take it on faith: nudge z_{i}", "不信？动一动 z_{i}"],
   "nudge by": ["Move z_{i} by h", "让 z_{i} 移动 h"],
   was: ["outlined: p before the nudge", "空框：移动之前的 p"],
-  is: ["filled: p after it, blue its own, orange the others", "实心：移动之后的 p，蓝色是自己的，橙色是其余的"],
+  is: ["filled: p after it", "实心：移动之后的 p"],
   before: ["p before", "之前的 p"],
   after: ["p after", "之后的 p"],
   ratio: ["change / h", "变化量 / h"],
