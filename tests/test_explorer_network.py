@@ -190,9 +190,43 @@ def test_each_step_writes_one_sum_out(opened):
         assert named[-1:] == ([result] if result else [])
         assert set(named[-1:]) <= set(fresh)
         if result == "grad_h_1[0]":
-            assert written.inner_text() == "∂loss/∂h₀ = 0·0.0159 + 2·(−0.133) + 1·0.117 = −0.149"
+            assert written.inner_text() == "∂loss/∂h₀ = 0·0.0159 + 2·(−0.133) + 1·0.117 ≈ −0.149"
         if result != DOWN[-1]:
             press(page, "Next step →")
+
+
+def test_why_gradients_are_zero(opened):
+    page = opened(NETWORK, "relu,1,0.5,9,,")
+    reasons = page.get_by_text("Why some gradients are 0").inner_text().partition(": ")[2].split("; ")
+    assert [re.sub("[₀-₉]", lambda digit: f"_{ord(digit[0]) - ord('₀')}", reason) for reason in reasons] == [
+        "p_0, p_2: the loss looks at p1 only",
+        "weights from h_1: h_1 = 0",
+        "h_2: its parts cancel",
+        "a_1: the activation is flat there (σ′ = 0)",
+        "x_0: each of its parts is 0.",
+    ]
+    assert opened(NETWORK, "tanh,1,0.5,9,,").get_by_text("the activation is flat").count() == 0
+
+
+LEGEND = ["× a weight", "new in this step", "W₂[0,2] [from, to]", "a line into W", "case 1", "case 2", "blue", "orange"]
+
+
+@pytest.mark.parametrize(("stage", "unseen"), [(4, [3, 4, 5, 6, 7]), (5, [3]), (6, [])])
+@pytest.mark.parametrize("width", [DESKTOP, PHONE])
+def test_the_legend_explains_what_is_there(opened, stage, unseen, width):
+    page = opened(NETWORK, f"relu,1,0.5,{stage},,", width=width)
+    entries = page.locator("figcaption > span").all()
+    assert [text in entry.text_content() for entry, text in zip(entries, LEGEND, strict=True)] == [True] * 8
+    assert [n for n, entry in enumerate(entries) if not entry.is_visible()] == unseen
+
+
+def test_the_weight_of_the_chain_is_framed(opened):
+    page = opened(NETWORK)
+    for key, name in [("", "W_2[0,2]"), ("b1.0", "b_1[0]")]:
+        if key:
+            page.select_option("#parameter", key)
+        assert page.locator("figure svg .framed .value").evaluate_all("all => all.map(e => e.dataset.name)") == [name]
+    assert opened(NETWORK, shown="7").locator("figure svg .framed").count() == 0
 
 
 @pytest.mark.parametrize(("target", "key"), [(0, ""), (1, "W1.0.2"), (2, "b1.1"), (1, "W2.2.1"), (2, "b2.0")])
@@ -203,7 +237,7 @@ def test_the_sums_come_to_their_results(opened, target, key):
         terms = page.locator(".written").evaluate(
             "all => [...all.childNodes].map(e => e.dataset?.value ? `(${e.dataset.value})` : e.textContent).join('')"
         )
-        *_, sum, result = terms.replace("·", "*").split(" = ")
+        *_, sum, result = re.split(" [=≈] ", terms.replace("·", "*"))
         assert eval(sum) == pytest.approx(eval(result), rel=1e-12), terms
 
 

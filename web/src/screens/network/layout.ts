@@ -77,7 +77,7 @@ export const TALL = layout({
     h: upper(176, 74, 56),
     z: upper(330, 58, 44),
     scores: lower(34, 66, 44),
-    p: lower(190, 72, 44),
+    p: lower(190, 84, 44),
     loss: lower(320, 76, 44),
   },
 });
