@@ -102,7 +102,10 @@ def cross_entropy_kernel(
         weight_sum, each, smoothing, z_loss, classes, PROBABILITIES, SMOOTHING, Z_LOSS,
     )  # fmt: skip
     if LOSS:
-        tl.store(loss_ptr + i, tl.where(counted, loss, 0.0), mask=is_row & (tl.program_id(1) == 0))
+        teller = tl.program_id(1) == 0
+        if GRADIENT and PARTS > 1 and not PROBABILITIES:  # in place, the target's own part alone still finds its logit
+            teller = tl.where(counted, (y >= begin) & (y < end), teller)
+        tl.store(loss_ptr + i, tl.where(counted, loss, 0.0), mask=is_row & teller)
 
     if GRADIENT:
         grad_at = place_of_rows(i, inner, grad_outer, grad_inner, ALIGNED)
