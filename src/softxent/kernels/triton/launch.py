@@ -12,7 +12,7 @@ from triton import cdiv, next_power_of_2
 FEW = 32  # classes: with no more, a thread has whole rows
 ROWS = 128  # of a program then
 EACH = {4: 64, 8: 32}  # elements a thread, by the bytes of a number as it is computed; half, a quarter, … of it where
-PLAIN, SMOOTHED, IN_TURN, HEAVY = range(4)  # more numbers live at once: HEAVY are probabilities and softcaps
+PLAIN, MORE, IN_TURN, HEAVY = range(4)  # more numbers live at once: probabilities and softcaps are HEAVY
 LONGEST = {4: 32768, 8: 8192}  # classes that a program holds at once, of PLAIN passes
 BLOCK = {4: 8192, 8: 4096}  # of a longer row, or of a part of it
 PLANE = 32, 128  # rows × classes at a time where the rows lie side by side: their numbers fill a line of memory
@@ -57,11 +57,12 @@ def shape_of(rows: int, classes: int, size: int, side_by_side: bool = False, lev
     if classes <= FEW:
         return Shape(ROWS, 1, False, 1, classes, level)
     block = next_power_of_2(classes)
-    if side_by_side:
-        return Shape(PLANE[0], min(block, PLANE[1]), block <= PLANE[1], 1, classes, max(level, IN_TURN))
-    if block <= LONGEST[size] >> level:
+    if block <= LONGEST[size] >> level and not side_by_side:
         return Shape(1, block, True, 1, classes, level)
-    block, level = BLOCK[size] >> 2 * (level == HEAVY), max(level, IN_TURN)
+    level = IN_TURN if level == PLAIN else HEAVY
+    if side_by_side:
+        return Shape(PLANE[0], min(block, PLANE[1]), block <= PLANE[1], 1, classes, level)
+    block = BLOCK[size] >> 2 * (level == HEAVY)
     # not of float64, where combining parts would add an ULP
     parts = min(cdiv(classes, block), cdiv(ENOUGH, rows)) if size == 4 and rows < ENOUGH else 1
     width = cdiv(cdiv(classes, parts), block) * block

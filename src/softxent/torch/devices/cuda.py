@@ -14,7 +14,7 @@ from torch import Tensor
 from triton import cdiv, next_power_of_2
 
 from softxent.kernels.triton.cross_entropy import cross_entropy_kernel
-from softxent.kernels.triton.launch import HEAVY, IN_TURN, PLAIN, SMOOTHED, Shape, shape_of, shape_of_sample
+from softxent.kernels.triton.launch import HEAVY, IN_TURN, MORE, PLAIN, Shape, shape_of, shape_of_sample
 from softxent.kernels.triton.parts import FIELDS, sums_kernel
 from softxent.kernels.triton.rows import NOTHING, STATISTICS, TARGET
 from softxent.kernels.triton.sample import sample_kernel
@@ -134,7 +134,7 @@ def logsumexp(x: Tensor, axis: int, name: str) -> Tensor:
 def normalized(work: Any, x: Tensor, axis: int, temperature: float, out: Tensor) -> Tensor:
     rows = Rows(x, axis, out)
     (x, of_x), (result, of_result) = rows.of(x), rows.of(out)
-    shape = rows.shape_for(x)
+    shape = rows.shape_for(x, PLAIN if temperature == 1 else MORE)
     sums = sums_of_parts(x, of_x, rows, shape, NOTHING, temperature) if shape.parts > 1 else None
     launch(
         softmax_kernel, x, shape, rows.count, 1 if work is LOGSUMEXP else shape.parts,
@@ -210,9 +210,9 @@ def run(
     (x, of_x), (t, of_t) = rows.of(x), rows.of(target)
     grad, of_grad = (None, (0, 0, 0)) if out is None else rows.of(out)
     u = None if upstream is None else upstream.contiguous()
-    level = HEAVY if probabilities or options.softcap is not None else SMOOTHED if soft else PLAIN
-    shape = rows.shape_for(x, level)
     smoothing, T, c = options.label_smoothing, options.temperature, options.softcap
+    level = HEAVY if probabilities or c is not None else MORE if soft or T != 1 else PLAIN
+    shape = rows.shape_for(x, level)
     sums, checked = None, call.names is ARRAYS
     if shape.parts > 1:
         beside = TARGET if soft else NOTHING
@@ -257,7 +257,7 @@ def statistics(x: Tensor, target: Tensor, call: Call) -> Columns:
     integers = [x.new_empty(target.shape, dtype=torch.int64) for _ in range(2)]
     rows = Rows(x, call.axis, target)
     (x, of_x), (t, of_t) = rows.of(x), rows.of(target)
-    shape = rows.shape_for(x, SMOOTHED)
+    shape = rows.shape_for(x, MORE)
     T, sums = options.temperature, None
     if shape.parts > 1:
         sums = sums_of_parts(x, of_x, rows, shape, STATISTICS, T, t, of_t, None, options.ignore_index)
