@@ -66,8 +66,8 @@ def of_chunk(
 ) -> None:
     """Writes the losses of a chunk `to` an array, and G to the room for it."""
     target = layer.target[where]
-    u = None if upstream is None else layer.upstream(upstream, where, len(x))
-    for piece in plan.pieces(len(x)):
+    u = None if upstream is None else layer.upstream(upstream, where, x.shape[0])
+    for piece in plan.pieces(x.shape[0]):
         z = buffer[: piece.stop - piece.start]
         layer.logits(x[piece], W, layer.bias, z)
         out, of_piece = (None if a is None else a[piece] for a in (room, u))
