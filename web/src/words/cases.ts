@@ -9,8 +9,8 @@ const phrases = {
     "全都变。z_i 只出现在自己那个 p 的分子里，却出现在每一个 p 的分母里，因为总和包含所有分数。于是自己的份额变大，其余的全都让出一点。",
   ],
   touch: [
-    "What z_{i} touches. Its weights w_{i} make z_{i} and no other score. But z_{i} fans out to every probability: it raises its own, p_{i}, by case 1, and lowers each of the others by case 2. That is column z_{i} of the grid below; screen 6 needs the row of the true class.",
-    "z_{i} 影响谁。权重 w_{i} 只产生 z_{i}，不影响别的分数；但 z_{i} 会散到每一个概率：自己的 p_{i} 升高，是情形一；其余每个 p 降低，是情形二。这就是下面格子里的 z_{i} 那一列；第 6 屏要用的是真实类别那一行。",
+    "What z_{i} touches. Its weights w_{i} make z_{i} and no other score. But z_{i} fans out to every probability: it raises its own, p_{i}, by case 1, and lowers each of the others by case 2. That is column z_{i} of the grid below. A loss reads only the true class’s p, which is a row: there the weights into the true score meet case 1, and all other weights into scores case 2 (screen 6).",
+    "z_{i} 影响谁。权重 w_{i} 只产生 z_{i}，不影响别的分数；但 z_{i} 会散到每一个概率：自己的 p_{i} 升高，是情形一；其余每个 p 降低，是情形二。这就是下面格子里的 z_{i} 那一列。而损失只看真实类别的 p，也就是一行：通向真实类别分数的权重遇到情形一，通向其他分数的权重遇到情形二（见第 6 屏）。",
   ],
   "touch guess": [
     "Each set of weights w makes one score z. Which z reaches which probability p?",
