@@ -100,8 +100,9 @@ def first_where(found, j):
 
 @triton.jit
 def products(a, m, z):
-    """a·(m − z), halved and doubled so that m − z does not overflow; 0 where a is, also of a mask."""
-    return tl.where(a == 0, 0.0, (2 * a) * (0.5 * m - 0.5 * z))
+    """a·(m − z), halved and doubled so that m − z does not overflow; of a mask ∞, and where a is 0 always 0."""
+    below = tl.where(z == float("-inf"), float("inf"), 0.5 * m - 0.5 * z)  # also while m is −∞ itself
+    return tl.where(a == 0, 0.0, (2 * a) * below)
 
 
 @triton.jit
