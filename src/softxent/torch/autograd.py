@@ -312,7 +312,7 @@ class GradientAhead(Function):
         of_target, of_weight = of_others(ctx, x, target, weight, upstream)
         return (
             None,
-            kernels_of(x).gradient(x, target, weight, upstream, ctx.call, grad, True),
+            kernels_of(x).gradient(x, target, weight, upstream, ctx.call, grad, ahead=True),
             of_target,
             of_weight,
             None,

@@ -16,7 +16,7 @@ from softxent import checks as shared
 from softxent.checks import Names
 
 LOGITS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
-DEVICES: dict[str, str] = {}  # with kernels; filled by softxent.torch.devices
+DEVICES = ("cpu", "cuda")  # with kernels, softxent.torch.devices; ROCm's are "cuda" too
 MOST_AXES = 64  # as in PyTorch's own kernels
 INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.uint16, torch.uint32, torch.uint64)
 

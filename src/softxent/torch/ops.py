@@ -15,7 +15,8 @@ from torch.library import Library, register_fake, register_vmap
 
 from softxent.torch import sharding
 from softxent.torch.calls import COMPUTED_IN, SCHEMA, Call, by_operator, call_of, rows_of
-from softxent.torch.devices import MODULES, kernels_for
+from softxent.torch.checks import DEVICES
+from softxent.torch.devices import kernels_for
 
 LIBRARY = Library("softxent", "DEF")
 SHARDINGS: dict[torch._ops.OpOverload, Callable[..., list[str]]] = {}  # for DTensor, until the first one comes
@@ -45,7 +46,7 @@ def operator(
     split     see sharding.register; without it no rule for DTensor
     """
     LIBRARY.define(f"{name}{schema}", tags=(torch.Tag.pt2_compliant_tag,))
-    for device in MODULES:
+    for device in DEVICES:
         LIBRARY.impl(name, lambda *given, d=device: compute(kernels_for(d), *map(plain, given)), device.upper())
     register_fake(f"softxent::{name}", fake, lib=LIBRARY)
     register_vmap(f"softxent::{name}", vmap, lib=LIBRARY)

@@ -11,6 +11,7 @@ from softxent.kernels.triton.rows import (
     TARGET,
     class_of_rows,
     defined,
+    logits,
     place_of_rows,
     scaled,
     sum_up,
@@ -120,7 +121,7 @@ def cross_entropy_kernel(
             mask = counted[:, None] & is_class
             place = j.to(tl.int64)
             if not ONE_BLOCK or PARTS > 1 or SOFTCAP:
-                x = tl.load(x_ptr + (x_at[:, None] + place * x_class), mask=mask, other=float("-inf")).to(WIDE)
+                x = logits(x_ptr, x_at, x_class, j, mask, WIDE)
             if not ONE_BLOCK or PARTS > 1:
                 z = scaled(x, temperature, softcap, TEMPERATURE, SOFTCAP)
                 e = exp_in(z, shift[:, None], round[:, None], lowest[:, None])

@@ -18,6 +18,7 @@ BLOCK = {4: 8192, 8: 4096}  # of a longer row, or of a part of it
 PLANE = 32, 128  # rows × classes at a time where the rows lie side by side: their numbers fill a line of memory
 ENOUGH = 256  # programs: with fewer rows, long ones are taken in parts
 OF_SAMPLE = 4096  # classes a part, of which one is read twice
+OF_STATISTICS_GRADIENT = 4096  # classes a program
 MOST_WARPS = 16  # 32 leave 64 registers a thread; of 64 threads each, 16 are all that a program may have
 
 
@@ -74,3 +75,10 @@ def shape_of_sample(classes: int) -> Shape:
     """Of sample, whose parts are a block each."""
     block = min(next_power_of_2(classes), OF_SAMPLE)
     return Shape(max(1, min(ROWS, 1024 // block)), block, True, cdiv(classes, block), block, IN_TURN)
+
+
+@lru_cache(maxsize=1024)
+def shape_of_statistics_gradient(classes: int) -> Shape:
+    """Of the gradient of statistics, whose programs need nothing of each other."""
+    block = min(next_power_of_2(classes), OF_STATISTICS_GRADIENT)
+    return Shape(1, block, False, cdiv(classes, block), block, IN_TURN)

@@ -105,6 +105,13 @@ def exp_wide(z, shift, round, lowest, n):
 
 
 @triton.jit
+def exp_of_largest(m):
+    """E(m) in the range around m, in float64."""
+    shift, round, lowest, n = range_around(m)
+    return exp_wide(m, shift, round, lowest, n)
+
+
+@triton.jit
 def conversion(from_shift, from_n, to_shift, to_n):
     """E in one range / E in another, in float64: a power of two, unless z is far from 0."""
     shift = from_shift.to(tl.float64) - to_shift.to(tl.float64)

@@ -3,7 +3,7 @@
 import triton
 import triton.language as tl
 
-from softxent.kernels.triton.math import exp_wide, float_of, range_around, two_sum
+from softxent.kernels.triton.math import exp_of_largest, float_of, two_sum
 from softxent.kernels.triton.rows import (
     LAST,
     NOTHING,
@@ -15,9 +15,8 @@ from softxent.kernels.triton.rows import (
     target_logit,
 )
 
-FIELDS = tl.constexpr(
-    6
-)  # of a part: m, others / E(m), gap, mass, first, above; float64, in which class indices are exact
+# Of a part: m, others / E(m), gap, mass, first, above; float64, in which class indices are exact
+FIELDS = tl.constexpr(6)
 
 
 @triton.jit(do_not_specialize=["ignore_index", "smoothing", "temperature", "softcap"], debug=True)
@@ -45,8 +44,7 @@ def sums_kernel(
         smoothing, temperature, softcap,
         BESIDE, PROBABILITIES, WEIGHTED, TEMPERATURE, SOFTCAP, CHECKED, WIDE, ALIGNED, ROWS, BLOCK, ONE_BLOCK,
     )  # fmt: skip
-    shift, round, lowest, n = range_around(m)
-    largest = exp_wide(m, shift, round, lowest, n)
+    largest = exp_of_largest(m)
     ratio = tl.where(others == 0, others, others / largest)
     if BESIDE == STATISTICS:
         gap = tl.where(gap == 0, gap, gap / largest)
@@ -76,8 +74,7 @@ def weights_of_parts(sums_ptr, i, rows, PARTS: tl.constexpr, WIDTH: tl.constexpr
 def combine(sums_ptr, i, rows, BESIDE: tl.constexpr, WIDE: tl.constexpr, PARTS: tl.constexpr, WIDTH: tl.constexpr):
     """What sum_up returns of a whole row, from that of its parts; WIDTH is a power of two and at least PARTS."""
     at, m_k, m, weight = weights_of_parts(sums_ptr, i, rows, PARTS, WIDTH)
-    shift, round, lowest, n = range_around(m.to(WIDE))
-    largest = exp_wide(m.to(WIDE), shift, round, lowest, n)
+    largest = exp_of_largest(m.to(WIDE))
     k = tl.arange(0, WIDTH)[None, :]
     is_part = (i[:, None] < rows) & (k < PARTS)
     ratio_k = tl.load(at + 1, mask=is_part, other=0.0)

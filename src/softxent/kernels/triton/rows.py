@@ -31,6 +31,12 @@ def place_of_rows(i, inner, outer_stride, inner_stride, ALIGNED: tl.constexpr):
 
 
 @triton.jit
+def logits(x_ptr, x_at, x_class, j, mask, WIDE: tl.constexpr):
+    """Classes j of rows that begin at x_at; −inf where there is none."""
+    return tl.load(x_ptr + (x_at[:, None] + j.to(tl.int64) * x_class), mask=mask, other=float("-inf")).to(WIDE)
+
+
+@triton.jit
 def scaled(x, temperature, softcap, TEMPERATURE: tl.constexpr, SOFTCAP: tl.constexpr):
     """z = c·tanh(x / c) / T, rounded once."""
     if SOFTCAP:
@@ -120,15 +126,14 @@ def sum_up(
     smoothing, temperature, softcap,
     BESIDE: tl.constexpr, PROBABILITIES: tl.constexpr, WEIGHTED: tl.constexpr, TEMPERATURE: tl.constexpr,
     SOFTCAP: tl.constexpr, CHECKED: tl.constexpr, WIDE: tl.constexpr, ALIGNED: tl.constexpr, ROWS: tl.constexpr,
-    BLOCK: tl.constexpr,
-    ONE_BLOCK: tl.constexpr,
+    BLOCK: tl.constexpr, ONE_BLOCK: tl.constexpr,
 ):  # fmt: skip
     """Classes begin … end − 1 of each row: m, others in the range around m, and beside them
 
     TARGET       gap = Σ a_j·(m − z_j) and mass = Σ a_j, in float64
     STATISTICS   gap = Σ E_j·(m − z_j), the first class with z = m or NaN, and how many z exceed z_y
 
-    At last the block of logits and of E, and E's range, for what is computed from a single block.
+    At last z and E, for what is computed from a single block.
     """
     lanes = tl.arange(0, BLOCK)[None, :]
     end = (end // ALIGNED) * ALIGNED  # no other number, but one that loads without a mask within can be known for
@@ -138,7 +143,7 @@ def sum_up(
     if ONE_BLOCK:
         j = begin + lanes
         mask = is_row[:, None] & (j < end)
-        x = tl.load(x_ptr + (x_at[:, None] + j.to(tl.int64) * x_class), mask=mask, other=float("-inf")).to(WIDE)
+        x = logits(x_ptr, x_at, x_class, j, mask, WIDE)
         z = scaled(x, temperature, softcap, TEMPERATURE, SOFTCAP)
         m = tl.reduce(z, 1, larger)
         shift, round, lowest, n = range_around(m)
@@ -161,14 +166,13 @@ def sum_up(
         total, total_lo = zeros, zeros
         if BLOCK == 1:  # a thread has whole rows: the first visit finds m, the second has it from the cache
             for c in range(begin, end):
-                place = (c + lanes).to(tl.int64) * x_class
-                x_c = tl.load(x_ptr + (x_at[:, None] + place), mask=is_row[:, None], other=float("-inf")).to(WIDE)
+                x_c = logits(x_ptr, x_at, x_class, c + lanes, is_row[:, None], WIDE)
                 m = larger(m, tl.reduce(scaled(x_c, temperature, softcap, TEMPERATURE, SOFTCAP), 1, larger))
             shift, round, lowest, n = range_around(m)
         for start in range(begin, end, BLOCK):
             j = start + lanes
             mask = is_row[:, None] & (j < end)
-            x = tl.load(x_ptr + (x_at[:, None] + j.to(tl.int64) * x_class), mask=mask, other=float("-inf")).to(WIDE)
+            x = logits(x_ptr, x_at, x_class, j, mask, WIDE)
             z = scaled(x, temperature, softcap, TEMPERATURE, SOFTCAP)
             last = m
             if BLOCK > 1:

@@ -5,7 +5,7 @@ import triton.language as tl
 
 from softxent.kernels.triton.math import exp_in, exp_wide, float_of, log1p, range_around
 from softxent.kernels.triton.parts import combine, weights_of_parts
-from softxent.kernels.triton.rows import NOTHING, defined, place_of_rows, scaled
+from softxent.kernels.triton.rows import NOTHING, defined, logits, place_of_rows, scaled
 
 
 @triton.jit
@@ -48,7 +48,7 @@ def sample_kernel(
     lanes = tl.arange(0, BLOCK)[None, :]
     j = begin[:, None] + lanes
     mask = is_row[:, None] & (begin[:, None] >= 0) & (j < end[:, None])
-    x = tl.load(x_ptr + (x_at[:, None] + j.to(tl.int64) * x_class), mask=mask, other=float("-inf")).to(WIDE)
+    x = logits(x_ptr, x_at, x_class, j, mask, WIDE)
     z = scaled(x, temperature, 1.0, TEMPERATURE, False)
     e = exp_in(z, shift[:, None], round[:, None], lowest[:, None]).to(tl.float64) / largest[:, None]
     choice, before = drawn(e, until - below, lanes, BLOCK)

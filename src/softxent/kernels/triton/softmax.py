@@ -5,7 +5,7 @@ import triton.language as tl
 
 from softxent.kernels.triton.math import exp_in, exp_wide, float_of, log1p, range_around, two_sum
 from softxent.kernels.triton.parts import combine
-from softxent.kernels.triton.rows import NOTHING, defined, place_of_rows, scaled, sum_up
+from softxent.kernels.triton.rows import NOTHING, defined, logits, place_of_rows, scaled, sum_up
 
 SOFTMAX, LOG_SOFTMAX, LOGSUMEXP = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2)
 
@@ -55,9 +55,8 @@ def softmax_kernel(
         for start in range(begin, end, BLOCK):
             j = start + tl.arange(0, BLOCK)[None, :]
             mask = is_row[:, None] & (j < end)
-            place = j.to(tl.int64)
             if not ONE_BLOCK or PARTS > 1:
-                x = tl.load(x_ptr + (x_at[:, None] + place * x_class), mask=mask, other=float("-inf")).to(WIDE)
+                x = logits(x_ptr, x_at, x_class, j, mask, WIDE)
                 z = scaled(x, temperature, 1.0, TEMPERATURE, False)
                 e = exp_in(z, shift[:, None], round[:, None], lowest[:, None])
             if WORK == SOFTMAX:
@@ -67,4 +66,4 @@ def softmax_kernel(
                 d, d_lo = two_sum(z, -m[:, None])
                 result, lost = two_sum(d, -hi[:, None])
                 result += tl.where(result > float("-inf"), lost + (d_lo - lo), 0.0)
-            tl.store(out_ptr + (out_at[:, None] + place * out_class), result, mask=mask)
+            tl.store(out_ptr + (out_at[:, None] + j.to(tl.int64) * out_class), result, mask=mask)

@@ -3,7 +3,7 @@
 import triton
 import triton.language as tl
 
-from softxent.kernels.triton.math import exp_wide, float_of, log1p, range_around
+from softxent.kernels.triton.math import exp_of_largest, float_of, log1p
 from softxent.kernels.triton.parts import combine
 from softxent.kernels.triton.rows import STATISTICS, class_of_rows, defined, place_of_rows, sum_up, target_logit
 from softxent.kernels.triton.softmax import lse_of
@@ -33,8 +33,7 @@ def statistics_kernel(
     else:
         m, others, gap, mass, first, above = combine(sums_ptr, i, rows, STATISTICS, WIDE, PARTS, WIDTH)
     others = defined(m, others)
-    shift, round, lowest, n = range_around(m)
-    largest = exp_wide(m, shift, round, lowest, n)
+    largest = exp_of_largest(m)
     log_denominator = log1p(others / largest)
     m = m.to(tl.float64)
     log_prob = (z_y.to(tl.float64) - m) - log_denominator

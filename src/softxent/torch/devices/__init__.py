@@ -1,4 +1,4 @@
-"""Which device has which kernels: the only table of them.
+"""Which device has which kernels: a module here for each of checks.DEVICES.
 
 Each is a module with the same calls (softmax, log_softmax, logsumexp, loss, gradient, scale, statistics, sample, draw),
 which return tensors and never wait for their device.
@@ -15,15 +15,12 @@ from torch import Tensor
 from softxent.torch import checks
 from softxent.torch.devices import cpu
 
-MODULES = {"cpu": "cpu", "cuda": "cuda"}  # torch.device.type → module here; ROCm's devices are "cuda" too
-checks.DEVICES.update(MODULES)
-
 
 @cache
 def kernels_for(device: str) -> ModuleType:
     """The kernels of a kind of device, imported when they are first asked for: Triton alone takes a second."""
     try:
-        return import_module(f"softxent.torch.devices.{MODULES[device]}")
+        return import_module(f"softxent.torch.devices.{device}")
     except ModuleNotFoundError as error:
         if error.name and error.name.split(".")[0] == "triton":
             raise checks.no_triton() from None

@@ -11,10 +11,18 @@ from typing import Any
 import torch
 import triton.language as tl
 from torch import Tensor
-from triton import cdiv, next_power_of_2
+from triton import cdiv
 
 from softxent.kernels.triton.cross_entropy import cross_entropy_kernel
-from softxent.kernels.triton.launch import HEAVY, IN_TURN, MORE, PLAIN, Shape, shape_of, shape_of_sample
+from softxent.kernels.triton.launch import (
+    HEAVY,
+    MORE,
+    PLAIN,
+    Shape,
+    shape_of,
+    shape_of_sample,
+    shape_of_statistics_gradient,
+)
 from softxent.kernels.triton.parts import FIELDS, sums_kernel
 from softxent.kernels.triton.rows import NOTHING, STATISTICS, TARGET
 from softxent.kernels.triton.sample import sample_kernel
@@ -27,7 +35,6 @@ from softxent.torch.calls import COMPUTED_IN, Call, rows_of
 from softxent.torch.checks import ARRAYS
 
 WIDE = {torch.float32: tl.float32, torch.float64: tl.float64}
-BLOCK_OF_GRADIENT = 4096  # classes a program of statistics_gradient_kernel; not measured yet
 empty_like = torch.empty_like
 WAITS = False  # for the device: nobody here asks for a number of a tensor
 
@@ -205,7 +212,10 @@ def run(
     divisor = divisor_of(x, target, w, call)
     probabilities = target.is_floating_point()
     soft = probabilities or options.label_smoothing > 0
-    weight_sum = x.new_full((), x.shape[call.axis], dtype=torch.float64) if w is None else w.sum(dtype=torch.float64)
+    weight_sum = None
+    if soft:
+        V = x.shape[call.axis]
+        weight_sum = x.new_full((), V, dtype=torch.float64) if w is None else w.sum(dtype=torch.float64)
     rows = Rows(x, call.axis, target, *(() if out is None else (out,)))
     (x, of_x), (t, of_t) = rows.of(x), rows.of(target)
     grad, of_grad = (None, (0, 0, 0)) if out is None else rows.of(out)
@@ -284,8 +294,7 @@ def gradient_of_statistics(
     All times the derivative of a softcap, which `options` have with the temperature that logits are divided by.
     """
     rows, classes = x.shape
-    block = min(next_power_of_2(classes), BLOCK_OF_GRADIENT)
-    shape = Shape(1, block, False, cdiv(classes, block), block, IN_TURN)
+    shape = shape_of_statistics_gradient(classes)
     launch(
         statistics_gradient_kernel, x, shape, rows, shape.parts,
         x, out, y, lse, level, slope, target_grad, rows, classes, x.stride(0), out.stride(0),
