@@ -8,10 +8,17 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+if find_spec("torch") and find_spec("triton"):
+    import torch
+
+    if not torch.cuda.is_available():
+        os.environ["TRITON_INTERPRET"] = "1"  # asked at the import of Triton, which transformers imports too
 
 REQUIRED = "SOFTXENT_REQUIRE_BROWSER"  # set to 1 by .ci/run: without a browser, its tests fail
 NONE_FOUND = "no Chromium was found: install one (apt install chromium), or set CHROMIUM to its path"

@@ -2,13 +2,10 @@
 
 By itself it computes a·b + c of tl.fma with two roundings, cuts float32 off to bfloat16, skips tl.device_assert, and
 reduces with a function of ours element by element, in Python.
-Import this before a kernel.
+Import this before a kernel; conftest.py chooses the interpreter.
 """
 
-import os
 from dataclasses import replace
-
-os.environ["TRITON_INTERPRET"] = "1"
 
 import ml_dtypes
 import numpy as np
