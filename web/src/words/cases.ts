@@ -54,15 +54,15 @@ const phrases = {
   split: ["Split the fraction; each factor is a probability.", "拆开分式，每个因子都是概率。"],
   values: ["With numbers:", "代入数字："],
   nudge: ["Don’t take it on faith: nudge z_{i}", "不信？动一动 z_{i}"],
-  "nudge by": ["Move z_{i} by h", "让 z_{i} 移动 h"],
+  "nudge by": ["Move z_{i} by Δ", "让 z_{i} 移动 Δ"],
   was: ["outlined: p before the nudge", "空框：移动之前的 p"],
   is: ["filled: p after it", "实心：移动之后的 p"],
   before: ["p before", "之前的 p"],
   after: ["p after", "之后的 p"],
-  ratio: ["change / h", "变化量 / h"],
+  ratio: ["change / Δ", "变化量 / Δ"],
   "nudge note": [
-    "The smaller h, the closer change / h comes to the derivative: that is what a derivative is.",
-    "h 越小，变化量 / h 就越接近导数：导数就是这个意思。",
+    "The smaller Δ, the closer change / Δ comes to the derivative: that is what a derivative is.",
+    "Δ 越小，变化量 / Δ 就越接近导数：导数就是这个意思。",
   ],
 } as const satisfies Phrases;
 
