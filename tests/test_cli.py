@@ -75,13 +75,13 @@ def test_prints(softxent, words, line):
 
 OPTIONS = {
     (): "",
-    ("explain",): "--target --labels --temperature --layer --model --data --row --style --json",
+    ("explain",): "--target --labels --temperature --layer --model --data --row --style --html --force --json",
     (
         "check",
     ): "--axis --ignore-index --label-smoothing --temperature --softcap --z-loss --reduction --normalizer --json",
     ("train",): "--target --drop --hidden --epochs --lr --batch-size --alpha --class-weight --val --test-size --seed "
-    "--out --json",
-    ("predict",): "--proba --out",
+    "--out --force --json",
+    ("predict",): "--proba --keep --out --force",
     ("evaluate",): "--json",
 }
 

@@ -52,7 +52,7 @@ def test_train_does_not_replace_what_it_reads(softxent, option):
     data = "animals.csv" if option == "data" else "others.csv"
     os.link("animals.csv", "run/report.html")
     before = Path("animals.csv").read_bytes()
-    words = ("train", data, "--val", "animals.csv", "--target", "label", "--out", "run")
+    words = ("train", data, "--val", "animals.csv", "--target", "label", "--out", "run", "--force")
     expected = "error: --out is 'run/report.html', but must not be a file that is read ('animals.csv')\n"
     assert softxent(*words) == (2, "", expected)
     assert Path("animals.csv").read_bytes() == before
@@ -64,7 +64,7 @@ def test_train_does_not_replace_what_it_reads(softxent, option):
 def test_file_is_there_when_it_is_complete():
     Path("out").write_text("old")
     with whole_file("out") as stream:
-        stream.write("new")
+        stream.write(b"new")
         stream.flush()
         assert Path("out").read_text() == "old"
     assert Path("out").read_text() == "new"
@@ -76,7 +76,7 @@ def test_file_is_as_it_was_if_writing_fails(before):
         Path("out").write_text(before)
     listing = sorted(os.listdir())
     with pytest.raises(ZeroDivisionError), whole_file("out") as stream:
-        stream.write(f"{1 / 0}")
+        stream.write(bytes(1 // 0))
     assert sorted(os.listdir()) == listing
     assert not before or Path("out").read_text() == before
 
@@ -84,7 +84,7 @@ def test_file_is_as_it_was_if_writing_fails(before):
 def test_file_behind_a_symbolic_link_is_written():
     os.symlink("elsewhere", "out")
     with whole_file("out") as stream:
-        stream.write("new")
+        stream.write(b"new")
     assert Path("out").is_symlink()
     assert Path("elsewhere").read_text() == "new"
 
@@ -93,7 +93,7 @@ def test_open_pipe_is_written_to():
     """As /dev/stdout is."""
     end, start = os.pipe()
     with whole_file(f"/dev/fd/{start}") as stream:
-        stream.write("new")
+        stream.write(b"new")
     assert os.read(end, 10) == b"new"
     os.close(start)
     os.close(end)

@@ -13,7 +13,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from softxent.app.cli import run as command
-from softxent.app.run import FILES, FORMAT, TRUSTED, Run, prepare
+from softxent.app.folders import prepare
+from softxent.app.run import FILES, FORMAT, TRUSTED, Run, Unseen
 from softxent.app.tables import open_file
 from softxent.app.words import Mistake
 
@@ -50,12 +51,12 @@ def test_what_is_saved_is_what_is_loaded(folder):
     run, rows = Run.load(folder), open_file("t.csv").read()
     kinds = {column.name: column.kind for column in run.schema.columns}
     assert kinds == {name: name for name in ("number", "category", "text", "date", "constant", "empty")}
-    unseen = {}
+    unseen = Unseen()
     P = np.exp(run.log_proba(rows, unseen))
-    assert unseen == {}
+    assert unseen.notes == []
     assert (P.argmax(axis=1) == run.schema.class_indices(rows)).mean() > 0.95
     run.save(folder, {}, lambda path: path.write_text(""))
-    assert (np.exp(Run.load(folder).log_proba(rows, {})) == P).all()
+    assert (np.exp(Run.load(folder).log_proba(rows, Unseen())) == P).all()
 
 
 def test_only_types_of_ours_are_in_a_model(folder):

@@ -1,14 +1,19 @@
-"""Writes files and folders whole or not at all, and never over a file that is read."""
+"""Writes files and folders whole or not at all, and never over a file that is read or that was there before.
+
+A file that exists is replaced with `--force` only, whoever wrote it: a CSV has no place for a mark that it is ours.
+"""
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import Any, BinaryIO, TextIO
 
 from softxent.app.words import Mistake
 
@@ -23,23 +28,74 @@ def refuse_inputs(option: str, outputs: Iterable[Path], inputs: Sequence[Path]) 
                 raise Mistake("output is input", option=option, got=repr(str(output)), input=repr(str(path)))
 
 
+def refuse_file(option: str, file: str, inputs: Sequence[Path], *, force: bool) -> None:
+    """Raises if the file is read, or if it exists; not if that is forced, or it is empty, a device or a pipe."""
+    refuse_inputs(option, [Path(file)], inputs)
+    if not force and Path(file).is_file() and Path(file).stat().st_size:
+        raise Mistake("output exists", option=option, got=repr(file))
+
+
+class Unread(Exception):
+    """Nothing reads on: `softxent … | head` has enough. No BrokenPipeError, of which Click makes an exit code of 1."""
+
+
+class _File(io.FileIO):
+    """A file whose errors in writing are told as mistakes, and so are no errors of what is read meanwhile."""
+
+    def __init__(self, path: Path | str, mode: str, name: str) -> None:
+        self.said = name
+        with mistakes(name):
+            super().__init__(path, mode)
+
+    def write(self, data: Any) -> int:
+        with mistakes(self.said):
+            return super().write(data) or 0
+
+
 @contextmanager
-def whole_file(file: str) -> Iterator[TextIO]:
-    """Opens a text file that takes its name only once it is complete; a device or a pipe is written to directly."""
+def mistakes(name: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.EPIPE:
+            raise Unread from None
+        raise Mistake("cannot write", got=repr(name), why=error.strerror or error) from None
+
+
+@contextmanager
+def whole_file(file: str) -> Iterator[BinaryIO]:
+    """Opens a file that takes its name only once it is complete; a device or a pipe is written to directly.
+
+    Raises Mistake if it cannot be written.
+    """
     if os.path.exists(file) and not os.path.isfile(file):  # a folder raises at once
-        with open(file, "w", encoding="utf-8", newline="") as stream:
+        with io.BufferedWriter(_File(file, "w", file)) as stream:
             yield stream
         return
     path = Path(os.path.realpath(file))  # a symbolic link stays, and what it leads to is written
     new = path.with_name(f"{path.name}.{os.getpid()}.part")
-    with open(new, "x", encoding="utf-8", newline="") as stream:
-        try:
+    raw = _File(new, "x", file)
+    try:
+        with io.BufferedWriter(raw) as stream:
             yield stream
             stream.flush()
-            os.fsync(stream.fileno())
-            os.replace(new, path)
-        finally:
-            new.unlink(missing_ok=True)
+            with mistakes(file):
+                os.fsync(stream.fileno())
+                os.replace(new, path)
+    finally:
+        new.unlink(missing_ok=True)
+
+
+@contextmanager
+def as_text(stream: BinaryIO) -> Iterator[TextIO]:
+    """Writes UTF-8 to a binary file, which stays open."""
+    text = io.TextIOWrapper(stream, encoding="utf-8", newline="")
+    try:
+        yield text
+        text.flush()
+    finally:
+        with suppress(OSError):
+            text.detach()
 
 
 @contextmanager
@@ -84,7 +140,7 @@ def settle(folder: Path) -> None:
 
 def open_saved(folder: Path, name: str) -> BinaryIO:
     """Opens a file as `whole_folder` saved it, whether or not it has been moved to its place."""
-    with suppress(FileNotFoundError):
+    with suppress(FileNotFoundError, NotADirectoryError):
         return open(folder / SAVED / name, "rb")
     return open(folder / name, "rb")
 

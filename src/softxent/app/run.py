@@ -9,10 +9,10 @@ explorer.html   the page that its links open
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
-import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -28,13 +28,19 @@ from numpy.typing import NDArray
 from softxent.app.explore import PAGE
 from softxent.app.outputs import open_saved, settle, whole_folder
 from softxent.app.tables.columns import Column
-from softxent.app.tables.rows import Rows, Source, listed
+from softxent.app.tables.rows import Rows, Source, closest, listed
 from softxent.app.words import Mistake, Phrase
 
 FORMAT = 1  # of the folder; a higher one was made by a newer softxent
 MODEL, SCHEMA, METRICS, REPORT, EXPLORER = FILES = (
     "model.skops", "schema.json", "metrics.json", "report.html", "explorer.html"
 )  # fmt: skip
+
+
+def files(folder: str) -> list[Path]:
+    """Returns the paths of a run's files."""
+    return [Path(folder, name) for name in FILES]
+
 
 # Beyond the types of NumPy, SciPy and scikit-learn that skops trusts by itself
 TRUSTED = frozenset(
@@ -95,6 +101,7 @@ class Schema:
     target: str
     classes: list[str]
     columns: list[Column]
+    path: str = ""  # of the data, from the folder of the run; empty: not known, or no file
     counts: list[int] = field(default_factory=list)  # training rows of each class
     softxent: str = version("softxent")
     format: int = FORMAT
@@ -107,11 +114,27 @@ class Schema:
             raise Mistake("newer run", got=repr(folder), version=made_by, ours=ours)
         return cls(**content | {"columns": [Column(**column) for column in content["columns"]]})
 
+    def data_from(self, folder: str) -> str:
+        """Returns the path of the data as the user would type it here, or its name."""
+        return os.path.relpath(Path(os.path.realpath(folder), self.path)) if self.path else self.data
+
+    def is_of(self, source: Source, target: str, folder: str) -> bool:
+        """Whether a model of this table and target is what the folder holds."""
+        path = relative(source.path, folder)
+        same = self.path == path if self.path and path else self.data == Path(source.path).name
+        return same and self.target == target
+
     def check(self, source: Source) -> list[str]:
         """Raises if a column that the model needs is missing; returns the names of those that it does not need."""
         needed = [column.name for column in self.columns if column.used and column.kind != "sparse"]
-        for name in needed:
-            source.require(name, "column missing")
+        missing = [name for name in needed if name not in source.names]
+        if len(missing) == 1:
+            source.require(missing[0], "column missing")
+        if missing:
+            near = {name: closest(name, source.names)[:1] for name in missing}
+            shown = listed([f"{name!r} ({near[name][0]}?)" if near[name] else repr(name) for name in missing])
+            columns = listed(source.names)
+            raise Mistake("columns missing", got=repr(source.path), missing=shown, columns=columns)
         known = {column.name for column in self.columns} | {self.target}
         return [name for name in source.names if name not in known]
 
@@ -142,6 +165,32 @@ class Schema:
         return np.where(missing, -1, index)
 
 
+class Unseen(dict[str, list[str]]):
+    """The first values of each column of categories that training did not have."""
+
+    SHOWN = 5
+
+    def add(self, X: Any, columns: Sequence[Column]) -> None:
+        for column in columns:
+            known = self.get(column.name, [])
+            if column.kind == "category" and len(known) <= self.SHOWN:
+                values = X[column.name].dropna().unique()
+                strange = sorted({str(value) for value in values} - {*column.values, *known})
+                if strange:
+                    self[column.name] = [*known, *strange][: self.SHOWN + 1]
+
+    @property
+    def notes(self) -> list[Phrase]:
+        return [
+            Phrase(
+                "unseen value" if len(values) == 1 else "unseen values",
+                column=repr(name),
+                got=", ".join(map(repr, values[: self.SHOWN])) + (", …" if len(values) > self.SHOWN else ""),
+            )
+            for name, values in self.items()
+        ]
+
+
 @dataclass
 class Run:
     model: Any  # a Pipeline: features, then classifier
@@ -154,6 +203,8 @@ class Run:
                 schema, model = (files.enter_context(open_saved(Path(folder), name)) for name in (SCHEMA, MODEL))
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
                 raise Mistake("no run", got=repr(folder)) from None
+            except OSError as error:
+                raise unreadable(error, folder) from None
             return cls._read(folder, schema, model)
 
     @classmethod
@@ -163,18 +214,20 @@ class Run:
         except Mistake:
             raise
         except Exception as error:  # JSON, zipfile, skops and what they call each have their own for a damaged file
+            if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # zipfile seeks to nowhere
+                raise unreadable(error, folder) from None
             what = f"{type(error).__name__}: {' '.join(str(error).split())}"
             raise Mistake("damaged run", got=repr(folder), why=what) from None
 
-    def log_proba(self, rows: Rows, unseen: dict[str, Phrase]) -> NDArray[Any]:
-        """Returns log p, rows × classes; `unseen` gets a note for each column with values unknown to training."""
+    @property
+    def labels(self) -> NDArray[Any]:
+        """The model's classes: int where the table's labels are, else str."""
+        return np.asarray(self.model.classes_)
+
+    def log_proba(self, rows: Rows, unseen: Unseen) -> NDArray[Any]:
+        """Returns log p, rows × classes; `unseen` gets the values of categories that training did not have."""
         X = rows.features(self.schema.columns)
-        for column in self.schema.columns:
-            if column.kind == "category" and column.name not in unseen:
-                strange = X[column.name].dropna()
-                strange = strange[~strange.isin(column.values)]
-                if len(strange):
-                    unseen[column.name] = Phrase("unseen value", column=repr(column.name), got=repr(strange.iloc[0]))
+        unseen.add(X, self.schema.columns)
         return log_proba(self.model, X)
 
     def save(self, folder: str, metrics: dict[str, Any], write_report: Callable[[Path], None]) -> None:
@@ -195,30 +248,19 @@ class Run:
             raise Mistake("cannot write", got=repr(error.filename), why=error.strerror) from None
 
 
+def unreadable(error: OSError, folder: str) -> Mistake:
+    return Mistake("unreadable file", got=repr(error.filename or folder), why=error.strerror or error)
+
+
+def relative(file: str, folder: str) -> str:
+    """Returns the path of a file as the folder sees it, which stays true where both are moved; empty for no file."""
+    return os.path.relpath(os.path.realpath(file), os.path.realpath(folder)) if os.path.exists(file) else ""
+
+
 def log_proba(model: Any, X: Any) -> NDArray[Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # scikit-learn's, of values that training did not have
         return model.predict_log_proba(X)
-
-
-def prepare(folder: str) -> None:
-    """Checks that a run can be saved there, before any work is lost; refuses a folder that holds other things."""
-    path = Path(os.path.realpath(folder))
-    if path.exists() and not path.is_dir():
-        raise Mistake("not a folder", got=repr(folder))
-    try:
-        fresh = not path.exists()
-        path.mkdir(parents=True, exist_ok=True)
-        settle(path)
-        names = [each.name for each in path.iterdir() if not each.name.startswith(".saving-")]  # left by a crash
-        if (names and not (path / SCHEMA).is_file()) or any((path / name).is_dir() for name in FILES):
-            raise Mistake("not a run", got=repr(folder))
-        with tempfile.TemporaryFile(dir=path):
-            pass
-        if fresh:
-            path.rmdir()  # it appears later, with all its files
-    except OSError as error:
-        raise Mistake("cannot write", got=repr(folder), why=error.strerror) from None
 
 
 def _dump_model(model: Any, path: Path) -> None:

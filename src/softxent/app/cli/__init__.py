@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from typing import Any, TextIO
 
+from softxent.app.cli import streams
+from softxent.app.outputs import Unread
 from softxent.app.words import LANGUAGES, Mistake, language, say
 
 DONE, OURS, YOURS = 0, 1, 2
@@ -27,14 +28,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Runs one command and returns its exit code; prints what went wrong in the user's language."""
-    lang = language()
+    with streams.errors_kept():
+        return _tried(list(arguments), language())
+
+
+def _tried(arguments: list[str], lang: str) -> int:
     try:
-        lang, rest = _language_chosen(list(arguments), lang)
-        return _run(rest, lang)
+        lang, rest = _language_chosen(arguments, lang)
+        code = _run(rest, lang)
+        streams.raise_error()
+        return code
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:  # `softxent … | head` has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except Unread:
         return DONE
     except Exception as error:
         if type(error).__name__ == "Abort":  # what older versions of Typer make of Ctrl-C
@@ -70,7 +76,6 @@ def _run(arguments: list[str], lang: str) -> int:
         name = command.__name__
         app.command(name, cls=Command, help=f"about {name}", epilog=example)(command)
     code = app(arguments or ["--help"], prog_name="softxent", obj=lang, standalone_mode=False)
-    sys.stdout.flush()
     return code or DONE
 
 
@@ -101,6 +106,11 @@ def _blame(error: Exception, lang: str) -> tuple[str, int]:
         return say(lang, "missing package", package=package), YOURS
     if hasattr(error, "format_message"):  # Typer's usage errors: its own, or Click's in older versions
         return _usage(error, lang), YOURS
+    if isinstance(error, OSError):
+        why = error.strerror or str(error)
+        return say(lang, "system", why=f"{why}: {error.filename!r}" if error.filename else why), YOURS
+    if isinstance(error, MemoryError):
+        return say(lang, "no memory"), YOURS
     return say(lang, "our mistake", what=f"{type(error).__name__}: {error}"), OURS
 
 

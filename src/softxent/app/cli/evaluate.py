@@ -22,7 +22,7 @@ def evaluate(
     from softxent.app.cli.predict import ignored
     from softxent.app.cli.screen import Screen
     from softxent.app.report import Evaluation
-    from softxent.app.run import Run
+    from softxent.app.run import Run, Unseen
     from softxent.app.tables import open_file
 
     run, source = Run.load(folder), open_file(data)
@@ -31,7 +31,7 @@ def evaluate(
     if source.names:
         source.require(run.schema.target)
     screen.notes(ignored(others, data))
-    unseen: dict[str, Phrase] = {}
+    unseen = Unseen()
     batches = [(run.schema.class_indices(rows), run.log_proba(rows, unseen)) for rows in source.batches()]
     if not batches:
         raise Mistake("no rows", got=repr(data))
@@ -42,7 +42,7 @@ def evaluate(
     evaluation = Evaluation.of(
         run.schema.classes, y[labelled], log_P=log_p[labelled], class_counts=run.schema.counts, rows=labelled
     )
-    screen.notes(list(unseen.values()))
+    screen.notes(unseen.notes)
     if len(labelled) < len(y):
         place = source.place(int((y < 0).argmax()))
         left_out = Phrase("no labels", rows=len(y) - len(labelled), target=repr(run.schema.target), place=place)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from softxent.app.cli import options
-from softxent.app.outputs import refuse_inputs, whole_file
+from softxent.app.outputs import as_text, refuse_file, whole_file
 from softxent.app.words import WIDTH, Mistake, say
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def explain(
     row: Annotated[str | None, typer.Option(metavar="NUMBER", help="explain row")] = None,
     style: Annotated[str, typer.Option(metavar="exact|article", help="explain style")] = "exact",
     html: Annotated[str | None, typer.Option("--html", metavar="FILE.html", help="explain html")] = None,
+    force: Annotated[bool, typer.Option("--force", help="force")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="explain json")] = False,
 ) -> None:
     if style not in ("exact", "article"):
@@ -40,6 +41,11 @@ def explain(
     if as_json and html:
         raise Mistake("html of json")
     T, article = _float("temperature", temperature), style == "article"
+    if html is not None:
+        from softxent.app.run import files
+
+        reads = [Path(file) for file in (layer, data) if file]
+        refuse_file("--html", html, reads + (files(model) if model else []), force=force)
     told: Trace | Prediction
     if model is not None:
         _refuse("model alone", {"SCORE": scores, "--layer": layer, "--labels": labels})
@@ -49,7 +55,7 @@ def explain(
         told = _scores_explained(scores or [], layer, labels, target, T)
 
     if html is not None:
-        _write_page(html, told, context.obj, article, reads=[file for file in (layer, data) if file])
+        _write_page(html, told, context.obj, article)
     elif as_json:
         _print_json(told.to_dict())
     else:
@@ -104,7 +110,7 @@ def _steps(told: Trace | Prediction, lang: str, article: bool) -> Any:
     return steps(told, lang, article=article)
 
 
-def _write_page(file: str, told: Trace | Prediction, lang: str, article: bool, *, reads: list[str]) -> None:
+def _write_page(file: str, told: Trace | Prediction, lang: str, article: bool) -> None:
     from softxent.app import explore
     from softxent.explain import Trace
 
@@ -118,12 +124,8 @@ def _write_page(file: str, told: Trace | Prediction, lang: str, article: bool, *
         truncated=article,
         lang=lang,
     )
-    refuse_inputs("--html", [Path(file)], [Path(each) for each in reads])
-    try:
-        with whole_file(file) as stream:
-            stream.write(explore.with_view(view))
-    except OSError as error:
-        raise Mistake("cannot write", got=repr(file), why=error.strerror) from None
+    with whole_file(file) as binary, as_text(binary) as stream:
+        stream.write(explore.with_view(view))
     print(say(lang, "page written", page=file))
 
 

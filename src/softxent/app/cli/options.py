@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from softxent.app.words import Mistake, Phrase
+
+if TYPE_CHECKING:
+    from softxent.app.tables import Source
 
 
 def whole(option: str, text: str, least: int) -> int:
@@ -57,6 +60,16 @@ def names(text: str) -> list[str]:
     ['a', 'b', 'c']
     """
     return [name.strip() for name in text.replace("，", ",").split(",") if name.strip()]
+
+
+def columns(texts: Sequence[str], source: Source) -> list[str]:
+    """Reads names of columns that the source must have: several with commas between, or one that has commas in it."""
+    found: list[str] = []
+    for text in texts:
+        found += [text] if text in source.names else names(text)
+    for name in found:
+        source.require(name)
+    return list(dict.fromkeys(found))
 
 
 def class_weight(text: str | None, classes: Sequence[Any]) -> Any:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import csv
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from softxent.app.outputs import refuse_inputs, whole_file
-from softxent.app.words import Mistake, Phrase
+from softxent.app.cli import options, streams
+from softxent.app.outputs import refuse_file, whole_file
+from softxent.app.words import Phrase
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from softxent.app.run import Run
+    from softxent.app.tables.writers import Write
 
 
 def predict(
@@ -20,33 +26,43 @@ def predict(
     folder: Annotated[str, typer.Argument(metavar="RUN", help="predict run")],
     data: Annotated[str, typer.Argument(metavar="NEW", help="predict data")],
     proba: Annotated[bool, typer.Option("--proba", help="predict proba")] = False,
+    keep: Annotated[list[str] | None, typer.Option(metavar="A,B", help="predict keep")] = None,
     out: Annotated[str | None, typer.Option(metavar="FILE", help="predict out")] = None,
+    force: Annotated[bool, typer.Option("--force", help="force")] = False,
 ) -> None:
-    import numpy as np
-
     from softxent.app.cli.screen import Screen
-    from softxent.app.run import FILES, Run
+    from softxent.app.run import Run, Unseen, files
     from softxent.app.tables import open_file
+    from softxent.app.tables.writers import check_ending
 
-    if out is not None:
-        refuse_inputs("--out", [Path(out)], [Path(data), *(Path(folder, name) for name in FILES)])
+    if out is not None and out != "-":
+        refuse_file("--out", out, [Path(data), *files(folder)], force=force)
+        check_ending("--out", out)
     run, source = Run.load(folder), open_file(data)
+    kept = options.columns(keep or [], source)
     screen = Screen(context.obj, quiet=True)
-    screen.notes(ignored(run.schema.check(source), data))
-    classes = run.schema.classes
-    unseen: dict[str, Phrase] = {}
-    with _writing(out) as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow([run.schema.target, *(f"p({name})" for name in classes)][: None if proba else 1])
+    screen.notes(ignored([name for name in run.schema.check(source) if name not in kept], data))
+    unseen = Unseen()
+    with _writing(out, header(run, kept, proba=proba)) as write:
         for rows in source.batches():
             log_p = run.log_proba(rows, unseen)
-            predicted = [classes[index] for index in log_p.argmax(axis=1)]
-            if proba:
-                p = (map(repr, row) for row in np.exp(log_p).tolist())
-                writer.writerows([name, *row] for name, row in zip(predicted, p, strict=True))
-            else:
-                writer.writerows([name] for name in predicted)
-    screen.notes(list(unseen.values()))
+            write([rows.table[name] for name in kept] + predicted(run, log_p, proba=proba))
+            streams.raise_error()  # nothing reads on, or the disk is full
+    screen.notes(unseen.notes)
+
+
+def header(run: Run, kept: Sequence[str], *, proba: bool) -> list[str]:
+    """Returns the columns of the predictions: those that are kept, the class, and the probability of each."""
+    target = run.schema.target
+    name = f"predicted({target})" if target in kept else target
+    return [*kept, name, *(f"p({name})" for name in run.schema.classes if proba)]
+
+
+def predicted(run: Run, log_p: NDArray[Any], *, proba: bool) -> list[NDArray[Any]]:
+    """Returns the columns beside those that are kept."""
+    import numpy as np
+
+    return [run.labels[log_p.argmax(axis=1)], *(np.exp(log_p).T if proba else ())]
 
 
 def ignored(names: list[str], data: str) -> list[Phrase]:
@@ -56,12 +72,11 @@ def ignored(names: list[str], data: str) -> list[Phrase]:
 
 
 @contextmanager
-def _writing(out: str | None) -> Iterator[TextIO]:
-    if out is None:
-        yield sys.stdout
+def _writing(out: str | None, names: Sequence[str]) -> Iterator[Write]:
+    from softxent.app.tables.writers import table_writer, text_writer
+
+    if out is None or out == "-":
+        yield text_writer(sys.stdout, names)
         return
-    try:
-        with whole_file(out) as stream:
-            yield stream
-    except OSError as error:
-        raise Mistake("cannot write", got=repr(out), why=error.strerror) from None
+    with whole_file(out) as stream, table_writer(stream, out, names) as write:
+        yield write

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from softxent.app.cli import options
+from softxent.app.cli import options, streams
 from softxent.app.outputs import refuse_inputs
 from softxent.app.words import Mistake, Phrase
 
@@ -39,9 +39,10 @@ def train(
     test_size: Annotated[str, typer.Option(metavar="SHARE", help="train test size")] = "0.2",
     seed: Annotated[str, typer.Option(metavar="NUMBER", help="train seed")] = "0",
     out: Annotated[str | None, typer.Option(metavar="DIR", help="train out")] = None,
+    force: Annotated[bool, typer.Option("--force", help="train force")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="train json")] = False,
 ) -> None:
-    from softxent.app import run
+    from softxent.app import folders, run
     from softxent.app.cli.screen import Screen
     from softxent.app.tables import digits, open_file
     from softxent.app.training import Settings, Task
@@ -61,9 +62,10 @@ def train(
     for name in dropped:
         source.require(name)
     target = chosen_target(source, target or (None if data else "digit"), screen)
-    folder = out or f"runs/{Path(source.path).stem}"
-    refuse_inputs("--out", (Path(folder, name) for name in run.FILES), [Path(file) for file in (data, val) if file])
-    run.prepare(folder)
+    folder, notes = folders.chosen_folder(source, target, out, force=force)
+    screen.notes(notes)
+    refuse_inputs("--out", run.files(folder), [Path(file) for file in (data, val) if file])
+    folders.prepare(folder)
     task = Task.of(source, target, dropped)
     settings = replace(settings, class_weight=options.class_weight(class_weight, task.classes.tolist()))
     training = trained(screen, task, settings, open_file(val) if val else None)
@@ -90,13 +92,16 @@ def trained(screen: Screen, task: Task, settings: Settings, val: Source | None) 
 def save(screen: Screen, training: Training, folder: str, command: str) -> None:
     """Saves the run, and shows where it is and what to do next."""
     from softxent.app.report import write
-    from softxent.app.run import Run
+    from softxent.app.run import Run, relative
 
     content = report(screen, training) | {"command": command}
+    training.split.schema.path = relative(training.task.source.path, folder)
     Run(training.fitted.model, training.split.schema).save(
         folder, training.metrics, lambda path: write(path, **content)
     )
     screen.saved(folder)
+    if streams.failed():
+        screen.notes([Phrase("saved all the same", folder=folder)])
     words = explain_command(folder, training.task.source.path, training.evaluation.worst[0].row)
     screen.line(screen.say("then", command=words))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,9 +62,14 @@ class Source(ABC):
 
 def suggested(name: str, names: Sequence[str]) -> Phrase:
     """Suggests the names that are similar, or else all of them."""
-    folded = {each.casefold().strip(): each for each in names}
-    near = [folded[each] for each in difflib.get_close_matches(name.casefold().strip(), folded, n=3, cutoff=0.5)]
+    near = closest(name, names)
     return Phrase("near names", names=listed(near)) if near else Phrase("all names", names=listed(names))
+
+
+def closest(name: str, names: Iterable[str], most: int = 3) -> list[str]:
+    """Returns the names that are similar, the closest first."""
+    folded = {each.casefold().strip(): each for each in names}
+    return [folded[each] for each in difflib.get_close_matches(name.casefold().strip(), folded, n=most, cutoff=0.5)]
 
 
 def listed(names: Sequence[str], most: int = 12) -> str:

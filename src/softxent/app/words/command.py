@@ -155,6 +155,12 @@ PHRASES = {
         'the command needs {package}, which is not installed: pip install "softxent[cli]"',
         '命令行需要 {package}，但没有安装：pip install "softxent[cli]"',
     ),
+    "cannot print": ("standard output cannot be written: {why}", "无法写到标准输出：{why}"),
+    "system": ("the system says {why}", "系统报告 {why}"),
+    "no memory": (
+        "there is not enough memory: use fewer rows or columns, or a larger machine",
+        "内存不足：请减少行或列，或换内存更大的机器",
+    ),
     "our mistake": (
         "softxent failed, and the mistake is ours: {what}. Please report it with the command that you typed.",
         "softxent 出错了，这是我们的问题：{what}。请把所用的命令一并报告给我们。",

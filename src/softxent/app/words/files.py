@@ -45,6 +45,10 @@ PHRASES = {
         "{got} has no column {name}, which the model was trained with; {near}",
         "{got} 没有 {name} 这一列，而模型训练时用到了它；{near}",
     ),
+    "columns missing": (
+        "{got} has no columns {missing}, which the model was trained with; its columns are {columns}",
+        "{got} 没有 {missing} 这些列，而模型训练时用到了它们；它的列有：{columns}",
+    ),
     "near names": ("did you mean {names}?", "是不是 {names}？"),
     "all names": ("its columns are {names}", "它的列有：{names}"),
     "in line": ("in line {line}", "在第 {line} 行"),
@@ -68,10 +72,22 @@ PHRASES = {
         "{got} is a folder with other things in it: name a new folder, or one that softxent train saved before",
         "{got} 里有别的东西：请换一个新目录，或 softxent train 以前保存的目录",
     ),
+    "another model": (
+        "{got} holds another model ({data}, target {target}): name another folder, or add --force to replace it",
+        "{got} 里是另一个模型（{data}，目标 {target}）：请换一个目录，或加上 --force 覆盖它",
+    ),
     "not a folder": ("{got} is a file, but must be a folder", "{got} 是文件，应为目录"),
     "output is input": (
         "{option} is {got}, but must not be a file that is read ({input})",
         "{option} 是 {got}，不能与要读取的文件（{input}）相同",
+    ),
+    "output ending": (
+        "{option} is {got}, but what is written can end in .csv, .tsv or .parquet",
+        "{option} 是 {got}，但输出文件的扩展名只能是 .csv、.tsv 或 .parquet",
+    ),
+    "output exists": (
+        "{option} is {got}, which exists already: name another file, or add --force to replace it",
+        "{option} 是 {got}，而这个文件已经存在：请换一个文件名，或加上 --force 覆盖它",
     ),
     "cannot write": ("{got} cannot be written: {why}", "{got} 无法写入：{why}"),
     "not saved": (

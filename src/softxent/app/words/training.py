@@ -57,6 +57,10 @@ PHRASES = {
     "train test size": ("the share of the rows to test on (default 0.2)", "留作测试的比例（默认 0.2）"),
     "train seed": ("of the split, the first weights and the order of the rows (default 0)", "随机种子（默认 0）"),
     "train out": ("where to save the run (default runs/NAME OF DATA)", "保存到哪里（默认 runs/数据名）"),
+    "train force": (
+        "replace the run in the folder, even if it is of another table or target",
+        "即使目录里是另一张表或另一个目标的模型，也覆盖它",
+    ),
     "train json": ("the metrics as JSON instead of the tables", "以 JSON 输出指标，不输出表格"),
     "data": ("{name}: {rows} rows, {columns} columns ({about})", "{name}：{rows} 行，{columns} 列（{about}）"),
     "column": ("column", "列"),
@@ -115,6 +119,11 @@ PHRASES = {
     "log-loss": ("log-loss (nats)", "对数损失（nats）"),
     "calibration error": ("calibration error", "校准误差"),
     "Brier score": ("Brier score", "Brier 分数"),
+    "next folder": (
+        "{taken} holds another model ({data}, target {target}), which stays: this one goes to {folder}",
+        "{taken} 里是另一个模型（{data}，目标 {target}），予以保留：这次保存到 {folder}",
+    ),
+    "saved all the same": ("the run is saved in {folder} all the same", "模型仍已保存到 {folder}"),
     "saved": ("Saved in {folder}: {files}", "已保存到 {folder}：{files}"),
     "look": ("Look at {report}", "请看 {report}"),
     "then": ("Then  {command}", "接着  {command}"),
@@ -154,6 +163,10 @@ PHRASES = {
         "column {column} has {got}, which training did not have: it counts as none of the known values",
         "列 {column} 中有训练时没有的 {got}：当作不属于任何已知值",
     ),
+    "unseen values": (
+        "column {column} has {got}, which training did not have: they count as none of the known values",
+        "列 {column} 中有训练时没有的 {got}：当作不属于任何已知值",
+    ),
     # predict, evaluate, explain ---------------------------------------------------------------------------------------
     "about predict": (
         "The class of each row of a table, as CSV, with the model of a run.\n"
@@ -166,7 +179,15 @@ PHRASES = {
         "与训练数据同样各列的文件，列序不限",
     ),
     "predict proba": ("the probability of each class too", "同时输出每一类的概率"),
-    "predict out": ("where to write (default: to the terminal)", "写到哪个文件（默认写到终端）"),
+    "predict keep": (
+        "columns of NEW to write in front of each prediction, such as an id",
+        "把新数据的这些列（例如编号）写在每个预测的前面",
+    ),
+    "predict out": (
+        "where to write: .csv, .tsv or .parquet (default: CSV to the terminal)",
+        "写到哪个文件：.csv、.tsv 或 .parquet（默认以 CSV 写到终端）",
+    ),
+    "force": ("replace the file if it exists", "文件若已存在，覆盖它"),
     "about evaluate": (
         "How good the model of a run is on other rows whose labels are known.",
         "用另一份有标签的数据检验模型。",
