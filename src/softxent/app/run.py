@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from softxent.app.explore import PAGE
 from softxent.app.outputs import open_saved, settle, whole_folder
+from softxent.app.roles import Roles
 from softxent.app.tables.columns import Column
 from softxent.app.tables.rows import Rows, Source, closest, listed
 from softxent.app.words import Mistake, Phrase
@@ -79,18 +80,25 @@ TRUSTED = frozenset(
 
 @dataclass(frozen=True)
 class LabelledRows:
-    """Rows that have a label: X, a DataFrame or CSR; y, the label of each; rows, their numbers in the file."""
+    """Rows that have a label: X, a DataFrame or CSR; y, the label of each; rows, their numbers in the file.
+
+    `weight`, `group` and `time` are those of each row, None where the user named no such column.
+    """
 
     X: Any
     y: NDArray[Any]
     rows: NDArray[np.int64]
+    weight: Any = None
+    group: Any = None
+    time: Any = None
 
     def __len__(self) -> int:
         return len(self.y)
 
     def __getitem__(self, index: Any) -> LabelledRows:
         X = self.X.iloc[index] if hasattr(self.X, "iloc") else self.X[index]
-        return LabelledRows(X, self.y[index], self.rows[index])
+        others = (None if of is None else of[index] for of in (self.weight, self.group, self.time))
+        return LabelledRows(X, self.y[index], self.rows[index], *others)
 
 
 @dataclass
@@ -103,6 +111,8 @@ class Schema:
     columns: list[Column]
     path: str = ""  # of the data, from the folder of the run; empty: not known, or no file
     counts: list[int] = field(default_factory=list)  # training rows of each class
+    frequency: list[float] = field(default_factory=list)  # of each class by weight, if training rows have weights
+    roles: Roles = Roles()
     softxent: str = version("softxent")
     format: int = FORMAT
 
@@ -112,7 +122,8 @@ class Schema:
         if content["format"] > FORMAT:
             made_by, ours = content["softxent"], version("softxent")
             raise Mistake("newer run", got=repr(folder), version=made_by, ours=ours)
-        return cls(**content | {"columns": [Column(**column) for column in content["columns"]]})
+        roles = Roles(**content.get("roles", {}))
+        return cls(**content | {"columns": [Column(**column) for column in content["columns"]], "roles": roles})
 
     def data_from(self, folder: str) -> str:
         """Returns the path of the data as the user would type it here, or its name."""
@@ -144,8 +155,14 @@ class Schema:
         source.require(self.target) if source.names else None
         rows = source.read()
         index = self.class_indices(rows)
-        labelled = LabelledRows(rows.features(self.columns), classes[index], np.arange(len(index)))
+        group = self.roles.group if self.roles.group in source.names else None
+        facts = Roles(group, None, self.roles.weight).read(rows)
+        labelled = LabelledRows(rows.features(self.columns), classes[index], np.arange(len(index)), **facts)
         return labelled[np.flatnonzero(index >= 0)]
+
+    def weights(self, rows: Rows) -> NDArray[np.float64]:
+        """Returns the weight of each row: 1 if training had none."""
+        return Roles(weight=self.roles.weight).read(rows).get("weight", np.ones(len(rows)))
 
     def class_indices(self, rows: Rows) -> NDArray[np.int64]:
         """Returns the index of each row's class, −1 where it has no label."""

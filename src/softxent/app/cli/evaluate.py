@@ -32,15 +32,26 @@ def evaluate(
         source.require(run.schema.target)
     screen.notes(ignored(others, data))
     unseen = Unseen()
-    batches = [(run.schema.class_indices(rows), run.log_proba(rows, unseen)) for rows in source.batches()]
+    batches = [
+        (run.schema.class_indices(rows), run.log_proba(rows, unseen), run.schema.weights(rows))
+        for rows in source.batches()
+    ]
     if not batches:
         raise Mistake("no rows", got=repr(data))
-    y, log_p = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+    y, log_p, weight = (np.concatenate(parts) for parts in zip(*batches, strict=True))
     labelled = np.flatnonzero(y >= 0)
+    if not weight[labelled].any() and len(labelled):
+        raise Mistake("no weight tests", name=repr(run.schema.roles.weight))
     if not len(labelled):
         raise Mistake("target all missing", got=repr(data), target=repr(run.schema.target))
     evaluation = Evaluation.of(
-        run.schema.classes, y[labelled], log_P=log_p[labelled], class_counts=run.schema.counts, rows=labelled
+        run.schema.classes,
+        y[labelled],
+        log_P=log_p[labelled],
+        class_counts=run.schema.counts,
+        frequency=run.schema.frequency,
+        rows=labelled,
+        weight=weight[labelled] if run.schema.roles.weight else None,
     )
     screen.notes(unseen.notes)
     if len(labelled) < len(y):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from softxent.app.words import Mistake, Phrase
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def whole(option: str, text: str, least: int) -> int:
-    expected = "whole above 0" if least else "whole at least 0"
+    expected = {0: "whole at least 0", 1: "whole above 0"}.get(least, "whole at least")
     return int(_checked(option, text, expected, lambda x: x >= least and x == int(x)))
 
 
@@ -27,6 +27,13 @@ def not_negative(option: str, text: str) -> float:
 
 def share(option: str, text: str) -> float:
     return _checked(option, text, "a share", lambda x: 0 < x < 1)
+
+
+def one_of(given: Mapping[str, str | None], phrase: str) -> None:
+    """Refuses two options that ask for different things; the phrase says what they both decide."""
+    chosen = [option for option, value in given.items() if value is not None]
+    if len(chosen) > 1:
+        raise Mistake("choose one", option=chosen[0], other=chosen[1], what=Phrase(phrase))
 
 
 def _checked(option: str, text: str, expected: str, holds: Callable[[float], bool]) -> float:

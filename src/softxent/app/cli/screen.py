@@ -21,8 +21,11 @@ from softxent.explain.render import bar, cut
 
 if TYPE_CHECKING:
     from softxent.app.report import Evaluation, TreatedColumn
+    from softxent.app.report.evaluation import Scores
+    from softxent.app.splits import Split
     from softxent.app.tables.columns import Column
-    from softxent.app.training import Fitted, Split, Task
+    from softxent.app.task import Task
+    from softxent.app.training import Fitted
 
 CLASSES_SHOWN = 12
 COLUMNS_SHOWN = 40
@@ -69,7 +72,7 @@ class Screen:
         self.columns(task.columns)
         self.classes(task)
         self.parts(parts)
-        self.notes(task.notes)
+        self.notes([*task.notes, *parts.notes])
 
     def columns(self, columns: Sequence[Column]) -> None:
         """Shows what each column is and becomes."""
@@ -108,12 +111,15 @@ class Screen:
 
     def parts(self, parts: Split) -> None:
         """Shows the number of rows for each purpose, what guessing would get right, and the model."""
-        seen, times = np.unique(parts.train.y, return_counts=True)
-        majority = seen[times.argmax()]
-        right = (parts.test.y == majority).mean()
-        self.line(self.say("majority", name=cut(str(majority), NAME), share=f"{right:.1%}"))
+        schema = parts.schema
+        majority = np.unique(parts.train.y)[np.argmax(schema.frequency or schema.counts)]
+        rows, phrase = (parts.test, "majority") if len(parts.test) else (parts.train, "majority of training")
+        right = np.average(rows.y == majority, weights=rows.weight)
+        self.line(self.say(phrase, name=cut(str(majority), NAME), share=f"{right:.1%}"))
         self.line()
         self.line(self.say("rows line", train=len(parts.train), val=len(parts.val), test=len(parts.test)))
+        for side in parts.sides:
+            self.line(side.say(self.lang))
         self.line(self.say("model line", model=self.model(parts.units)))
 
     def model(self, units: Sequence[int]) -> str:
@@ -153,6 +159,16 @@ class Screen:
                 bars.update(task, completed=epoch.number, state="  ".join(state))
 
             yield on_epoch
+
+    def folds(self, folds: Sequence[Scores], evaluation: Evaluation) -> None:
+        """Shows the mean of each score over the folds of cross-validation, and how it differs from fold to fold."""
+        self.line(self.say("folds tested", folds=len(folds), rows=evaluation.rows), "bold")
+        phrases = ("accuracy", "log-loss", "calibration error", "Brier score")
+        rows = [
+            (self.say(phrase), f"{np.mean(ours):.4f} ± {np.std(ours, ddof=1):.4f}", f"{theirs:.4f}")
+            for phrase, ours, theirs in zip(phrases, zip(*folds, strict=True), evaluation.baseline, strict=True)
+        ]
+        self.table(["", self.say("model"), self.say("baseline")], rows, right=[1, 2])
 
     def scores(self, title: str, evaluation: Evaluation) -> None:
         self.line(title, "bold")

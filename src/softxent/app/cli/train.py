@@ -20,8 +20,10 @@ from softxent.app.words import Mistake, Phrase
 
 if TYPE_CHECKING:
     from softxent.app.cli.screen import Screen
+    from softxent.app.splits import Files
     from softxent.app.tables import Source
-    from softxent.app.training import Settings, Task, Training
+    from softxent.app.task import Task
+    from softxent.app.training import Settings, Training
 
 
 def train(
@@ -36,7 +38,12 @@ def train(
     alpha: Annotated[str, typer.Option(metavar="NUMBER", help="train alpha")] = "0.0001",
     class_weight: Annotated[str | None, typer.Option(metavar="WEIGHTS", help="train class weight")] = None,
     val: Annotated[str | None, typer.Option(metavar="FILE", help="train val")] = None,
-    test_size: Annotated[str, typer.Option(metavar="SHARE", help="train test size")] = "0.2",
+    test: Annotated[str | None, typer.Option(metavar="FILE", help="train test")] = None,
+    test_size: Annotated[str | None, typer.Option(metavar="SHARE", help="train test size")] = None,
+    cv: Annotated[str | None, typer.Option(metavar="FOLDS", help="train cv")] = None,
+    group: Annotated[str | None, typer.Option(metavar="COLUMN", help="train group")] = None,
+    time: Annotated[str | None, typer.Option(metavar="COLUMN", help="train time")] = None,
+    weight: Annotated[str | None, typer.Option(metavar="COLUMN", help="train weight")] = None,
     seed: Annotated[str, typer.Option(metavar="NUMBER", help="train seed")] = "0",
     out: Annotated[str | None, typer.Option(metavar="DIR", help="train out")] = None,
     force: Annotated[bool, typer.Option("--force", help="train force")] = False,
@@ -44,16 +51,22 @@ def train(
 ) -> None:
     from softxent.app import folders, run
     from softxent.app.cli.screen import Screen
+    from softxent.app.roles import Roles
+    from softxent.app.splits import Files
     from softxent.app.tables import digits, open_file
-    from softxent.app.training import Settings, Task
+    from softxent.app.task import Task
+    from softxent.app.training import Settings
 
+    options.one_of({"--cv": cv, "--test": test, "--test-size": test_size}, "what to test")
+    options.one_of({"--group": group, "--time": time}, "what to split by")
     settings = Settings(
         hidden=options.hidden(hidden or ("0" if data else "64")),
         epochs=None if epochs is None else options.whole("--epochs", epochs, 1),
         lr=options.positive("--lr", lr),
         batch_size=None if batch_size is None else options.whole("--batch-size", batch_size, 1),
         alpha=options.not_negative("--alpha", alpha),
-        test_size=options.share("--test-size", test_size),
+        test_size=options.share("--test-size", test_size or "0.2"),
+        cv=None if cv is None else options.whole("--cv", cv, 2),
         seed=options.whole("--seed", seed, 0),
     )
     screen = Screen(context.obj, quiet=as_json)
@@ -64,27 +77,36 @@ def train(
     target = chosen_target(source, target or (None if data else "digit"), screen)
     folder, notes = folders.chosen_folder(source, target, out, force=force)
     screen.notes(notes)
-    refuse_inputs("--out", run.files(folder), [Path(file) for file in (data, val) if file])
+    refuse_inputs("--out", run.files(folder), [Path(file) for file in (data, val, test) if file])
     folders.prepare(folder)
-    task = Task.of(source, target, dropped)
+    task = Task.of(source, target, dropped, Roles(group, time, weight))
     settings = replace(settings, class_weight=options.class_weight(class_weight, task.classes.tolist()))
-    training = trained(screen, task, settings, open_file(val) if val else None)
+    files = Files(*(open_file(file) if file else None for file in (val, test)))
+    training = trained(screen, task, settings, files)
     save(screen, training, folder, command_line(context))
     if as_json:
         print(json.dumps(training.metrics, indent=1, ensure_ascii=False))
 
 
-def trained(screen: Screen, task: Task, settings: Settings, val: Source | None) -> Training:
+def trained(screen: Screen, task: Task, settings: Settings, files: Files) -> Training:
     """Splits, fits and tests, and shows what each step found."""
-    from softxent.app.training import Training, evaluate, fit, split
+    from softxent.app.crossvalidation import cross_validate
+    from softxent.app.splits import split
+    from softxent.app.training import Training, evaluate, fit
 
-    parts = split(task, settings, val)
+    parts = split(task, replace(settings, test_size=0.0) if settings.cv else settings, files)
     screen.task(task, parts)
-    with screen.progress(settings.max_iter, linear=not settings.hidden) as on_epoch:
+    linear = not settings.hidden
+    with screen.progress(settings.max_iter, linear=linear) as on_epoch:
         fitted = fit(parts, settings, on_epoch)
-    screen.fitted(fitted, linear=not settings.hidden)
-    evaluation = evaluate(parts, fitted)
+    screen.fitted(fitted, linear=linear)
     screen.line()
+    if settings.cv:
+        with screen.progress(settings.max_iter, linear=linear) as on_epoch:
+            evaluation, folds = cross_validate(task, settings, settings.cv, files, on_epoch)
+        screen.folds(folds, evaluation)
+        return Training(task, settings, parts, fitted, evaluation, folds)
+    evaluation = evaluate(parts, fitted)
     screen.scores(screen.say("tested", rows=len(parts.test)), evaluation)
     return Training(task, settings, parts, fitted, evaluation)
 
@@ -102,7 +124,7 @@ def save(screen: Screen, training: Training, folder: str, command: str) -> None:
     screen.saved(folder)
     if streams.failed():
         screen.notes([Phrase("saved all the same", folder=folder)])
-    words = explain_command(folder, training.task.source.path, training.evaluation.worst[0].row)
+    words = explain_command(folder, training.split.tested, training.evaluation.worst[0].row)
     screen.line(screen.say("then", command=words))
 
 
@@ -138,7 +160,7 @@ def report(screen: Screen, training: Training) -> dict[str, Any]:
         "target": task.target,
         "date": date.today().isoformat(),
         "evaluation": evaluation,
-        "examples": [named_features(parts.test[[worst.index]].X) for worst in evaluation.worst],
+        "examples": [named_features(training.tested_row(worst.index, worst.row).X) for worst in evaluation.worst],
         "train_loss": classifier.loss_curve_,
         "val_loss": getattr(classifier, "validation_loss_curve_", ()),
         "val_accuracy": getattr(classifier, "validation_scores_", ()),

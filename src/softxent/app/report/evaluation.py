@@ -96,6 +96,8 @@ class Evaluation:
         log_P: ArrayLike | None = None,
         class_counts: ArrayLike,
         rows: ArrayLike | None = None,
+        weight: ArrayLike | None = None,
+        frequency: ArrayLike = (),
     ) -> Evaluation:
         """Evaluates n predictions of V classes.
 
@@ -105,6 +107,8 @@ class Evaluation:
                       still has a finite loss
         class_counts  V numbers of training rows: the baseline always predicts their frequencies
         rows          the n rows' numbers in the user's data (none: 0 … n − 1)
+        weight        how much each row counts in all that is a mean over rows (none: all the same)
+        frequency     V shares that the baseline predicts instead, where training rows have weights
 
         >>> e = Evaluation.of(["cat", "dog"], [0, 1, 1], [[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]], class_counts=[5, 5])
         >>> print(f"{e.scores.accuracy:.3f} {e.scores.log_loss:.4f} {e.baseline.log_loss:.4f} {e.worst[0].row}")
@@ -116,27 +120,29 @@ class Evaluation:
         V = len(classes)
         logits = _log_probabilities(P, log_P, (len(target), V))  # log p is a logit whose lse is 0
         counts = np.asarray(class_counts, np.int64)
+        share = np.asarray(frequency if len(np.asarray(frequency)) else counts, np.float64)
+        w = np.ones(len(target)) if weight is None else np.asarray(weight, np.float64)
         numbers = np.arange(len(target)) if rows is None else np.asarray(rows)
         losses = cross_entropy(logits, target, reduction="none")
         predicted = logits.argmax(axis=1)
         right = predicted == target
         names = tuple(str(name) for name in classes)
-        bins = _bins(np.exp(logits.max(axis=1).astype(np.float64)), right)
+        bins, part = _bins(np.exp(logits.max(axis=1).astype(np.float64)), right, w)
         worst = np.argsort(-losses, kind="stable")[:WORST]
         wide, y_worst = logits[worst].astype(np.float64), target[worst]
         return cls(
             classes=names,
             rows=len(target),
             scores=Scores(
-                accuracy=float(right.mean()),
-                log_loss=float(losses.mean(dtype=np.float64)),
-                calibration_error=sum(b.rows * abs(b.accuracy - b.confidence) for b in bins if b.rows) / len(target),
-                brier_score=_brier_score(logits, target),
+                accuracy=float(np.average(right, weights=w)),
+                log_loss=_mean(losses.astype(np.float64), w),
+                calibration_error=sum(s * abs(b.accuracy - b.confidence) for s, b in zip(part, bins, strict=True) if s),
+                brier_score=_brier_score(logits, target, w),
             ),
-            baseline=_baseline(counts / counts.sum(), target),
-            majority=int(counts.argmax()),
+            baseline=_baseline(share / share.sum(), target, w),
+            majority=int(share.argmax()),
             confusion=np.bincount(target * V + predicted, minlength=V * V).reshape(V, V),
-            per_class=_per_class(names, target, predicted, counts),
+            per_class=_per_class(names, target, predicted, counts, weight),
             bins=bins,
             worst=tuple(
                 Example(int(i), int(numbers[i]), int(target[i]), log_p, p, grad, float(losses[i]))
@@ -181,41 +187,54 @@ def _p_minus_y(logits: NDArray[Any], target: NDArray[np.int64]) -> NDArray[Any]:
     return grad
 
 
-def _brier_score(logits: NDArray[Any], target: NDArray[np.int64]) -> float:
+def _mean(of: Array, w: Array) -> float:
+    """Returns the mean by weight; a row that weighs nothing has no part in it, be it infinite."""
+    return float(np.average(of[w > 0], weights=w[w > 0]))
+
+
+def _brier_score(logits: NDArray[Any], target: NDArray[np.int64], w: Array) -> float:
     total = 0.0
     for first in range(0, len(target), ROWS):
         grad = _p_minus_y(logits[first : first + ROWS], target[first : first + ROWS])
-        total += float(np.einsum("ij,ij->i", grad, grad).sum(dtype=np.float64))
-    return total / len(target)
+        total += float(w[first : first + ROWS] @ np.einsum("ij,ij->i", grad, grad).astype(np.float64))
+    return total / float(w.sum())
 
 
-def _baseline(frequency: Array, target: NDArray[np.int64]) -> Scores:
+def _baseline(frequency: Array, target: NDArray[np.int64], w: Array) -> Scores:
     """Scores the training frequencies as a prediction for every row; all rows are then in one bin."""
-    accuracy = float((target == frequency.argmax()).mean())
+    accuracy = float(np.average(target == frequency.argmax(), weights=w))
     f_y = frequency[target]
     with np.errstate(divide="ignore"):  # a class that training did not have
-        log_loss = float(-np.log(f_y).mean())
-    brier_score = float(frequency @ frequency - 2 * f_y.mean() + 1)
+        log_loss = _mean(-np.log(f_y), w)
+    brier_score = float(frequency @ frequency - 2 * np.average(f_y, weights=w) + 1)
     return Scores(accuracy, log_loss, abs(accuracy - float(frequency.max())), brier_score)
 
 
 def _per_class(
-    names: tuple[str, ...], target: NDArray[np.int64], predicted: NDArray[np.intp], counts: NDArray[np.int64]
+    names: tuple[str, ...],
+    target: NDArray[np.int64],
+    predicted: NDArray[np.intp],
+    counts: NDArray[np.int64],
+    weight: ArrayLike | None,
 ) -> tuple[PerClass, ...]:
-    table = precision_recall_fscore_support(target, predicted, labels=range(len(names)), zero_division=np.nan)
-    return tuple(
-        PerClass(*entry) for entry in zip(names, *(column.tolist() for column in (*table, counts)), strict=True)
+    table = precision_recall_fscore_support(
+        target, predicted, labels=range(len(names)), zero_division=np.nan, sample_weight=weight
     )
+    rows = np.bincount(target, minlength=len(names))
+    columns = (*table[:3], rows, counts)
+    return tuple(PerClass(*entry) for entry in zip(names, *(column.tolist() for column in columns), strict=True))
 
 
-def _bins(top: Array, right: NDArray[np.bool_]) -> tuple[Bin, ...]:
+def _bins(top: Array, right: NDArray[np.bool_], w: Array) -> tuple[tuple[Bin, ...], list[float]]:
+    """Returns the bins, and the share of all weight that is in each."""
     which = np.clip(np.ceil(top * BINS).astype(int) - 1, 0, BINS - 1)
-    rows = np.bincount(which, minlength=BINS)
+    rows, weight = np.bincount(which, minlength=BINS), np.bincount(which, w, BINS)
     with np.errstate(invalid="ignore"):
-        confidence, accuracy = (np.bincount(which, of, BINS) / rows for of in (top, right))
-    return tuple(
+        confidence, accuracy = (np.bincount(which, of * w, BINS) / weight for of in (top, right))
+    bins = tuple(
         Bin(b / BINS, (b + 1) / BINS, int(rows[b]), float(confidence[b]), float(accuracy[b])) for b in range(BINS)
     )
+    return bins, (weight / weight.sum()).tolist()
 
 
 def _json(entry: Scores | PerClass | Bin) -> dict[str, Any]:

@@ -25,7 +25,8 @@ DATE_FORMATS = (ISO, *(date + time for date in DATES for time in ("", " %H:%M", 
 
 @dataclass
 class Column:
-    """A column; its kind is number, date, category or text, or it is left out: empty, constant, dropped."""
+    """A column; its kind is number, date, category or text, or it is left out: empty, constant, dropped, or
+    the group, time or weight of each row."""
 
     name: str
     kind: str
@@ -37,7 +38,7 @@ class Column:
 
     @property
     def used(self) -> bool:
-        return self.kind not in ("empty", "constant", "dropped")
+        return self.kind not in ("empty", "constant", "dropped", "group", "time", "weight")
 
     @classmethod
     def infer(cls, name: str, values: pa.ChunkedArray, *, comma: bool) -> Column:

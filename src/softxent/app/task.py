@@ -1,0 +1,77 @@
+"""The table to learn from: its labelled rows, their columns and classes, and what a user should know of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from softxent.app.roles import Roles, unknown
+from softxent.app.run import LabelledRows
+from softxent.app.tables.columns import Column
+from softxent.app.tables.rows import Source
+from softxent.app.words import Mistake, Phrase
+
+FEW = 20  # with more classes than this, a target must have two rows a class
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Task:
+    """The table to learn from: its labelled rows, their columns and classes, and notes for the user."""
+
+    source: Source
+    target: str
+    columns: list[Column]
+    rows: LabelledRows
+    classes: Array
+    notes: list[Phrase]
+    roles: Roles = Roles()
+
+    @classmethod
+    def of(cls, source: Source, target: str, dropped: Sequence[str], roles: Roles | None = None) -> Task:
+        """Reads the table; columns with a role are no features."""
+        roles = roles or Roles()
+        roles.check(source, target)
+        rows = source.read()
+        columns = rows.infer(target, dropped)
+        roles.mark(columns)
+        if not any(column.used for column in columns):
+            raise Mistake("no features", got=repr(source.path), target=repr(target))
+        y, missing = rows.labels(target)
+        facts = roles.read(rows)
+        notes = []
+        left_out = np.zeros(len(y), bool)
+        for name, without in ((target, missing), *((name, unknown(facts[role])) for role, name in roles)):
+            if (without & ~left_out).any():
+                place = source.place(int((without & ~left_out).argmax()))
+                notes.append(Phrase("no labels", rows=int((without & ~left_out).sum()), target=repr(name), place=place))
+            left_out |= without
+        classes, counts = np.unique(y[~left_out], return_counts=True)
+        check_classes(source, target, classes, counts)
+        notes += [Phrase("single example", name=repr(str(name))) for name in classes[counts == 1]]
+        notes += [Phrase("identifier", name=column.name) for column in columns if column.identifier]
+        labelled = LabelledRows(rows.features(columns), y, np.arange(len(y)), **facts)[np.flatnonzero(~left_out)]
+        return cls(source, target, columns, labelled, classes, notes, roles)
+
+    @property
+    def name(self) -> str:
+        """The name of the data file, without its folder."""
+        return Path(self.source.path).name
+
+
+def check_classes(source: Source, target: str, classes: Array, counts: Array) -> None:
+    rows = int(counts.sum())
+    if not rows:
+        raise Mistake("target all missing", got=repr(source.path), target=repr(target))
+    if len(classes) == 1:
+        raise Mistake("one class", target=repr(target), name=repr(str(classes[0])), rows=rows)
+    if len(classes) > max(FEW, rows / 2):
+        raise Mistake("many classes", target=repr(target), classes=len(classes), rows=rows)
+    if rows - len(classes) < 2:
+        raise Mistake("few rows", got=repr(source.path), rows=rows, least=len(classes) + 2)
