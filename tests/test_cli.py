@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+from importlib.metadata import version
 
 import numpy as np
 import pytest
@@ -95,6 +96,10 @@ def test_help_has_every_option_and_fits_80_columns(softxent, words, lang):
     assert {word for word in out.split() if word.startswith("--")} >= options
 
 
+def test_version(softxent):
+    assert softxent("--version") == (0, f"softxent {version('softxent')}\n", "")
+
+
 def test_json_is_the_trace(softxent):
     code, out, _ = softxent(*WORKED, "--json")
     assert code == 0
@@ -153,13 +158,27 @@ def rounding_apart(text):
             "labels has 2 names, but scores has 1 classes",
             "labels 有 2 个名字，但 scores 有 1 类",
         ),
-        (("explain", "1", "--tarjet", "0"), "there is no option --tarjet", "没有 --tarjet 这个选项"),
+        (
+            ("explain", "1", "--tarjet", "0"),
+            "there is no option --tarjet; did you mean --target?",
+            "没有 --tarjet 这个选项；是不是 --target？",
+        ),
+        (
+            ("train", "t.csv", "--hiden=64"),
+            "there is no option --hiden; did you mean --hidden?",
+            "没有 --hiden 这个选项；是不是 --hidden？",
+        ),
+        (
+            ("--verson",),
+            "there is no option --verson; did you mean --version?",
+            "没有 --verson 这个选项；是不是 --version？",
+        ),
         (("explain", "-x"), "there is no option -x", "没有 -x 这个选项"),
         (("--tarjet",), "there is no option --tarjet", "没有 --tarjet 这个选项"),
         (
             ("explian",),
-            "there is no command 'explian', but there is explain, check, explore, train, predict, evaluate",
-            "没有 'explian' 这个命令，可用的命令：explain, check, explore, train, predict, evaluate",
+            "there is no command 'explian'; did you mean explain?",
+            "没有 'explian' 这个命令；是不是 explain？",
         ),
         (("explain", "1", "--target"), "--target came without a value", "--target 后面缺少值"),
         (

@@ -263,6 +263,20 @@ def test_fit_proba_finds_the_probabilities_it_is_given():
     np.testing.assert_allclose(proba(student), proba(teacher), atol=1e-4)
 
 
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_fit_proba_names_the_classes_as_the_columns_of_P(library):
+    frame = pytest.importorskip(library).DataFrame
+    P = proba(SoftmaxClassifier().fit(IRIS, SPECIES))
+    named = {"setosa": P[:, 0], "virginica": P[:, 2], "versicolor": P[:, 1]}
+    val = dict(reversed(named.items()))
+    model = SoftmaxClassifier().fit_proba(IRIS, frame(named), X_val=IRIS, P_val=frame(val))
+    assert model.classes_.tolist() == ["setosa", "versicolor", "virginica"]
+    assert (model.predict(IRIS) == np.array(["setosa", "versicolor", "virginica"])[P.argmax(axis=1)]).mean() > 0.95
+    assert model.validation_scores_[-1] > 0.95
+    with pytest.raises(ValueError, match=r"^P_val has the columns \['a', .*\], but P has \['setosa', .*\]$"):
+        SoftmaxClassifier().fit_proba(IRIS, frame(named), X_val=IRIS, P_val=frame({"a": P[:, 0]} | named))
+
+
 def test_fit_proba_sorts_the_classes_it_is_given():
     P = np.eye(3)[SPECIES]
     model = SoftmaxClassifier().fit_proba(

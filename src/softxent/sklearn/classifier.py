@@ -152,12 +152,13 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):  
     ) -> SoftmaxClassifier:
         """Learns from P, rows × classes, a probability for each class: soft labels, votes, another model's output.
 
-        classes  the names of P's columns, in order; by default 0, 1, …; the rest as in fit
+        classes  the names of P's columns, in order; by default those of a DataFrame, or 0, 1, …; the rest as in fit
         """
         parameters.check(self)
         X = inputs.features(self, "X", X, reset=True)
+        names = np.asarray(inputs.column_names(P) if classes is None else classes)
+        P_val = inputs.in_order_of(P, P_val)
         P = inputs.probabilities("P", P, X.shape[0])
-        names = np.arange(P.shape[1]) if classes is None else np.asarray(classes)
         sorted_names, order = np.unique(names, return_index=True)
         if names.shape != P.shape[1:] or len(order) < len(names):
             raise ValueError(f"classes is {names.tolist()}, but must name each of P's {P.shape[1]} columns once")

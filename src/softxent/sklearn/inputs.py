@@ -82,6 +82,20 @@ def probabilities(name: str, P: Any, rows: int, classes: int | None = None) -> A
     return p
 
 
+def column_names(P: Any) -> list[Any]:
+    """Returns the names of a DataFrame's columns, or their numbers."""
+    return list(P.columns) if hasattr(P, "columns") else list(range(np.shape(P)[-1] if np.ndim(P) else 0))
+
+
+def in_order_of(P: Any, P_val: Any) -> Any:
+    """Returns P_val with its columns in the order of P's, if both are DataFrames."""
+    if not (hasattr(P_val, "columns") and hasattr(P, "columns")):
+        return P_val
+    if sorted(map(str, P_val.columns)) != sorted(map(str, P.columns)):
+        raise ValueError(f"P_val has the columns {list(P_val.columns)}, but P has {list(P.columns)}")
+    return P_val[list(P.columns)]
+
+
 def two_classes(classes: Array) -> Array:
     if len(classes) < 2:
         raise ValueError(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from typing import Any, TextIO
 
 from softxent.app.cli import streams
@@ -51,6 +52,9 @@ def _tried(arguments: list[str], lang: str) -> int:
 
 
 def _run(arguments: list[str], lang: str) -> int:
+    if arguments[:1] == ["--version"]:
+        print(f"softxent {version('softxent')}")
+        return DONE
     import typer  # here and not above: without it, run says how to install it
 
     from softxent.app.cli.check import check
@@ -117,7 +121,9 @@ def _blame(error: Exception, lang: str) -> tuple[str, int]:
 def _usage(error: Any, lang: str) -> str:
     option, message = getattr(error, "option_name", None), error.format_message()
     if type(error).__name__ == "NoSuchOption":
-        return say(lang, "no such option", got=option)
+        from softxent.app.cli.help import no_such_option
+
+        return no_such_option(error.ctx.command, str(option)).say(lang)
     if type(error).__name__ == "MissingParameter":
         return say(lang, "no argument", name=error.param.metavar)
     if "unexpected extra argument" in message:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from softxent.app.cli import options
+from softxent.app.cli.help import no_such_option
 from softxent.app.outputs import as_text, refuse_file, whole_file
 from softxent.app.words import WIDTH, Mistake, say
 
@@ -34,6 +35,9 @@ def explain(
     force: Annotated[bool, typer.Option("--force", help="force")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="explain json")] = False,
 ) -> None:
+    for text in scores or []:
+        if text.startswith("-") and not is_number(text):
+            raise no_such_option(context.command, text)
     if style not in ("exact", "article"):
         raise Mistake("style", got=repr(style))
     if as_json and style == "article":
@@ -134,12 +138,18 @@ def _print_json(values: dict[str, Any]) -> None:
     print("{\n" + ",\n".join(rows) + "\n}")
 
 
+def is_number(text: str) -> bool:
+    try:
+        _float("", text)
+    except Mistake:
+        return False
+    return True
+
+
 def _float(name: str, text: str) -> float:
     try:
         return float(text.replace("−", "-").replace("∞", "inf"))  # as the story writes them
     except ValueError:
-        if text.startswith("-"):
-            raise Mistake("no such option", got=text) from None
         raise Mistake("number", name=name, got=repr(text)) from None
 
 

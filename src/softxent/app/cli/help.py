@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Console
@@ -24,8 +26,22 @@ class Group(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if not args[0].startswith("-") and args[0] not in self.commands:
-            raise Mistake("no such command", got=repr(args[0]), commands=", ".join(self.commands))
+            raise _no_such("command", repr(args[0]), args[0], self.commands)
         return super().resolve_command(ctx, args)
+
+
+def no_such_option(command: Any, text: str) -> Mistake:
+    """Returns the error of an option that a command does not have, with the ones that may have been meant."""
+    got = text.partition("=")[0]
+    known = [name for parameter in command.params for name in parameter.opts if name.startswith("-")]
+    return _no_such("option", got, got, [*known, "--lang", "--help", *(["--version"] * hasattr(command, "commands"))])
+
+
+def _no_such(what: str, shown: str, got: str, known: Iterable[str]) -> Mistake:
+    near = difflib.get_close_matches(got.lower(), known, n=3, cutoff=0.7)
+    if near:
+        return Mistake(f"no such {what}, near", got=shown, near=", ".join(near))
+    return Mistake(f"no such {what}", got=shown, known=", ".join(known))
 
 
 def _help(command: Any, ctx: Any) -> str:
@@ -48,6 +64,7 @@ def _help(command: Any, ctx: Any) -> str:
         rows = [(f"{p.opts[0]} {_metavar(lang, p.metavar)}".rstrip(), say(lang, p.help)) for p in options]
         rows.append((f"--lang {'|'.join(LANGUAGES)}", say(lang, "option lang")))
         rows.append(("--help", say(lang, "option help")))
+        rows += [("--version", say(lang, "option version"))] if commands else []
         _print_table(console, say(lang, "options"), rows)
         if command.epilog:
             console.print(Padding(Text(say(lang, "example", command=command.epilog)), (1, 0, 0, 0)))

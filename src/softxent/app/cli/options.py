@@ -25,6 +25,10 @@ def not_negative(option: str, text: str) -> float:
     return _checked(option, text, "at least 0", lambda x: x >= 0)
 
 
+def seed(option: str, text: str) -> int:
+    return int(_checked(option, text, "a seed", lambda x: 0 <= x < 2**32 and x == int(x)))  # NumPy's RandomState
+
+
 def share(option: str, text: str) -> float:
     return _checked(option, text, "a share", lambda x: 0 < x < 1)
 
@@ -91,4 +95,6 @@ def class_weight(text: str | None, classes: Sequence[Any]) -> Any:
             example = ",".join(f"{each}=1" for each in list(known)[:3])
             raise Mistake("class weight", got=repr(text), example=example)
         weights[known[name]] = not_negative("--class-weight", weight)
+    if len(weights) == len(known) and not any(weights.values()):
+        raise Mistake("class weights zero", got=repr(text))
     return dict.fromkeys(known.values(), 1.0) | weights

@@ -67,7 +67,7 @@ def train(
         alpha=options.not_negative("--alpha", alpha),
         test_size=options.share("--test-size", test_size or "0.2"),
         cv=None if cv is None else options.whole("--cv", cv, 2),
-        seed=options.whole("--seed", seed, 0),
+        seed=options.seed("--seed", seed),
     )
     screen = Screen(context.obj, quiet=as_json)
     source = open_file(data) if data else digits()

@@ -17,6 +17,7 @@ PHRASES = {
         "the language of every word; by default from LC_ALL, LC_MESSAGES or LANG",
         "所有文字的语言；默认取自 LC_ALL、LC_MESSAGES 或 LANG",
     ),
+    "option version": ("show the version", "显示版本号"),
     "about softxent": (
         "Softmax, cross-entropy and its gradient p − y, done exactly.",
         "精确地计算 softmax、交叉熵和它的梯度 p − y。",
@@ -120,9 +121,17 @@ PHRASES = {
     ),
     "example": ("Example: {command}", "例如：{command}"),
     "no such option": ("there is no option {got}", "没有 {got} 这个选项"),
+    "no such option, near": (
+        "there is no option {got}; did you mean {near}?",
+        "没有 {got} 这个选项；是不是 {near}？",
+    ),
     "no such command": (
-        "there is no command {got}, but there is {commands}",
-        "没有 {got} 这个命令，可用的命令：{commands}",
+        "there is no command {got}, but there is {known}",
+        "没有 {got} 这个命令，可用的命令：{known}",
+    ),
+    "no such command, near": (
+        "there is no command {got}; did you mean {near}?",
+        "没有 {got} 这个命令；是不是 {near}？",
     ),
     "no argument": ("{name} is missing: see --help", "缺少 {name}：请看 --help"),
     "extra argument": ("there is no place for {got}: see --help", "多余的参数 {got}：请看 --help"),

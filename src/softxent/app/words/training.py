@@ -254,6 +254,7 @@ PHRASES = {
     "option number": ("{option} is {got}, but must be {expected}", "{option} 是 {got}，应为{expected}"),
     "whole above 0": ("a whole number above 0", "大于 0 的整数"),
     "whole at least 0": ("a whole number at least 0", "不小于 0 的整数"),
+    "a seed": ("a whole number from 0 to 4294967295", "0 到 4294967295 的整数"),
     "above 0": ("a finite number above 0", "大于 0 的有限数"),
     "at least 0": ("a finite number at least 0", "不小于 0 的有限数"),
     "a share": ("a number between 0 and 1", "0 与 1 之间的数"),
@@ -264,6 +265,10 @@ PHRASES = {
     "class weight": (
         "--class-weight is {got}, but must be balanced, or a weight for each class, as in {example}",
         "--class-weight 是 {got}，应为 balanced 或各类的权重，例如 {example}",
+    ),
+    "class weights zero": (
+        "--class-weight is {got}, but must be above 0 for some class",
+        "--class-weight 是 {got}，但至少有一类的权重应大于 0",
     ),
     "diverged": ("training failed: {why}", "训练失败：{why}"),
 }
