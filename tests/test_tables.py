@@ -13,6 +13,7 @@ from scipy import sparse
 
 from softxent.app.tables import digits, open_file
 from softxent.app.tables.columns import Column
+from softxent.app.tables.kinds import Asked, infer
 from softxent.app.tables.text import BLOCK
 from softxent.app.words import Mistake
 
@@ -30,9 +31,9 @@ def save(tmp_path, monkeypatch):
     return write
 
 
-def column(name, *values, comma=False):
+def column(name, *values, prefer=".", asked=None):
     """The kind of a column of text with these values."""
-    return Column.infer(name, pa.chunked_array([pa.array(values, pa.string())]), comma=comma)
+    return infer(name, pa.chunked_array([pa.array(values, pa.string())]), prefer, asked)
 
 
 # What is found ------------------------------------------------------------------------------------------------------
@@ -105,11 +106,6 @@ def test_kinds(values, kind):
     assert column("a", *values).kind == kind
 
 
-def test_decimal_commas_where_the_delimiter_is_another():
-    assert column("a", "1,5", "2,25", comma=True).kind == "number"
-    assert column("a", "1,5", "2,25", comma=False).kind == "text"
-
-
 @pytest.mark.parametrize(
     ("values", "identifier"),
     [
@@ -148,7 +144,7 @@ def test_typed_columns(tmp_path, ending):
     else:
         pa.feather.write_feather(table, path)
     rows = open_file(str(path)).read()
-    columns = rows.infer("", [])
+    columns = rows.infer("", {})
     kinds = {
         "i": "number",
         "f": "number",
@@ -198,7 +194,7 @@ def test_numpy_file(tmp_path):
     source = open_file(str(tmp_path / "t.npz"))
     assert source.names == [*(f"X[{i}]" for i in range(6)), "y"]
     rows = source.read()
-    X = rows.features(rows.infer("y", []))
+    X = rows.features(rows.infer("y", {}))
     assert X.to_numpy().tolist() == [[0, 1, 2, 3, 4, 5], [6, 7, 8, 9, 10, 11]]
     assert set(X.dtypes) == {np.dtype(np.float32)}
 
@@ -207,7 +203,7 @@ def test_numpy_file(tmp_path):
 def test_svmlight(save, first):
     source = open_file(save("t.svm", [f"1 {first}:0.5 {first + 2}:1.5", f"-1 {first + 1}:2"]))
     rows = source.read()
-    columns = rows.infer("label", [])
+    columns = rows.infer("label", {})
     X = rows.features(columns)
     assert sparse.issparse(X)
     assert X.toarray().tolist() == [[0] * first + [0.5, 0, 1.5], [0] * first + [0, 2, 0]]
@@ -219,7 +215,7 @@ def test_svmlight(save, first):
 def test_digits():
     rows = digits().read()
     assert len(rows) == 1797
-    assert {each.kind for each in rows.infer("digit", [])} == {"number", "constant"}
+    assert {each.kind for each in rows.infer("digit", {})} == {"number", "constant"}
 
 
 def test_batches_are_the_whole(save):
@@ -347,8 +343,8 @@ def test_column_of_lists(tmp_path, monkeypatch):
     with pytest.raises(
         Mistake, match=r"^column 'a' is list<.*>, but must be numbers, text, booleans or dates; leave it"
     ):
-        rows.infer("y", [])
-    assert [each.kind for each in rows.infer("y", ["a"])] == ["dropped"]
+        rows.infer("y", {})
+    assert [each.kind for each in rows.infer("y", {"a": Asked("drop")})] == ["dropped"]
 
 
 @pytest.mark.parametrize(
@@ -390,5 +386,5 @@ def test_features_are_what_pandas_reads(save):
     lines = ["n,d,t", "1.5,2024-01-05,x", "NA,,", "-2,2023-12-31,y"]
     rows = open_file(save("t.csv", lines)).read()
     expected = pd.read_csv("t.csv", parse_dates=["d"])
-    found = rows.features(rows.infer("", [])).astype({"t": "str"})
+    found = rows.features(rows.infer("", {})).astype({"t": "str"})
     pd.testing.assert_frame_equal(found, expected, check_dtype=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -22,14 +23,19 @@ def feature_pipeline(columns: Sequence[Column]) -> Any:
 
     if columns[0].kind == "sparse":
         return MaxAbsScaler()
-    of = {kind: [column.name for column in columns if column.kind == kind] for kind in ("number", "date", "text")}
+    of = {kind: [column.name for column in columns if column.kind == kind] for kind in ("number", "date")}
+    texts = [column for column in columns if column.kind in ("category", "text")]
+    of["text"] = [column.name for column in texts if not column.asked]
+    asked = {kind: [each.name for each in texts if each.asked and each.kind == kind] for kind in ("category", "text")}
     scaled = (StandardScaler(), SimpleImputer(add_indicator=True, keep_empty_features=True))
     parts = [("number", make_pipeline(*scaled), of["number"])]
-    if of["date"] or of["text"]:
+    if of["date"] or texts:
         from skrub import TableVectorizer
 
         parts.append(("date", make_pipeline(TableVectorizer(), *scaled), of["date"]))
         parts.append(("text", TableVectorizer(), of["text"]))
+        parts.append(("categories as asked", TableVectorizer(cardinality_threshold=sys.maxsize), asked["category"]))
+        parts.append(("texts as asked", TableVectorizer(cardinality_threshold=0), asked["text"]))
     return ColumnTransformer([part for part in parts if part[2]], verbose_feature_names_out=False)
 
 
@@ -38,8 +44,11 @@ def fit_features(columns: Sequence[Column], X: Any) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of columns whose values are all in other rows
         made = feature_pipeline(columns).fit(X)
-    for column in [column for column in columns if column.kind == "text"]:
-        if made.named_transformers_["text"].column_to_kind_[column.name] == "low_cardinality":
-            column.kind = "category"
-            column.values = sorted(X[column.name].dropna().unique().tolist())
+    for column in [column for column in columns if column.kind in ("category", "text")]:
+        if column.asked:
+            is_category = column.kind == "category"
+        else:
+            is_category = made.named_transformers_["text"].column_to_kind_[column.name] == "low_cardinality"
+        column.kind = "category" if is_category else "text"
+        column.values = sorted(X[column.name].dropna().unique().tolist()) if is_category else []
     return made

@@ -7,9 +7,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from softxent.app.tables.columns import Column, converted
+from softxent.app.tables.columns import Column
 from softxent.app.tables.rows import Rows, Source
 from softxent.app.words import Mistake, Phrase
 
@@ -56,13 +58,13 @@ def groups(rows: Rows, name: str) -> Array:
 
 def times(rows: Rows, name: str) -> Array:
     """Returns dates or numbers, NaT or NaN where they are missing."""
-    column = Column.infer(name, rows.table[name], comma=rows.source.comma)
+    column = rows.inferred(name)
     if column.kind in ("empty", "constant"):
         raise Mistake("one time", name=repr(name))
     if column.kind not in ("number", "date"):
         values, missing = rows.labels(name)
         raise Mistake("no time", name=repr(name), got=repr(str(values[~missing][0])))
-    return np.asarray(converted(column, rows.table[name], rows.place, comma=rows.source.comma))
+    return np.asarray(rows.values(column))
 
 
 def weights(rows: Rows, name: str) -> Array:
@@ -72,11 +74,10 @@ def weights(rows: Rows, name: str) -> Array:
     def wrong(got: object, place: object) -> Mistake:
         return Mistake("row weight", name=repr(name), got=got, place=place)
 
-    values = rows.table[name]
-    try:
-        weight = np.asarray(converted(Column(name, "number"), values, rows.place, comma=rows.source.comma), np.float64)
-    except Mistake as error:
-        raise wrong(error.values["got"], error.values["place"]) from None
+    reading = Column(name, "number").read(rows.table[name], rows.source.decimal)
+    if (row := pc.index(reading.unread, pa.scalar(True)).as_py()) >= 0:
+        raise wrong(repr(reading.there[row].as_py()), rows.place(row))
+    weight = np.asarray(reading.values.to_numpy(), np.float64)
     valid = (weight >= 0) & (weight < np.inf)
     if not valid.all():
         row = int(np.argmin(valid))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from softxent.app.roles import Roles, unknown
 from softxent.app.run import LabelledRows
+from softxent.app.tables import kinds
 from softxent.app.tables.columns import Column
+from softxent.app.tables.kinds import Asked
 from softxent.app.tables.rows import Source
 from softxent.app.words import Mistake, Phrase
 
@@ -34,18 +36,18 @@ class Task:
     roles: Roles = Roles()
 
     @classmethod
-    def of(cls, source: Source, target: str, dropped: Sequence[str], roles: Roles | None = None) -> Task:
+    def of(cls, source: Source, target: str, asked: Mapping[str, Asked], roles: Roles | None = None) -> Task:
         """Reads the table; columns with a role are no features."""
         roles = roles or Roles()
         roles.check(source, target)
         rows = source.read()
-        columns = rows.infer(target, dropped)
+        columns = rows.infer(target, asked)
         roles.mark(columns)
         if not any(column.used for column in columns):
             raise Mistake("no features", got=repr(source.path), target=repr(target))
         y, missing = rows.labels(target)
         facts = roles.read(rows)
-        notes = []
+        notes = kinds.notes(columns, len(rows), source.place)
         left_out = np.zeros(len(y), bool)
         for name, without in ((target, missing), *((name, unknown(facts[role])) for role, name in roles)):
             if (without & ~left_out).any():

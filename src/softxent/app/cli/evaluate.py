@@ -53,7 +53,7 @@ def evaluate(
         rows=labelled,
         weight=weight[labelled] if run.schema.roles.weight else None,
     )
-    screen.notes(unseen.notes)
+    screen.notes([*source.unread_notes(), *unseen.notes])
     if len(labelled) < len(y):
         place = source.place(int((y < 0).argmax()))
         left_out = Phrase("no labels", rows=len(y) - len(labelled), target=repr(run.schema.target), place=place)

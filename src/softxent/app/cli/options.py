@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from softxent.app.words import Mistake, Phrase
 
 if TYPE_CHECKING:
     from softxent.app.tables import Source
+    from softxent.app.tables.kinds import Asked
 
 
 def whole(option: str, text: str, least: int) -> int:
@@ -81,6 +83,36 @@ def columns(texts: Sequence[str], source: Source) -> list[str]:
     for name in found:
         source.require(name)
     return list(dict.fromkeys(found))
+
+
+def asked(drop: Sequence[str], column: Sequence[str], source: Source, target: str) -> dict[str, Asked]:
+    """Reads what the user says of columns: `--drop A,B`, and `--column NAME=KIND` or `NAME=KIND:HOW`."""
+    from softxent.app.tables import kinds
+
+    found = {name: kinds.Asked("drop") for name in columns(drop, source)}
+    for text in column:
+        name, _, said = text.rpartition("=")
+        kind, _, how = said.partition(":")
+        if not name or kind not in kinds.KINDS or not _is_how(kind, how):
+            example = f"{source.names[0] if source.names else 'x'}=category"
+            raise Mistake("column option", got=repr(text), example=example, kinds=", ".join(kinds.KINDS))
+        source.require(name)
+        if name == target:
+            raise Mistake("column is target", got=repr(text), name=repr(name))
+        if found.setdefault(name, kinds.Asked(kind, how)) != kinds.Asked(kind, how):
+            raise Mistake("column options", name=repr(name))
+    return found
+
+
+def _is_how(kind: str, how: str) -> bool:
+    """Whether a column of that kind can be written so: the decimal mark of numbers, the format of dates."""
+    if not how or kind != "date":
+        return not how or (kind == "number" and how in ("point", "comma"))
+    try:
+        datetime.strptime(datetime.now(UTC).strftime(how), how)
+    except ValueError:
+        return False
+    return "%" in how
 
 
 def class_weight(text: str | None, classes: Sequence[Any]) -> Any:

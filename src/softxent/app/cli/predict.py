@@ -48,7 +48,7 @@ def predict(
             log_p = run.log_proba(rows, unseen)
             write([rows.table[name] for name in kept] + predicted(run, log_p, proba=proba))
             streams.raise_error()  # nothing reads on, or the disk is full
-    screen.notes(unseen.notes)
+    screen.notes([*source.unread_notes(), *unseen.notes])
 
 
 def header(run: Run, kept: Sequence[str], *, proba: bool) -> list[str]:

@@ -95,9 +95,11 @@ class Screen:
         return sorted(treated, key=lambda column: order.index(column[1:]))
 
     def treatment(self, column: Column) -> tuple[str, str]:
-        phrase = f"{column.kind} with missing becomes" if column.kind == "number" and column.missing else ""
-        kind = self.say(f"kind {column.kind}") + (f" ({column.format})" if column.format else "")
-        return kind, self.say(phrase or f"{column.kind} becomes", distinct=column.distinct)
+        what = "clock" if column.kind == "number" and column.format else column.kind
+        phrase = f"{what} with missing becomes" if column.kind == "number" and column.missing else f"{what} becomes"
+        written = column.format or column.unit
+        kind = self.say(f"kind {column.kind}") + (f" ({written})" if written else "")
+        return kind, self.say(phrase, distinct=column.distinct)
 
     def classes(self, task: Task) -> None:
         names, counts = np.unique(task.rows.y, return_counts=True)

@@ -30,7 +30,8 @@ def train(
     context: typer.Context,
     data: Annotated[str | None, typer.Argument(metavar="[DATA]", help="train data")] = None,
     target: Annotated[str | None, typer.Option(metavar="COLUMN", help="train target")] = None,
-    drop: Annotated[str, typer.Option(metavar="A,B", help="train drop")] = "",
+    drop: Annotated[list[str] | None, typer.Option(metavar="A,B", help="train drop")] = None,
+    column: Annotated[list[str] | None, typer.Option(metavar="NAME=KIND", help="train column")] = None,
     hidden: Annotated[str | None, typer.Option(metavar="64,32", help="train hidden")] = None,
     epochs: Annotated[str | None, typer.Option(metavar="NUMBER", help="train epochs")] = None,
     lr: Annotated[str, typer.Option(metavar="NUMBER", help="train lr")] = "0.001",
@@ -71,15 +72,13 @@ def train(
     )
     screen = Screen(context.obj, quiet=as_json)
     source = open_file(data) if data else digits()
-    dropped = options.names(drop)
-    for name in dropped:
-        source.require(name)
     target = chosen_target(source, target or (None if data else "digit"), screen)
+    asked = options.asked(drop or [], column or [], source, target)
     folder, notes = folders.chosen_folder(source, target, out, force=force)
     screen.notes(notes)
     refuse_inputs("--out", run.files(folder), [Path(file) for file in (data, val, test) if file])
     folders.prepare(folder)
-    task = Task.of(source, target, dropped, Roles(group, time, weight))
+    task = Task.of(source, target, asked, Roles(group, time, weight))
     settings = replace(settings, class_weight=options.class_weight(class_weight, task.classes.tolist()))
     files = Files(*(open_file(file) if file else None for file in (val, test)))
     training = trained(screen, task, settings, files)

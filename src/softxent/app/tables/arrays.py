@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from softxent.app.tables.columns import Column
+from softxent.app.tables.kinds import Asked
 from softxent.app.tables.rows import BATCH, Rows, Source
 from softxent.app.words import Mistake
 
@@ -105,7 +106,7 @@ class SparseRows(Rows):
     def row(self, index: int) -> SparseRows:
         return SparseRows(self.source, self.X[index : index + 1], self.y[index : index + 1], self.start + index)
 
-    def infer(self, target: str, dropped: Sequence[str]) -> list[Column]:
+    def infer(self, target: str, asked: Mapping[str, Asked]) -> list[Column]:
         return [Column("x", "sparse", distinct=int(self.X.shape[1]))]
 
     def labels(self, target: str) -> tuple[NDArray[Any], NDArray[np.bool_]]:

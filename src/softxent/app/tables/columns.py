@@ -1,26 +1,40 @@
-"""Infers the kind of a column, once in training, and reads its values as that kind, or says which cannot be read."""
+"""A column of a table: what it is, and how its values are read as that."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from softxent.app.words import Mistake, Phrase
+from softxent.app.tables import dates, missing, numbers
+from softxent.app.words import Mistake
 
-# What Arrow and pandas read as missing, and the ? of the UCI repository
-MISSING = pa.array(["", "?", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "-nan", "NULL", "null", "<NA>", "NaT"])
-ISO = "ISO 8601"
-DATES = ("%Y/%m/%d", "%Y年%m月%d日", "%Y.%m.%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y")
-LARGEST = 1e100  # the variance of a column must not overflow
-FEW = 20  # rows; in fewer, all values may differ by chance
-DATE_FORMATS = (ISO, *(date + time for date in DATES for time in ("", " %H:%M", " %H:%M:%S")))
+
+class Reading(NamedTuple):
+    """The values of a column read as its kind, null where missing, beside what is written."""
+
+    values: pa.ChunkedArray  # float64 (float32 stays), timestamps or text
+    written: pa.ChunkedArray  # null where nothing, NA or the like is
+    there: pa.ChunkedArray  # null where another mark of a missing value is, too
+
+    @property
+    def unread(self) -> pa.ChunkedArray:
+        """Which values are there but could not be read."""
+        return pc.and_(pc.is_valid(self.there), pc.is_null(self.values))
+
+    @property
+    def share(self) -> float:
+        """The share of what is there that could be read."""
+        return share(self.values, self.there)
+
+
+def share(read: pa.ChunkedArray, there: pa.ChunkedArray) -> float:
+    count = len(there) - there.null_count
+    return (len(read) - read.null_count) / count if count else 0.0
 
 
 @dataclass
@@ -32,81 +46,75 @@ class Column:
     kind: str
     missing: int = 0
     distinct: int = 0
-    format: str = ""  # of dates
+    format: str = ""  # of dates, and of numbers that are times of day
     values: list[str] = field(default_factory=list)  # of categories, in training
     identifier: bool = False  # every row has its own, with no blank or point in it
+    decimal: str = ""  # the decimal mark of numbers that are text
+    unit: str = ""  # of numbers: %, $, kg
+    marks: dict[str, int] = field(default_factory=dict)  # what else than NA was taken for missing, and how often
+    marked: int = 0  # how many of these there are
+    first_mark: int = -1  # the row of the first
+    other: str = ""  # another decimal mark, or format of dates, that fits all values too
+    examples: list[str] = field(default_factory=list)  # of `other`; in text, two numbers that are written in two ways
+    leading_zeros: bool = False  # of numbers that may be codes
+    asked: bool = False  # the user said what it is
 
     @property
     def used(self) -> bool:
         return self.kind not in ("empty", "constant", "dropped", "group", "time", "weight")
 
-    @classmethod
-    def infer(cls, name: str, values: pa.ChunkedArray, *, comma: bool) -> Column:
-        clean = _clean(name, values)
-        missing, distinct = clean.null_count, int(pc.count_distinct(clean).as_py())
-        if distinct == 0:
-            return cls(name, "empty", missing)
-        if distinct == 1 and not missing:
-            return cls(name, "constant", missing, distinct)
-        kind, format = "number", ""
-        if pa.types.is_temporal(clean.type):
-            kind, format = "date", ISO
-        elif pa.types.is_string(clean.type) and _numbers(clean, comma=comma) is None:
-            kind, format = "text", next((f for f in DATE_FORMATS if _dates(clean, f) is not None), "")
-        identifier = distinct == len(values) > FEW and kind != "date" and not format and _unspaced(clean)
-        return cls(name, "date" if format else kind, missing, distinct, format, identifier=identifier)
+    def read(self, values: pa.ChunkedArray, prefer: str) -> Reading:
+        """Reads the values as this column's kind; `prefer` is the decimal mark if training has not settled it."""
+        found = clean(self.name, values)
+        if self.kind in ("category", "text"):
+            text = as_text(found)
+            known = missing.null_where(pc.is_in(text, pa.array(list(self.marks), pa.string())), text)
+            return Reading(known, found, known)
+        if self.kind == "date" and self.asked and not is_time(found):
+            found = as_text(found)
+        there = missing.without_marks(found, missing.AMONG_NUMBERS) if is_text(found) else found
+        read = self._dates(there) if self.kind == "date" else self._numbers(there, prefer)
+        return Reading(read, found, there)
 
+    def _dates(self, there: pa.ChunkedArray) -> pa.ChunkedArray:
+        if is_time(there):
+            return there
+        return dates.dates(there, self.format) if is_text(there) else _nothing(there, pa.timestamp("us"))
 
-def converted(column: Column, values: pa.ChunkedArray, place: Callable[[int], Phrase], *, comma: bool) -> Any:
-    """Returns the values as pandas has them: float64 (float32 stays), datetime64 or categories of str."""
-    clean = _clean(column.name, values)
-    if column.kind in ("category", "text"):
-        text = pc.cast(clean, pa.string()).to_pandas().astype("str")
-        return text.astype("category")  # as str, skrub might take a share of the rows for dates
-    if column.kind == "date":
-        dates = _dates(clean, column.format)
-        if dates is None:
-            raise _wrong(column, clean, lambda one: _dates(one, column.format), place)
-        return dates.to_pandas()
-    numbers = _numbers(clean, comma=comma)
-    if numbers is None:
-        raise _wrong(column, clean, lambda one: _numbers(one, comma=comma), place)
-    array = numbers.to_numpy()
-    large = np.abs(array, dtype=np.float64) > LARGEST
-    if large.any():
-        row = int(large.argmax())
-        raise Mistake("large", column=repr(column.name), got=array[row], place=place(row))
-    return array
+    def _numbers(self, there: pa.ChunkedArray, prefer: str) -> pa.ChunkedArray:
+        if is_text(there) and self.format == numbers.CLOCK:
+            return numbers.hours(there)
+        if is_text(there):
+            return numbers.read(there, self.decimal or prefer, self.unit)[0]
+        if is_time(there):
+            return _nothing(there, pa.float64())
+        return there if pa.types.is_float32(there.type) else pc.cast(there, pa.float64(), safe=False)
+
+    def converted(self, values: pa.ChunkedArray) -> Any:
+        """Returns values that were read as pandas has them: float64 (float32 stays), datetime64, categories of str."""
+        if self.kind in ("category", "text"):
+            return values.to_pandas().astype("str").astype("category")  # as str, skrub might take a share for dates
+        return values.to_pandas() if self.kind == "date" else values.to_numpy()
 
 
 def labels(values: pa.ChunkedArray) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Returns each row's class, and which rows have none. Classes are int if `str` would write them so, or text."""
-    clean = _clean("", values)
-    missing = np.asarray(clean.is_null().to_numpy(), bool)
-    if pa.types.is_floating(clean.type) and _whole(clean):
-        clean = pc.cast(clean, pa.int64())
-    text = pc.cast(clean, pa.string())
+    found = clean("", values)
+    absent = np.asarray(found.is_null().to_numpy(), bool)
+    if pa.types.is_floating(found.type) and _whole(found):
+        found = pc.cast(found, pa.int64())
+    text = pc.cast(found, pa.string())
     try:
         whole = pc.cast(text, pa.int64())
         if pc.all(pc.equal(pc.cast(whole, pa.string()), text)).as_py():  # 007 is a name
-            return np.asarray(pc.fill_null(whole, 0).to_numpy(), np.int64), missing
+            return np.asarray(pc.fill_null(whole, 0).to_numpy(), np.int64), absent
     except pa.ArrowInvalid:
         pass
-    return np.asarray(pc.fill_null(text, "").to_pylist(), np.str_), missing
+    return np.asarray(pc.fill_null(text, "").to_pylist(), np.str_), absent
 
 
-def _unspaced(values: pa.ChunkedArray) -> bool:
-    text = pc.cast(values, pa.string())
-    return not pc.any(pc.match_substring_regex(text, r"[\s.,]")).as_py()
-
-
-def _whole(values: pa.ChunkedArray) -> bool:
-    finite = pc.all(pc.is_finite(values)).as_py()
-    return bool(finite and pc.all(pc.equal(values, pc.floor(values))).as_py())
-
-
-def _clean(name: str, values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Returns numbers, timestamps, or text without blanks around it; what is missing is null."""
+def clean(name: str, values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Returns numbers, timestamps, or text without blanks around it; what is missing in any column is null."""
     kind = values.type
     if pa.types.is_dictionary(kind):
         values = pc.cast(values, kind.value_type)
@@ -114,69 +122,42 @@ def _clean(name: str, values: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_null(kind) or pa.types.is_boolean(kind) or pa.types.is_time(kind):
         return pc.cast(values, pa.string())
     if pa.types.is_large_string(kind) or pa.types.is_string_view(kind) or pa.types.is_string(kind):
-        text = pc.utf8_trim_whitespace(pc.cast(values, pa.string()))
-        return pc.if_else(pc.is_in(text, MISSING), pa.scalar(None, pa.string()), text)
+        return missing.without_missing(pc.cast(values, pa.string()))
     if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
         return pc.cast(values, pa.timestamp("us"), safe=False)
     if pa.types.is_floating(kind):
-        return pc.if_else(pc.is_nan(values), pa.scalar(None, kind), values)
+        return missing.null_where(pc.is_nan(values), values)
     if pa.types.is_integer(kind):
         return values
     if pa.types.is_decimal(kind):
         return pc.cast(values, pa.float64())
+    if pa.types.is_duration(kind):
+        return pc.cast(pc.cast(values, pa.duration("us"), safe=False), pa.int64())
     raise Mistake("column type", column=repr(name), got=kind)
 
 
-def _numbers(values: pa.ChunkedArray, *, comma: bool) -> pa.ChunkedArray | None:
-    if pa.types.is_float32(values.type):
-        return values
-    if pa.types.is_timestamp(values.type):
-        return None
-    for text in (values, pc.replace_substring(values, ",", ".")) if comma and _is_text(values) else (values,):
-        try:
-            return pc.cast(text, pa.float64(), safe=False)
-        except pa.ArrowInvalid:
-            pass
-    return None
+def as_text(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Returns text; 2.0 is written 2, for a column of whole numbers with a missing one among them is float."""
+    if pa.types.is_floating(values.type):
+        floats = pc.cast(values, pa.float64())
+        whole = pc.and_(pc.equal(floats, pc.floor(floats)), pc.less(pc.abs(floats), 2.0**53))
+        integers = pc.cast(pc.if_else(whole, floats, 0.0), pa.int64())
+        return pc.if_else(whole, pc.cast(integers, pa.string()), pc.cast(values, pa.string()))
+    return pc.cast(values, pa.string())
 
 
-def _dates(values: pa.ChunkedArray, format: str) -> pa.ChunkedArray | None:
-    """Reads timestamps, in UTC; returns None if a value is not written in that format."""
-    if pa.types.is_timestamp(values.type):
-        return values
-    if not _is_text(values):
-        return None
-    try:
-        if format != ISO:
-            _check_first(values, format)
-            return pc.strptime(values, format=format, unit="us")
-        return pc.cast(values, pa.timestamp("us"))
-    except (pa.ArrowInvalid, ValueError):
-        pass
-    try:
-        return pc.cast(pc.cast(values, pa.timestamp("us", "UTC")), pa.timestamp("us")) if format == ISO else None
-    except pa.ArrowInvalid:
-        return None
-
-
-def _check_first(values: pa.ChunkedArray, format: str) -> None:
-    """Tries the first date by Python's strptime, which refuses more than Arrow's: trailing text, a 31st of February."""
-    for value in values.drop_null()[:1].to_pylist():
-        datetime.strptime(value, format)
-
-
-def _is_text(values: pa.ChunkedArray) -> bool:
+def is_text(values: pa.ChunkedArray) -> bool:
     return bool(pa.types.is_string(values.type))
 
 
-def _wrong(
-    column: Column, values: pa.ChunkedArray, read: Callable[[Any], Any], place: Callable[[int], Phrase]
-) -> Mistake:
-    """Finds the first value that cannot be read, by bisection, and returns the error that names it."""
-    low, high = 0, len(values)
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if read(values.slice(low, middle - low)) is None else (middle, high)
-    expected = Phrase("a number") if column.kind == "number" else Phrase("a date", format=column.format)
-    got = repr(values[low].as_py())
-    return Mistake("wrong value", column=repr(column.name), got=got, place=place(low), expected=expected)
+def is_time(values: pa.ChunkedArray) -> bool:
+    return bool(pa.types.is_timestamp(values.type))
+
+
+def _whole(values: pa.ChunkedArray) -> bool:
+    finite = pc.all(pc.is_finite(values)).as_py()
+    return bool(finite and pc.all(pc.equal(values, pc.floor(values))).as_py())
+
+
+def _nothing(like: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    return pa.chunked_array([pa.nulls(len(like), kind)])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from softxent.app.tables.columns import Column, converted, labels
+from softxent.app.tables import kinds, unread
+from softxent.app.tables.columns import Column, labels
+from softxent.app.tables.kinds import Asked
 from softxent.app.words import Mistake, Phrase
 
 BATCH = 8192  # rows
@@ -25,7 +28,8 @@ class Source(ABC):
         self.path = str(path)
         self.about = ""
         self.names: list[str] = []
-        self.comma = False  # numbers may be written 1,5
+        self.decimal = "."  # of numbers that would fit another decimal mark too
+        self.unread: dict[str, unread.Unread] = {}  # of each column, what was taken for missing since training
 
     @abstractmethod
     def batches(self) -> Iterator[Rows]: ...
@@ -49,6 +53,15 @@ class Source(ABC):
     def place(self, row: int) -> Phrase:
         """Says where in the file a user finds the row."""
         return Phrase("in row", row=row)
+
+    def take_for_missing(self, name: str, found: unread.Unread) -> None:
+        first = self.unread.setdefault(name, found)
+        if first is not found:
+            first.count += found.count
+
+    def unread_notes(self) -> list[Phrase]:
+        """Says what the rows that were read so far have that counts as missing."""
+        return [found.note(name, self.place) for name, found in self.unread.items()]
 
     def check_names(self) -> None:
         for index, name in enumerate(self.names):
@@ -89,19 +102,27 @@ class Rows:
         return Rows(self.source, pa.concat_tables([batch.table for batch in batches], promote_options="permissive"))
 
     def row(self, index: int) -> Rows:
-        return Rows(self.source, self.table.slice(index, 1), self.start + index)
+        return Row(self, index)
 
     def place(self, index: int) -> Phrase:
         return self.source.place(self.start + index)
 
-    def infer(self, target: str, dropped: Sequence[str]) -> list[Column]:
-        return [
-            Column(name, "dropped")
-            if name in dropped
-            else Column.infer(name, self.table[name], comma=self.source.comma)
-            for name in self.source.names
-            if name != target
+    def infer(self, target: str, asked: Mapping[str, Asked]) -> list[Column]:
+        """Decides what each column is; `asked` has what the user says."""
+        columns = [self.inferred(name, asked.get(name)) for name in self.source.names if name != target]
+        settled = {column.decimal for column in columns if column.decimal and not column.other}
+        if len(settled) != 1:
+            return columns
+        # A file has one decimal mark: columns of it whose numbers fit either have that of the others
+        self.source.decimal = settled.pop()
+        again = [
+            self.inferred(each.name, asked.get(each.name)) if each.decimal and each.other else each for each in columns
         ]
+        return [replace(each, other="", examples=[]) if each.decimal and each.other else each for each in again]
+
+    def inferred(self, name: str, asked: Asked | None = None) -> Column:
+        """Decides what one column is."""
+        return kinds.infer(name, self.table[name], self.source.decimal, asked)
 
     def labels(self, target: str) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """Returns the class of each row, and which rows have none."""
@@ -112,6 +133,23 @@ class Rows:
         import pandas as pd
 
         used = [column for column in columns if column.used]
-        return pd.DataFrame(
-            {each.name: converted(each, self.table[each.name], self.place, comma=self.source.comma) for each in used}
-        )
+        return pd.DataFrame({column.name: self.values(column) for column in used})
+
+    def values(self, column: Column) -> Any:
+        """Returns the values of a column as pandas has them; what cannot be read is missing, or an error."""
+        reading = column.read(self.table[column.name], self.source.decimal)
+        new = unread.check(column, reading, self.place)
+        if new:
+            self.source.take_for_missing(column.name, replace(new, row=self.start + new.row))
+        return column.converted(reading.values)
+
+
+class Row(Rows):
+    """One row of a batch, whose values are read as those of the batch."""
+
+    def __init__(self, batch: Rows, index: int) -> None:
+        super().__init__(batch.source, batch.table.slice(index, 1), batch.start + index)
+        self.batch, self.index = batch, index
+
+    def features(self, columns: Sequence[Column]) -> Any:
+        return self.batch.features(columns).iloc[[self.index]].reset_index(drop=True)

@@ -34,7 +34,7 @@ class Text(Source):
         if not "".join(lines).strip():
             raise Mistake("empty file", got=repr(self.path))
         self.delimiter = delimiter(lines)
-        self.comma = self.delimiter != ","
+        self.decimal = "," if self.delimiter == ";" else "."
         self.header = next(row for row in csv.reader(lines, delimiter=self.delimiter) if any(row))
         self.names = [name.strip() or f"column {i}" for i, name in enumerate(self.header)]
         self.check_names()

@@ -28,7 +28,10 @@ PHRASES = {
         "the column to predict; svmlight has it in its format",
         "要预测的列；svmlight 的格式里已有标签",
     ),
-    "train drop": ("columns to leave out, with commas between", "不使用的列，用逗号隔开"),
+    "train drop": (
+        "columns to leave out, with commas between; of a name with commas in it: --drop 'NAME'",
+        "不使用的列，用逗号隔开；列名本身含逗号时写 --drop '列名'",
+    ),
     "train hidden": (
         "units of the hidden layers, e.g. 64,32; 0 for none (default; with the digits 64)",
         "各隐藏层的单元数，例如 64,32；0 表示没有（默认；手写数字默认 64）",
