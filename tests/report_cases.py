@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +13,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from softxent.app.report import Evaluation, TreatedColumn, write
+from softxent.app.report import Content, Evaluation, TreatedColumn, shown, write
+from softxent.app.words import Words
 
 SCRIPT = "<script>document.title = 'hacked'</script>"
 CURVES: dict[str, Any] = {
@@ -78,20 +80,26 @@ def evaluated(case: Case) -> Evaluation:
     return Evaluation.of(case.classes, case.y[test], log_P=log_P, class_counts=counts, rows=np.flatnonzero(test))
 
 
-def written(folder: Path, name: str) -> tuple[Path, Evaluation]:
-    case, path = CASES[name], folder / f"{name}.html"
+@cache
+def contents(name: str) -> Content:
+    case = CASES[name]
     evaluation = evaluated(case)
-    write(
-        path,
+    scaled = Words("number", "数值"), Words("standardised", "标准化")
+    return Content(
         name=f"{name}.csv",
         target=SCRIPT if name == "hostile" else "target",
         date="2026-01-31",
         evaluation=evaluation,
-        examples=[dict(zip(case.features, case.X[e.row], strict=True)) | case.more for e in evaluation.worst],
-        columns=[TreatedColumn(feature, "number", "scaled") for feature in case.features],
-        facts={"model": f"{len(case.features)} → {len(case.classes)}"},
+        notes=[Words(f"column {SCRIPT} is odd", f"列 {SCRIPT} 有些奇怪")] if name == "hostile" else [],
+        examples=shown([dict(zip(case.features, case.X[e.row], strict=True)) | case.more for e in evaluation.worst]),
+        columns=[TreatedColumn(feature, *scaled) for feature in case.features],
+        facts=[(Words("model", "模型"), Words.of(f"{len(case.features)} → {len(case.classes)}"))],
         command=f"softxent train {name}.csv --target target",
-        lang=case.lang,
         **case.curves,
     )
-    return path, evaluation
+
+
+def written(folder: Path, name: str) -> Path:
+    path = folder / f"{name}.html"
+    write(path, contents(name), CASES[name].lang)
+    return path

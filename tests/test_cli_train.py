@@ -83,7 +83,8 @@ def test_trains_on_real_data(softxent, data, words, least):
     assert (code, re.sub("note: the loss had not settled.*\n", "", err)) == (0, "")
     assert metrics["accuracy"] >= least
     assert metrics["log_loss"] < metrics["baseline"]["log_loss"] / 3
-    assert sorted(os.listdir("run")) == ["explorer.html", "metrics.json", "model.skops", "report.html", "schema.json"]
+    names = ["explorer.html", "metrics.json", "model.skops", "report.html", "report.json", "schema.json"]
+    assert sorted(os.listdir("run")) == names
     assert json.loads(Path("run/metrics.json").read_text("utf-8")) == metrics
 
 

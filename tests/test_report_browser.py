@@ -39,7 +39,7 @@ CLIPPED = """() => [...document.querySelectorAll('svg text')].filter(text => {
 def look(browser, tmp_path_factory):
     """Opens a report, once: the page, and all that it complained of or asked for, its own file first."""
     folder = tmp_path_factory.mktemp("reports")
-    files = {name: written(folder, name)[0].as_uri() for name in CASES}
+    files = {name: written(folder, name).as_uri() for name in CASES}
     looked_at = {}
 
     def look(name, width=DESKTOP, scheme="light"):
@@ -108,15 +108,32 @@ def test_bars_are_as_long_as_p_minus_y(look):
         assert abs(2 * (end - start) - grad) < 0.1
 
 
-@pytest.mark.parametrize(
-    ("name", "lang", "title", "heading"),
-    [("digits", "en", "Confusion matrix", "Accuracy"), ("wine", "zh-CN", "混淆矩阵", "准确率")],
-)
-def test_languages(look, name, lang, title, heading):
+LANGUAGES = {"en": ("English", "Confusion matrix", "Accuracy"), "zh-CN": ("中文", "混淆矩阵", "准确率")}
+
+
+@pytest.mark.parametrize(("name", "lang"), [("digits", "en"), ("wine", "zh-CN")])
+def test_opens_in_its_language_and_switches(look, name, lang):
     page, _ = look(name)
+    other = next(code for code in LANGUAGES if code != lang)
     assert page.locator("html").get_attribute("lang") == lang
-    assert page.get_by_role("heading", name=title, exact=True).is_visible()
-    assert page.locator("dt", has_text=heading).first.is_visible()
+    for shown, hidden in ((lang, other), (other, lang), (lang, other)):
+        page.get_by_role("radio", name=LANGUAGES[shown][0]).check(force=True)
+        _, title, heading = LANGUAGES[shown]
+        assert page.get_by_role("heading", name=title, exact=True).is_visible()
+        assert page.locator("dt", has_text=heading).first.is_visible()
+        assert page.get_by_role("img", name=title).count() >= 1
+        assert page.locator(f"main [lang={hidden}]").evaluate_all("all => all.some(e => e.checkVisibility())") is False
+        assert page.locator("body").inner_text().count(LANGUAGES[hidden][1]) == 0
+
+
+def test_the_keyboard_switches_the_language(look):
+    page, _ = look("hundred")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "in-en"
+    page.keyboard.press("ArrowRight")
+    assert page.get_by_role("heading", name="混淆矩阵", exact=True).is_visible()
+    page.keyboard.press("ArrowLeft")
+    assert page.get_by_role("heading", name="Confusion matrix", exact=True).is_visible()
 
 
 def test_names_of_the_data_are_shown_as_they_are(look):
@@ -126,10 +143,25 @@ def test_names_of_the_data_are_shown_as_they_are(look):
     assert page.locator("img").count() == 0
 
 
+def test_pixels_are_drawn(look):
+    page, _ = look("digits")
+    sizes = page.locator("#worst img").evaluate_all(
+        "all => all.map(i => [i.complete, i.naturalWidth, i.naturalHeight])"
+    )
+    assert sizes == 10 * [[True, 8, 8]]
+    assert look("wine")[0].locator("#worst img").count() == 0
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_can_be_read_without_seeing(look, name):
     page, _ = look(name)
-    assert page.locator("svg:not([role=img][aria-label])").count() == 0
+    assert (
+        page.locator("svg:not([role=img][aria-labelledby]), img:not([role=img] img[alt='']), [aria-label]").count() == 0
+    )
+    labels = page.locator("[aria-labelledby]").evaluate_all("all => all.map(e => e.getAttribute('aria-labelledby'))")
+    assert all(page.locator(f"[id='{label}']").inner_text() for label in labels)
+    ids = page.evaluate("[...document.querySelectorAll('[id]')].map(e => e.id)")
+    assert len(set(ids)) == len(ids)
     assert page.locator("thead th:not([scope=col]), tbody th:not([scope=row])").count() == 0
     levels = page.eval_on_selector_all("h1, h2, h3", "all => all.map(heading => Number(heading.tagName[1]))")
     assert levels[0] == 1

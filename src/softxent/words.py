@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from html import escape
+from typing import NamedTuple
 
 LANGUAGES = ("en", "zh")
 WIDTH = 80  # columns of a terminal: all output fits in
@@ -41,8 +43,37 @@ class Phrase:
         self.phrase, self.values = phrase, values
 
     def say(self, lang: str) -> str:
-        values = {name: value.say(lang) if isinstance(value, Phrase) else value for name, value in self.values.items()}
+        values = {
+            name: value.say(lang) if isinstance(value, Phrase | Words) else value for name, value in self.values.items()
+        }
         return say(lang, self.phrase, **values)
+
+
+class Words(NamedTuple):
+    """A text in each language, of LANGUAGES; a template shows both, of which a reader sees one."""
+
+    en: str
+    zh: str
+
+    @classmethod
+    def of(cls, text: object) -> Words:
+        """Returns a Phrase or Words in each language; anything else says the same in all."""
+        if isinstance(text, Phrase | Words):
+            return cls(*(text.say(lang) for lang in LANGUAGES))
+        return cls(str(text), str(text))
+
+    def say(self, lang: str) -> str:
+        return self[LANGUAGES.index(lang)]
+
+    def __html__(self) -> str:
+        """Returns an element a language: style.css hides all but one, and a screen reader pronounces each as it is.
+
+        >>> Words("rows", "行").__html__(), Words("F1", "F1").__html__()
+        ('<span lang="en">rows</span><span lang="zh-CN">行</span>', 'F1')
+        """
+        if self.en == self.zh:
+            return escape(self.en)
+        return f'<span lang="en">{escape(self.en)}</span><span lang="zh-CN">{escape(self.zh)}</span>'
 
 
 class Mistake(Phrase, ValueError):

@@ -5,6 +5,7 @@ schema.json     the target, its classes, and what each column of the data is
 metrics.json    how good the model is on the test rows
 report.html     the same to look at
 explorer.html   the page that its links open
+report.json     what report.html shows, for `softxent report` to show it again
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 from zipfile import ZIP_DEFLATED
 
 import numpy as np
@@ -32,9 +33,12 @@ from softxent.app.tables.columns import Column
 from softxent.app.tables.rows import Rows, Source, closest, listed
 from softxent.app.words import Mistake, Phrase
 
+if TYPE_CHECKING:
+    from softxent.app.report import Content
+
 FORMAT = 1  # of the folder; a higher one was made by a newer softxent
-MODEL, SCHEMA, METRICS, REPORT, EXPLORER = FILES = (
-    "model.skops", "schema.json", "metrics.json", "report.html", "explorer.html"
+MODEL, SCHEMA, METRICS, REPORT, EXPLORER, CONTENT = FILES = (
+    "model.skops", "schema.json", "metrics.json", "report.html", "explorer.html", "report.json"
 )  # fmt: skip
 
 
@@ -272,6 +276,29 @@ def unreadable(error: OSError, folder: str) -> Mistake:
 def relative(file: str, folder: str) -> str:
     """Returns the path of a file as the folder sees it, which stays true where both are moved; empty for no file."""
     return os.path.relpath(os.path.realpath(file), os.path.realpath(folder)) if os.path.exists(file) else ""
+
+
+def saved_content(folder: str) -> Content:
+    """Reads what the report of a run shows; a run of softxent 0.1 lacks it."""
+    from softxent.app.report import Content
+
+    path = Path(folder)
+    try:
+        with open_saved(path, SCHEMA) as stream:
+            schema = Schema.read(stream, folder)
+    except (FileNotFoundError, NotADirectoryError):
+        raise Mistake("no run", got=repr(folder)) from None
+    except OSError as error:
+        raise unreadable(error, folder) from None
+    try:
+        with open_saved(path, CONTENT) as stream:
+            return Content.read(stream)
+    except FileNotFoundError:
+        raise Mistake("no content", got=repr(folder), version=schema.softxent, data=schema.data) from None
+    except OSError as error:
+        raise unreadable(error, folder) from None
+    except (ValueError, KeyError, TypeError):
+        raise Mistake("damaged content", got=repr(folder), file=CONTENT) from None
 
 
 def log_proba(model: Any, X: Any) -> NDArray[Any]:

@@ -63,6 +63,7 @@ def _run(arguments: list[str], lang: str) -> int:
     from softxent.app.cli.explore import explore
     from softxent.app.cli.help import Command, Group
     from softxent.app.cli.predict import predict
+    from softxent.app.cli.report import report
     from softxent.app.cli.train import train
 
     app = typer.Typer(cls=Group, add_completion=False, rich_markup_mode=None)
@@ -76,6 +77,7 @@ def _run(arguments: list[str], lang: str) -> int:
         (train, "softxent train penguins.csv --target species"),
         (predict, "softxent predict runs/penguins new.csv --proba --out predictions.csv"),
         (evaluate, "softxent evaluate runs/penguins test.csv"),
+        (report, "softxent report runs/penguins --lang zh"),
     ):
         name = command.__name__
         app.command(name, cls=Command, help=f"about {name}", epilog=example)(command)

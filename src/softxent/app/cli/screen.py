@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from softxent.app.run import FILES, REPORT
-from softxent.app.words import WIDTH, Phrase
+from softxent.app.words import WIDTH, Phrase, Words
 from softxent.explain.render import bar, cut
 
 if TYPE_CHECKING:
@@ -80,26 +80,16 @@ class Screen:
 
         missing = {column.name: column.missing for column in columns}
         rows = [
-            (cut(name, NAME), kind, str(missing.get(name) or ""), treatment if count == 1 else f"{count} × {treatment}")
-            for name, count, kind, treatment in merged(self.treated(columns))[:COLUMNS_SHOWN]
+            (
+                cut(name, NAME),
+                kind.say(self.lang),
+                str(missing.get(name) or ""),
+                (f"{count} × " if count > 1 else "") + treatment.say(self.lang),
+            )
+            for name, count, kind, treatment in merged(treated(columns))[:COLUMNS_SHOWN]
         ]
         self.table([self.say(word) for word in ("column", "kind", "missing", "treatment")], rows, right=[2])
         self.line()
-
-    def treated(self, columns: Sequence[Column]) -> list[TreatedColumn]:
-        """Returns in words what each column is and becomes, similar ones one after another."""
-        from softxent.app.report import TreatedColumn
-
-        treated = [TreatedColumn(column.name, *self.treatment(column)) for column in columns]
-        order = list(dict.fromkeys(column[1:] for column in treated))
-        return sorted(treated, key=lambda column: order.index(column[1:]))
-
-    def treatment(self, column: Column) -> tuple[str, str]:
-        what = "clock" if column.kind == "number" and column.format else column.kind
-        phrase = f"{what} with missing becomes" if column.kind == "number" and column.missing else f"{what} becomes"
-        written = column.format or column.unit
-        kind = self.say(f"kind {column.kind}") + (f" ({written})" if written else "")
-        return kind, self.say(phrase, distinct=column.distinct)
 
     def classes(self, task: Task) -> None:
         names, counts = np.unique(task.rows.y, return_counts=True)
@@ -122,11 +112,7 @@ class Screen:
         self.line(self.say("rows line", train=len(parts.train), val=len(parts.val), test=len(parts.test)))
         for side in parts.sides:
             self.line(side.say(self.lang))
-        self.line(self.say("model line", model=self.model(parts.units)))
-
-    def model(self, units: Sequence[int]) -> str:
-        """Describes the model: "64 → 32 → 10, ReLU between"."""
-        return self.say("network" if len(units) > 2 else "linear", units=" → ".join(map(str, units)))
+        self.line(self.say("model line", model=model(parts.units)))
 
     def fitted(self, fitted: Fitted, *, linear: bool) -> None:
         """Shows how long training took, the epoch that was kept, and the notes."""
@@ -180,6 +166,30 @@ class Screen:
             for phrase, ours, theirs in zip(phrases, evaluation.scores, evaluation.baseline, strict=True)
         ]
         self.table(["", self.say("model"), self.say("baseline")], rows, right=[1, 2])
+
+
+def model(units: Sequence[int]) -> Phrase:
+    """Describes the model: "64 → 32 → 10, ReLU between"."""
+    return Phrase("network" if len(units) > 2 else "linear", units=" → ".join(f"{n:,}" for n in units))
+
+
+def treated(columns: Sequence[Column]) -> list[TreatedColumn]:
+    """Returns in words what each column is and becomes, similar ones one after another."""
+    from softxent.app.report import TreatedColumn
+
+    found = [TreatedColumn(column.name, *treatment(column)) for column in columns]
+    order = list(dict.fromkeys(column[1:] for column in found))
+    return sorted(found, key=lambda column: order.index(column[1:]))
+
+
+def treatment(column: Column) -> tuple[Words, Words]:
+    what = "clock" if column.kind == "number" and column.format else column.kind
+    phrase = f"{what} with missing becomes" if column.kind == "number" and column.missing else f"{what} becomes"
+    written = column.format or column.unit
+    kind = Words.of(Phrase(f"kind {column.kind}"))
+    if written:
+        kind = Words(*(f"{text} ({written})" for text in kind))
+    return kind, Words.of(Phrase(phrase, distinct=column.distinct))
 
 
 def clock(seconds: float) -> str:

@@ -16,10 +16,11 @@ import typer
 
 from softxent.app.cli import options, streams
 from softxent.app.outputs import refuse_inputs
-from softxent.app.words import Mistake, Phrase
+from softxent.app.words import Mistake, Phrase, Words
 
 if TYPE_CHECKING:
     from softxent.app.cli.screen import Screen
+    from softxent.app.report import Content
     from softxent.app.splits import Files
     from softxent.app.tables import Source
     from softxent.app.task import Task
@@ -113,13 +114,16 @@ def trained(screen: Screen, task: Task, settings: Settings, files: Files) -> Tra
 def save(screen: Screen, training: Training, folder: str, command: str) -> None:
     """Saves the run, and shows where it is and what to do next."""
     from softxent.app.report import write
-    from softxent.app.run import Run, relative
+    from softxent.app.run import CONTENT, Run, relative
 
-    content = report(screen, training) | {"command": command}
+    content = report(training, command)
     training.split.schema.path = relative(training.task.source.path, folder)
-    Run(training.fitted.model, training.split.schema).save(
-        folder, training.metrics, lambda path: write(path, **content)
-    )
+
+    def write_report(path: Path) -> None:
+        write(path, content, screen.lang)
+        content.save(path.with_name(CONTENT))
+
+    Run(training.fitted.model, training.split.schema).save(folder, training.metrics, write_report)
     screen.saved(folder)
     if streams.failed():
         screen.notes([Phrase("saved all the same", folder=folder)])
@@ -144,31 +148,36 @@ def chosen_target(source: Source, target: str | None, screen: Screen) -> str:
     return target
 
 
-def report(screen: Screen, training: Training) -> dict[str, Any]:
-    """Returns the content of the report, as arguments of `softxent.app.report.write`."""
+def report(training: Training, command: str) -> Content:
+    """Returns what the report shows."""
+    from softxent.app.cli.screen import model, treated
+    from softxent.app.report import Content, shown
+    from softxent.app.report.figures import significant
+
     task, settings, parts, evaluation = training.task, training.settings, training.split, training.evaluation
     classifier = training.fitted.classifier
     facts = {
-        "model": screen.model(parts.units),
-        "rows": len(parts.train),
-        "alpha": f"{settings.alpha:g}",
-        "time": screen.say("seconds", time=training.fitted.seconds),
+        "model": model(parts.units),
+        "rows": f"{len(parts.train):,}",
+        "alpha": significant(settings.alpha),
+        "time": Phrase("seconds", time=training.fitted.seconds),
     }
-    return {
-        "name": task.name,
-        "target": task.target,
-        "date": date.today().isoformat(),
-        "evaluation": evaluation,
-        "examples": [named_features(training.tested_row(worst.index, worst.row).X) for worst in evaluation.worst],
-        "train_loss": classifier.loss_curve_,
-        "val_loss": getattr(classifier, "validation_loss_curve_", ()),
-        "val_accuracy": getattr(classifier, "validation_scores_", ()),
-        "kept": training.fitted.best,
-        "step": "epoch" if settings.hidden else "iteration",
-        "columns": screen.treated(task.columns),
-        "facts": {screen.say(f"fact {name}"): value for name, value in facts.items()},
-        "lang": screen.lang,
-    }
+    return Content(
+        name=task.name,
+        target=task.target,
+        date=date.today().isoformat(),
+        evaluation=evaluation,
+        notes=[Words.of(note) for note in (*task.notes, *training.fitted.notes)],
+        examples=shown([named_features(training.tested_row(worst.index, worst.row).X) for worst in evaluation.worst]),
+        train_loss=list(classifier.loss_curve_),
+        val_loss=list(getattr(classifier, "validation_loss_curve_", ())),
+        val_accuracy=list(getattr(classifier, "validation_scores_", ())),
+        kept=training.fitted.best,
+        step="epoch" if settings.hidden else "iteration",
+        columns=treated(task.columns),
+        facts=[(Words.of(Phrase(f"fact {name}")), Words.of(value)) for name, value in facts.items()],
+        command=command,
+    )
 
 
 def named_features(X: Any) -> dict[str, object]:

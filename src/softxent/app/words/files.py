@@ -99,6 +99,15 @@ PHRASES = {
         "没有 {got}：应为 softxent train 保存的目录",
     ),
     "damaged run": ("{got} is damaged: {why}; train again", "{got} 已损坏：{why}；请重新训练"),
+    "no content": (
+        "{got} was saved by softxent {version}, which kept nothing to make a report of: train on {data} again, or look "
+        "at its report.html",
+        "{got} 由 softxent {version} 保存，没有存下重写报告所需的内容：请用 {data} 重新训练，或看原有的 report.html",
+    ),
+    "damaged content": (
+        "{got} is damaged: its {file} cannot be read; train again for a new one",
+        "{got} 已损坏：其中的 {file} 无法读取；重新训练可得到新的",
+    ),
     "newer run": (
         "{got} was made by softxent {version}, which is newer than this one, {ours}: pip install --upgrade softxent",
         "{got} 由更新的 softxent {version} 生成，现在用的是 {ours}：pip install --upgrade softxent",

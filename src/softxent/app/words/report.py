@@ -33,6 +33,12 @@ PHRASES = {
         "it well calibrated, and of no use: calibration counts beside a low log-loss.",
         "基线不看特征，总是预测训练集中各类别的频率。它因此校准良好，却毫无用处：只有对数损失也低时，校准才有意义。",
     ),
+    # Notes ----------------------------------------------------------------------------------------------------------
+    "notes": ("Notes", "提示"),
+    "notes mean": (
+        "What training had to say about the data and the model, as it did on the terminal.",
+        "训练时在终端上给出的提示：关于数据，也关于模型。",
+    ),
     # Training -------------------------------------------------------------------------------------------------------
     "training": ("Training", "训练过程"),
     "epoch": ("epoch", "轮次"),
@@ -59,10 +65,6 @@ PHRASES = {
         "每行是一个真实类别，每列是一个预测类别。蓝色为正确，橙色为错误；占该真实类别的比例越大，颜色越深。",
     ),
     "true to predicted": ("true ↓  predicted →", "真实 ↓  预测 →"),
-    "cell": (
-        "{true}, predicted as {predicted}: {rows} ({share} of {true})",
-        "{true} 被预测为 {predicted}：{rows} 行（占 {true} 的 {share}）",
-    ),
     "confusion summary": (
         "Confusion matrix of {classes} classes: {right} of {rows} rows on the diagonal",
         "{classes} 类的混淆矩阵：{rows} 行中有 {right} 行在对角线上",
@@ -100,10 +102,6 @@ PHRASES = {
         "所给概率与准确率平均相差 {gap} 个百分点，可能只是偶然。",
     ),
     "stated": ("probability of the predicted class", "预测类别的概率"),
-    "bin": (
-        "probability {confidence}, accuracy {accuracy}, {rows} rows",
-        "概率 {confidence}，准确率 {accuracy}，{rows} 行",
-    ),
     "reliability summary": (
         "Reliability diagram: accuracy against the probability of the predicted class",
         "可靠性图：准确率与预测类别概率的关系",

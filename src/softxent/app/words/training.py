@@ -197,6 +197,15 @@ PHRASES = {
     ),
     "evaluate data": ("a file like the training data, labels included", "与训练数据同样的文件，包括标签"),
     "evaluate json": ("all metrics as JSON", "以 JSON 输出全部指标"),
+    "about report": (
+        "Writes the report of a run again, without training: as this version draws it,\n"
+        "opening in the language of --lang.",
+        "不重新训练，用当前版本重写一份报告，打开时显示 --lang 指定的语言。",
+    ),
+    "report out": (
+        "where to write it (default: report.html in the run)",
+        "写到哪个文件（默认：模型目录中的 report.html）",
+    ),
     "explain model": (
         "a run of softxent train: explains its prediction for a row",
         "训练好的模型目录：解释它对一行数据的预测",
