@@ -40,7 +40,8 @@ def test_links_lead_only_to_the_file_beside_it(softxent, run_folder, tmp_path):
             None,
             "error: {run} was saved by softxent 0.1.0, which kept nothing to make a report of: train on animals.csv "
             "again, or look at its report.html\n",
-            "错误：{run} 由 softxent 0.1.0 保存，没有存下重写报告所需的内容：请用 animals.csv 重新训练，或看原有的 report.html\n",
+            "错误：{run} 由 softxent 0.1.0 保存，没有存下重写报告所需的内容：请用 animals.csv 重新训练，"
+            "或看原有的 report.html\n",
         ),
         (
             "{",
