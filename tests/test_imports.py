@@ -43,7 +43,7 @@ PACKAGES = {
     "rich": ["app.cli"],
     "typer": ["app.cli"],
     "skops": ["app.run"],
-    "skrub": ["app.training"],
+    "skrub": ["app.features"],
 }
 
 USERS_OF_DEFINITION = {"explain"}  # and the tests

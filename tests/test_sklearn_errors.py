@@ -1,12 +1,15 @@
 """What SoftmaxClassifier says to bad input and bad fits, by its exact text."""
 
 import re
+import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
+from sklearn import datasets
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.preprocessing import StandardScaler
 
 from softxent.sklearn import SoftmaxClassifier, advice
 from tests.cases import INF, NAN
@@ -231,8 +234,6 @@ def test_advice_on_scales_has_the_line_of_code():
     reached = "max_iter=2 was reached before the loss settled. "
     with warns(reached + SCALES.format("SoftmaxClassifier(hidden_layer_sizes=(4,), max_iter=2)")):
         SoftmaxClassifier((4,), max_iter=2).fit(UNEVEN, Y)
-    with warns(reached + SCALES.format("SoftmaxClassifier(alpha=0, max_iter=2)")):
-        SoftmaxClassifier(alpha=0, max_iter=2).fit(UNEVEN, Y)
 
 
 def test_advice_on_scales_of_sparse_columns_keeps_the_zeros():
@@ -240,16 +241,60 @@ def test_advice_on_scales_of_sparse_columns_keeps_the_zeros():
         SoftmaxClassifier((4,), max_iter=2).fit(sparse.csr_array(UNEVEN.to_numpy()), Y)
 
 
+SETTLE = (
+    "max_iter=2 was reached before the loss settled. Raise max_iter, or alpha: with a larger one it settles sooner."
+)
+CONSTANT = np.full((len(X), 1), 0.1)  # whose standard deviation is 1e-17
+RARE = np.hstack([X, X, X[:, :1] * 1e-4])  # as the pixels at the edge of scikit-learn's digits
+
+
+@pytest.mark.parametrize(("hidden", "X"), [((), UNEVEN), ((4,), np.hstack([X, CONSTANT])), ((4,), RARE)])
+def test_no_advice_on_scales_that_do_not_matter(hidden, X):
+    with warns(SETTLE):
+        SoftmaxClassifier(hidden, max_iter=2).fit(X, Y)
+
+
+WINE = datasets.load_wine(return_X_y=True)
+NOTHING = r"^The .* nothing: its log-loss on the rows that trained it is \S+, that of class frequencies alone "
+
+
+@pytest.mark.parametrize(
+    ("options", "remedy"),
+    [
+        ({"max_iter": 50}, "Put them on one scale: make_pipeline(StandardScaler(), SoftmaxClassifier("),
+        ({"early_stopping": True}, "Put them on one scale: make_pipeline(StandardScaler(), SoftmaxClassifier("),
+    ],
+)
+def test_a_network_that_learned_nothing(options, remedy):
+    with pytest.warns(ConvergenceWarning, match=NOTHING + ".*" + re.escape(remedy)):
+        SoftmaxClassifier((16,), random_state=0, **options).fit(*WINE)
+    with pytest.warns(ConvergenceWarning, match=NOTHING + r".*Lower learning_rate_init \(now 1000\)\.$"):
+        SoftmaxClassifier((16,), learning_rate_init=1e3, random_state=0).fit(
+            StandardScaler().fit_transform(WINE[0]), WINE[1]
+        )
+
+
+@pytest.mark.parametrize("load", [datasets.load_iris, datasets.load_wine, datasets.load_breast_cancer])
+@pytest.mark.parametrize("weight", [None, "balanced", {0: 9}])
+def test_networks_that_learned(load, weight):
+    X, y = load(return_X_y=True)
+    model = SoftmaxClassifier((8,), learning_rate_init=0.01, class_weight=weight, max_iter=30, tol=0, random_state=0)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.fit(StandardScaler().fit_transform(X), y)
+    assert not any("learned nothing" in str(warning.message) for warning in caught)
+
+
 @pytest.mark.parametrize("hidden", [(), (4,)])
 def test_advice_where_scales_are_even(hidden):
-    with warns(
-        "max_iter=2 was reached before the loss settled. Raise max_iter, or alpha: with a larger one it settles sooner."
-    ):
+    with warns(SETTLE):
         SoftmaxClassifier(hidden, max_iter=2).fit(X, Y)
 
 
 def test_an_objective_that_overflows():
-    with raises(ValueError, "The loss is no longer finite. Lower learning_rate_init (now 0.001)."):
+    text = f"The loss is not finite: X has entries as large as {abs(X).max():.3g}e+300. "
+    text += "Divide its columns by their largest."
+    with raises(ValueError, text):
         SoftmaxClassifier().fit(X * 1e300, Y)
 
 

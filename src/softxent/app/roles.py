@@ -7,8 +7,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from softxent.app.tables.columns import Column
@@ -74,10 +72,10 @@ def weights(rows: Rows, name: str) -> Array:
     def wrong(got: object, place: object) -> Mistake:
         return Mistake("row weight", name=repr(name), got=got, place=place)
 
-    reading = Column(name, "number").read(rows.table[name], rows.source.decimal)
-    if (row := pc.index(reading.unread, pa.scalar(True)).as_py()) >= 0:
-        raise wrong(repr(reading.there[row].as_py()), rows.place(row))
-    weight = np.asarray(reading.values.to_numpy(), np.float64)
+    weight, unread = rows.numbers(name)
+    if unread:
+        row, text = unread
+        raise wrong(repr(text), rows.place(row))
     valid = (weight >= 0) & (weight < np.inf)
     if not valid.all():
         row = int(np.argmin(valid))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
+from softxent.app import advice
 from softxent.app.dealing import folds, split_rows
 from softxent.app.features import fit_features
 from softxent.app.run import LabelledRows, Schema
@@ -15,10 +16,20 @@ from softxent.app.tables.rows import Source
 from softxent.app.task import Task
 from softxent.app.words import Mistake, Phrase
 
-if TYPE_CHECKING:
-    from softxent.app.training import Settings
-
 VALIDATION = 0.1  # of the rows that are not tested
+
+
+class Settings(Protocol):
+    """What a split asks of the settings of a training."""
+
+    @property
+    def test_size(self) -> float: ...  # 0: nothing is tested
+
+    @property
+    def seed(self) -> int: ...
+
+    @property
+    def hidden(self) -> tuple[int, ...]: ...
 
 
 @dataclass(frozen=True)
@@ -50,7 +61,10 @@ def split(task: Task, settings: Settings, files: Files = Files()) -> Split:
     train, val, test = split_rows(task.rows, test_size, 0 if files.val else VALIDATION, settings.seed)
     if test_size and not len(test):
         raise nothing_to_test(task)
-    return parted(task, settings, files, task.rows[train], task.rows[val], task.rows[test])
+    made = parted(task, settings, files, task.rows[train], task.rows[val], task.rows[test])
+    made.notes.extend(advice.leaks(made.train, task.target))
+    made.notes.extend(advice.duplicates(made.train, made.test, task.columns))
+    return made
 
 
 def fold_splits(task: Task, settings: Settings, k: int, files: Files = Files()) -> Iterator[Split]:

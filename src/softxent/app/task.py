@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from softxent.app import advice
 from softxent.app.roles import Roles, unknown
 from softxent.app.run import LabelledRows
 from softxent.app.tables import kinds
@@ -42,7 +43,7 @@ class Task:
         roles.check(source, target)
         rows = source.read()
         columns = rows.infer(target, asked)
-        roles.mark(columns)
+        roles.mark(columns, kept=asked)
         if not any(column.used for column in columns):
             raise Mistake("no features", got=repr(source.path), target=repr(target))
         y, missing = rows.labels(target)
@@ -56,8 +57,11 @@ class Task:
             left_out |= without
         classes, counts = np.unique(y[~left_out], return_counts=True)
         check_classes(source, target, classes, counts)
-        notes += [Phrase("single example", name=repr(str(name))) for name in classes[counts == 1]]
-        notes += [Phrase("identifier", name=column.name) for column in columns if column.identifier]
+        quantity = advice.is_quantity(classes, counts)
+        if quantity:
+            notes.append(Phrase("quantity", **numbers_of(target, classes, counts)))
+        notes += [] if quantity else advice.single_examples(classes, counts)
+        notes += advice.identifiers(columns)
         labelled = LabelledRows(rows.features(columns), y, np.arange(len(y)), **facts)[np.flatnonzero(~left_out)]
         return cls(source, target, columns, labelled, classes, notes, roles)
 
@@ -74,6 +78,14 @@ def check_classes(source: Source, target: str, classes: Array, counts: Array) ->
     if len(classes) == 1:
         raise Mistake("one class", target=repr(target), name=repr(str(classes[0])), rows=rows)
     if len(classes) > max(FEW, rows / 2):
+        if advice.is_quantity(classes, counts):
+            raise Mistake("many numbers", **numbers_of(target, classes, counts))
         raise Mistake("many classes", target=repr(target), classes=len(classes), rows=rows)
     if rows - len(classes) < 2:
         raise Mistake("few rows", got=repr(source.path), rows=rows, least=len(classes) + 2)
+
+
+def numbers_of(target: str, classes: Array, counts: Array) -> dict[str, object]:
+    """Returns what is said of a target that is a quantity, and the code that puts it into bins."""
+    code = f"df[{target!r}] = pd.qcut(df[{target!r}], 4, duplicates='drop')"
+    return {"target": repr(target), "classes": len(classes), "rows": int(counts.sum()), "code": code}

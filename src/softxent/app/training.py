@@ -128,6 +128,10 @@ class Training:
         return self.task.rows[self.task.rows.rows == row] if self.folds else self.split.test[[index]]
 
     @property
+    def notes(self) -> list[Phrase]:
+        return [*self.task.notes, *self.split.notes, *self.fitted.notes]
+
+    @property
     def metrics(self) -> dict[str, Any]:
         """The content of metrics.json."""
         facts = {

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
@@ -213,7 +214,9 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):  
         self.__dict__.pop("_optimizer", None)  # partial_fit's, of other parameters
         progress = Progress(self, network, given, validation, on_epoch)
         try:
-            solvers.solve(self, network, given, loss, rng, progress)
+            words = solvers.solve(self, network, given, loss, rng, progress)
+            if words:
+                warnings.warn(words, ConvergenceWarning, stacklevel=4)
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=4)
             progress.stopped = "interrupt"

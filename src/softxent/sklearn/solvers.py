@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 
 from softxent.functional import get_num_threads
 from softxent.sklearn import advice, lbfgs, minibatch
@@ -16,19 +14,22 @@ from softxent.sklearn.network import Network
 from softxent.sklearn.optimizers import SGD, Adam
 from softxent.sklearn.progress import Progress
 
-FRAMES = 5  # from here to the user's line that called fit
-
 
 def solve(
     estimator: Any, network: Network, examples: Examples, loss: Loss, rng: np.random.RandomState, progress: Progress
-) -> None:
-    """Trains the network until it has converged, `progress` stops it, or max_iter is reached."""
+) -> str:
+    """Trains the network until it has converged, `progress` stops it, or max_iter is reached; returns what to warn of.
+
+    At last, the network has the parameters to keep: the best epoch's, if `progress` chose one.
+    """
     if estimator.solver == "lbfgs" or (estimator.solver == "auto" and not network.hidden):
-        words = by_lbfgs(estimator, network, examples, loss, progress)
-    else:
-        words = by_minibatches(estimator, network, examples, loss, rng, progress)
-    if words:
-        warnings.warn(words, ConvergenceWarning, stacklevel=FRAMES)
+        return by_lbfgs(estimator, network, examples, loss, progress)
+    words = by_minibatches(estimator, network, examples, loss, rng, progress)
+    if estimator.early_stopping and progress.best is not None:
+        network.parameters.flat[...] = progress.best
+    if progress.stopped not in (None, "validation") or len(progress.loss_curve) < estimator.n_iter_no_change:
+        return words
+    return advice.learned_nothing(estimator, network, examples, loss) or words
 
 
 def by_lbfgs(estimator: Any, network: Network, examples: Examples, loss: Loss, progress: Progress) -> str:

@@ -19,6 +19,7 @@ def evaluate(
 ) -> None:
     import numpy as np
 
+    from softxent.app import advice
     from softxent.app.cli.predict import ignored
     from softxent.app.cli.screen import Screen
     from softxent.app.report import Evaluation
@@ -61,3 +62,4 @@ def evaluate(
     if as_json:
         print(json.dumps(evaluation.metrics(), indent=1, ensure_ascii=False))
     screen.scores(screen.say("evaluated", rows=len(labelled), name=Path(data).name), evaluation)
+    screen.notes(advice.of_scores(evaluation))

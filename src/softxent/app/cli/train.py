@@ -90,6 +90,7 @@ def train(
 
 def trained(screen: Screen, task: Task, settings: Settings, files: Files) -> Training:
     """Splits, fits and tests, and shows what each step found."""
+    from softxent.app import advice
     from softxent.app.crossvalidation import cross_validate
     from softxent.app.splits import split
     from softxent.app.training import Training, evaluate, fit
@@ -99,15 +100,18 @@ def trained(screen: Screen, task: Task, settings: Settings, files: Files) -> Tra
     linear = not settings.hidden
     with screen.progress(settings.max_iter, linear=linear) as on_epoch:
         fitted = fit(parts, settings, on_epoch)
+    fitted.notes.extend(advice.of_fit(parts.train, fitted.model, None if linear else settings.lr))
     screen.fitted(fitted, linear=linear)
     screen.line()
     if settings.cv:
         with screen.progress(settings.max_iter, linear=linear) as on_epoch:
             evaluation, folds = cross_validate(task, settings, settings.cv, files, on_epoch)
         screen.folds(folds, evaluation)
+        screen.notes(advice.of_scores(evaluation))
         return Training(task, settings, parts, fitted, evaluation, folds)
     evaluation = evaluate(parts, fitted)
     screen.scores(screen.say("tested", rows=len(parts.test)), evaluation)
+    screen.notes(advice.of_scores(evaluation))
     return Training(task, settings, parts, fitted, evaluation)
 
 
@@ -167,7 +171,7 @@ def report(training: Training, command: str) -> Content:
         target=task.target,
         date=date.today().isoformat(),
         evaluation=evaluation,
-        notes=[Words.of(note) for note in (*task.notes, *training.fitted.notes)],
+        notes=[Words.of(note) for note in training.notes],
         examples=shown([named_features(training.tested_row(worst.index, worst.row).X) for worst in evaluation.worst]),
         train_loss=list(classifier.loss_curve_),
         val_loss=list(getattr(classifier, "validation_loss_curve_", ())),

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from softxent.app.tables import kinds, unread
@@ -135,6 +136,15 @@ class Rows:
         used = [column for column in columns if column.used]
         return pd.DataFrame({column.name: self.values(column) for column in used})
 
+    def numbers(self, name: str) -> tuple[NDArray[np.float64], tuple[int, str] | None]:
+        """Returns a column as numbers, and the first row that has none there, with what it has."""
+        reading = Column(name, "number").read(self.table[name], self.source.decimal)
+        row = pc.index(reading.unread, pa.scalar(True)).as_py()
+        return np.asarray(reading.values.to_numpy(), np.float64), (
+            row,
+            reading.there[row].as_py(),
+        ) if row >= 0 else None
+
     def values(self, column: Column) -> Any:
         """Returns the values of a column as pandas has them; what cannot be read is missing, or an error."""
         reading = column.read(self.table[column.name], self.source.decimal)
@@ -153,3 +163,10 @@ class Row(Rows):
 
     def features(self, columns: Sequence[Column]) -> Any:
         return self.batch.features(columns).iloc[[self.index]].reset_index(drop=True)
+
+
+def row_hashes(frame: Any) -> NDArray[np.uint64]:
+    """Returns a number for each row of a DataFrame; equal rows have the same."""
+    from pandas.util import hash_pandas_object
+
+    return np.asarray(hash_pandas_object(frame, index=False, categorize=False))

@@ -150,14 +150,6 @@ PHRASES = {
         "{rows} rows have no {target} and are left out, the first {place}",
         "{rows} 行没有 {target}，不使用，第一处{place}",
     ),
-    "single example": (
-        "class {name} has 1 example, so it cannot be tested: add some, merge it with another class, or remove it",
-        "类别 {name} 只有 1 个样本，无法测试：请补充样本、并入别的类别或删去",
-    ),
-    "identifier": (
-        "column {name} differs in every row: if it only names the row, leave it out with --drop {name}",
-        "列 {name} 每行都不同：如果它只是编号，请用 --drop {name} 去掉",
-    ),
     "ignored columns": (
         "{name} has columns that the model does not use: {columns}",
         "{name} 中有模型不使用的列：{columns}",
