@@ -427,8 +427,8 @@ GOOD = [f"{i % 7},{'ab'[i % 2]}" for i in range(30)]
         (
             ["x,y", *GOOD],
             ["--target", "y", "--test-size", "1"],
-            "--test-size is '1', but must be a number between 0 and 1",
-            "--test-size 是 '1'，应为0 与 1 之间的数",
+            "--test-size is '1', but must be a number from 0 to below 1",
+            "--test-size 是 '1'，应为不小于 0 且小于 1 的数",
         ),
         (
             ["x,y", *GOOD],

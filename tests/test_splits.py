@@ -223,6 +223,27 @@ def test_cross_validation(softxent):
     assert f"{accuracy['mean']:.4f} ± {accuracy['deviation']:.4f}" in out
 
 
+@pytest.mark.parametrize(
+    ("lang", "text"),
+    [
+        ("en", "Nothing was tested: all rows trained, so how good the model is on others is not known."),
+        ("zh", "没有作测试：全部数据都用来训练了，模型在别的数据上有多好，无从得知。"),
+    ],
+)
+def test_all_rows_train(softxent, lang, text):
+    words = ["--target", "y", "--test-size", "0", "--group", "patient", "--drop", "day", "--lang", lang]
+    code, out, _ = softxent("train", table(), *words)
+    assert code == 0
+    assert text in out
+    metrics = json.loads(Path("runs/t/metrics.json").read_text("utf-8"))
+    assert {name: metrics[name] for name in metrics if name != "training"} == {"rows": 0, "classes": ["no", "yes"]}
+    page = Path("runs/t/report.html").read_text("utf-8")
+    assert text in page
+    assert 'id="confusion"' not in page
+    assert softxent("report", "runs/t")[0] == 0
+    assert softxent("evaluate", "runs/t", "t.csv", "--lang", lang)[0] == 0
+
+
 MISTAKES = [
     (
         ["--group", "patient", "--time", "day"],

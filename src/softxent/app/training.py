@@ -92,10 +92,12 @@ def fit(split: Split, settings: Settings, on_epoch: Callable[[Any], None]) -> Fi
     return Fitted(model, time.perf_counter() - started, best if best < epochs else None, notes)
 
 
-def evaluate(split: Split, fitted: Fitted) -> Evaluation:
-    """Evaluates the model on the test rows."""
+def evaluate(split: Split, fitted: Fitted) -> Evaluation | None:
+    """Evaluates the model on the test rows; None if there are none."""
     from softxent.app.report import Evaluation
 
+    if not len(split.test):
+        return None
     return Evaluation.of(split.schema.classes, log_P=log_proba(fitted.model, split.test.X), **tested(split))
 
 
@@ -120,7 +122,7 @@ class Training:
     settings: Settings
     split: Split
     fitted: Fitted
-    evaluation: Evaluation
+    evaluation: Evaluation | None  # None: nothing was tested
     folds: list[Scores] = field(default_factory=list)  # of cross-validation
 
     def tested_row(self, index: int, row: int) -> LabelledRows:
@@ -140,8 +142,10 @@ class Training:
             "seconds": round(self.fitted.seconds, 3),
             **dict(self.task.roles),
         }
+        untested = {"rows": 0, "classes": self.split.schema.classes}
+        scores = self.evaluation.metrics() if self.evaluation else untested
         folds = {"cross_validation": over_folds(self.folds)} if self.folds else {}
-        return self.evaluation.metrics() | folds | {"training": facts}
+        return scores | folds | {"training": facts}
 
 
 def over_folds(folds: list[Scores]) -> dict[str, Any]:

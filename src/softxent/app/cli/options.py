@@ -32,7 +32,8 @@ def seed(option: str, text: str) -> int:
 
 
 def share(option: str, text: str) -> float:
-    return _checked(option, text, "a share", lambda x: 0 < x < 1)
+    """Reads a share of the rows, which may be 0."""
+    return _checked(option, text, "a share", lambda x: 0 <= x < 1)
 
 
 def one_of(given: Mapping[str, str | None], phrase: str) -> None:

@@ -105,13 +105,16 @@ def trained(screen: Screen, task: Task, settings: Settings, files: Files) -> Tra
     screen.line()
     if settings.cv:
         with screen.progress(settings.max_iter, linear=linear) as on_epoch:
-            evaluation, folds = cross_validate(task, settings, settings.cv, files, on_epoch)
-        screen.folds(folds, evaluation)
-        screen.notes(advice.of_scores(evaluation))
-        return Training(task, settings, parts, fitted, evaluation, folds)
+            pooled, folds = cross_validate(task, settings, settings.cv, files, on_epoch)
+        screen.folds(folds, pooled)
+        screen.notes(advice.of_scores(pooled))
+        return Training(task, settings, parts, fitted, pooled, folds)
     evaluation = evaluate(parts, fitted)
-    screen.scores(screen.say("tested", rows=len(parts.test)), evaluation)
-    screen.notes(advice.of_scores(evaluation))
+    if evaluation:
+        screen.scores(screen.say("tested", rows=len(parts.test)), evaluation)
+        screen.notes(advice.of_scores(evaluation))
+    else:
+        screen.line(screen.say("nothing tested"))
     return Training(task, settings, parts, fitted, evaluation)
 
 
@@ -131,7 +134,8 @@ def save(screen: Screen, training: Training, folder: str, command: str) -> None:
     screen.saved(folder)
     if streams.failed():
         screen.notes([Phrase("saved all the same", folder=folder)])
-    words = explain_command(folder, training.split.tested, training.evaluation.worst[0].row)
+    row = training.evaluation.worst[0].row if training.evaluation else training.task.rows.rows[0]
+    words = explain_command(folder, training.split.tested, row)
     screen.line(screen.say("then", command=words))
 
 
@@ -160,11 +164,15 @@ def report(training: Training, command: str) -> Content:
 
     task, settings, parts, evaluation = training.task, training.settings, training.split, training.evaluation
     classifier = training.fitted.classifier
+    worst_rows = evaluation.worst if evaluation else ()
     facts = {
         "model": model(parts.units),
         "rows": f"{len(parts.train):,}",
         "alpha": significant(settings.alpha),
         "time": Phrase("seconds", time=training.fitted.seconds),
+        **({"folds": f"{settings.cv}"} if settings.cv else {}),
+        **({"split": parts.sides[0]} if parts.sides else {}),
+        **({"weight": task.roles.weight} if task.roles.weight else {}),
     }
     return Content(
         name=task.name,
@@ -172,7 +180,7 @@ def report(training: Training, command: str) -> Content:
         date=date.today().isoformat(),
         evaluation=evaluation,
         notes=[Words.of(note) for note in training.notes],
-        examples=shown([named_features(training.tested_row(worst.index, worst.row).X) for worst in evaluation.worst]),
+        examples=shown([named_features(training.tested_row(worst.index, worst.row).X) for worst in worst_rows]),
         train_loss=list(classifier.loss_curve_),
         val_loss=list(getattr(classifier, "validation_loss_curve_", ())),
         val_accuracy=list(getattr(classifier, "validation_scores_", ())),

@@ -28,7 +28,7 @@ class Content:
     name          of the data, such as its file name
     target        the name of the column that was predicted
     date          as it is shown
-    evaluation    on the test set
+    evaluation    on the test set (none: nothing was tested)
     notes         what the user was told
     examples      the features of each of evaluation.worst, in that order
     train_loss    after each step of training (none: no curve)
@@ -44,7 +44,7 @@ class Content:
     name: str
     target: str
     date: str
-    evaluation: Evaluation
+    evaluation: Evaluation | None
     notes: list[Words] = field(default_factory=list)
     examples: list[Shown] = field(default_factory=list)
     train_loss: list[float] = field(default_factory=list)

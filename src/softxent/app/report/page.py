@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from softxent.app.report import curves, figures
 from softxent.app.report.content import Content, TreatedColumn
-from softxent.app.report.evaluation import MATRIX_CLASSES, PerClass
+from softxent.app.report.evaluation import MATRIX_CLASSES, Evaluation, PerClass
 from softxent.app.report.examples import cards
 from softxent.app.words import LANGUAGES, PHRASES, Words, say_from
 from softxent.app.words import report as words
@@ -42,14 +42,20 @@ def shown(content: Content) -> dict[str, Any]:
     evaluation = content.evaluation
     return {
         "evaluation": evaluation,
-        "cards": cards(evaluation, content.examples, links=content.explorer),
         "loss": curves.losses(content.train_loss, content.val_loss, content.kept) if content.train_loss else None,
         "accuracy": curves.accuracies(content.val_accuracy, content.kept) if content.val_accuracy else None,
+        "columns": merged(content.columns),
+    } | (tested(content, evaluation) if evaluation else {})
+
+
+def tested(content: Content, evaluation: Evaluation) -> dict[str, Any]:
+    """Returns what is drawn of the test."""
+    return {
+        "cards": cards(evaluation, content.examples, links=content.explorer),
         "confusion": figures.confusion(evaluation) if len(evaluation.classes) <= MATRIX_CLASSES else None,
         "most_confused": figures.most_confused(evaluation),
         "reliability": figures.reliability(evaluation),
         "per_class": in_order(evaluation.per_class),
-        "columns": merged(content.columns),
     }
 
 

@@ -40,6 +40,15 @@ PHRASES = {
         "Always saying {name}, the most frequent, would be right in {share} of the rows.",
         "总是回答最多的 {name}，能答对 {share} 的行。",
     ),
+    "nothing tested": (
+        "Nothing was tested: all rows trained, so how good the model is on others is not known.\n"
+        "softxent evaluate tells on other rows with labels, --cv 5 on these.",
+        "没有作测试：全部数据都用来训练了，模型在别的数据上有多好，无从得知。\n"
+        "可以用 softxent evaluate 在别的带标签的数据上检验，或者用 --cv 5 作交叉验证。",
+    ),
+    "fact folds": ("folds of cross-validation", "交叉验证折数"),
+    "fact split": ("split", "拆分"),
+    "fact weight": ("weight of a row", "行的权重"),
     "folds tested": (
         "{folds} folds: {rows} rows, each predicted by a model that has not seen it\n"
         "(mean over the folds ± standard deviation)",

@@ -57,7 +57,10 @@ PHRASES = {
         "a file of validation rows; by default a tenth of the rows that are not tested",
         "验证数据文件；默认取测试之外的十分之一",
     ),
-    "train test size": ("the share of the rows to test on (default 0.2)", "留作测试的比例（默认 0.2）"),
+    "train test size": (
+        "the share of the rows to test on (default 0.2); 0 trains on all rows and tests nothing",
+        "留作测试的比例（默认 0.2）；0 表示全部用来训练，不作测试",
+    ),
     "train seed": ("of the split, the first weights and the order of the rows (default 0)", "随机种子（默认 0）"),
     "train out": ("where to save the run (default runs/NAME OF DATA)", "保存到哪里（默认 runs/数据名）"),
     "train force": (
@@ -261,7 +264,7 @@ PHRASES = {
     "a seed": ("a whole number from 0 to 4294967295", "0 到 4294967295 的整数"),
     "above 0": ("a finite number above 0", "大于 0 的有限数"),
     "at least 0": ("a finite number at least 0", "不小于 0 的有限数"),
-    "a share": ("a number between 0 and 1", "0 与 1 之间的数"),
+    "a share": ("a number from 0 to below 1", "不小于 0 且小于 1 的数"),
     "hidden": (
         "--hidden is {got}, but must be units of layers with commas between, as in 64,32",
         "--hidden 是 {got}，应为用逗号隔开的各层单元数，例如 64,32",
