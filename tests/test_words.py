@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from softxent.app.words import advice, command, files, report, splits, tables, training
+from softxent.app.words import advice, command, files, report, rows, splits, tables, training
 from softxent.diagnosis import words as diagnosis
 from softxent.explain import words as story
 from softxent.words import PHRASES
@@ -16,7 +16,7 @@ SOURCE = Path(__file__).parents[1] / "src/softxent"
 
 
 def test_no_phrase_is_there_twice():
-    subjects = (story, diagnosis, command, training, files, splits, tables, advice)
+    subjects = (story, diagnosis, command, training, files, rows, splits, tables, advice)
     assert len(PHRASES) == sum(len(subject.PHRASES) for subject in subjects)
 
 
@@ -48,9 +48,9 @@ def strings():
             yield (".+" if text.startswith(" ") else "") + re.escape(text)  # phrase ~ " means"
 
 
-STRINGS = {text for text in strings() if ".+" not in text or re.search("[a-z]{4}", text)}
+STRINGS = [re.compile(text) for text in {*strings()} if ".+" not in text or re.search("[a-z]{4}", text)]
 
 
 @pytest.mark.parametrize("phrase", [*PHRASES, *report.PHRASES])
 def test_every_phrase_is_said(phrase):
-    assert any(re.fullmatch(text, phrase) for text in STRINGS)
+    assert any(text.fullmatch(phrase) for text in STRINGS)

@@ -114,6 +114,7 @@ class Schema:
     classes: list[str]
     columns: list[Column]
     path: str = ""  # of the data, from the folder of the run; empty: not known, or no file
+    means: list[float] = field(default_factory=list)  # of the features, in training; none of sparse ones
     counts: list[int] = field(default_factory=list)  # training rows of each class
     frequency: list[float] = field(default_factory=list)  # of each class by weight, if training rows have weights
     roles: Roles = Roles()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from softxent.diagnosis import words  # noqa: F401  adds the phrases
-from softxent.explain.story import brief
+from softxent.explain.story import brief, told_apart
 from softxent.words import language, say
 
 
@@ -124,18 +124,6 @@ class Diagnosis:
 def told(findings: Sequence[Finding], lang: str, indent: str = "") -> Iterator[str]:
     for finding in findings:
         yield from (indent + line for line in finding.lines(lang))
-
-
-def told_apart(got: float, expected: float) -> tuple[str, str]:
-    """Two numbers with as many digits as tell them apart.
-
-    >>> told_apart(0.25, 0.5), told_apart(1.00000001, 1.0)
-    (('0.25', '0.5'), ('1.00000001', '1'))
-    """
-    if brief(got) != brief(expected) or got == expected:
-        return brief(got), brief(expected)
-    digits = next((k for k in range(7, 17) if f"{got:.{k}g}" != f"{expected:.{k}g}"), 17)
-    return f"{got:.{digits}g}".replace("-", "−", 1), f"{expected:.{digits}g}".replace("-", "−", 1)
 
 
 def counted(ulp: float) -> str:

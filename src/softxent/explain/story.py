@@ -50,19 +50,52 @@ def decimals(value: float, *, article: bool = False, tiny: int = 2) -> str:
     return text.replace("-", "−", 1) if text.startswith("-") else text
 
 
+def probabilities(p: Array, *, article: bool = False) -> list[str]:
+    """Writes probabilities as `decimals` does, but one close to 1 with as many digits as 1 − p needs.
+
+    >>> probabilities(np.array([0.25, 0.75])), probabilities(np.array([8.014e-08, 1 - 8.014e-08]))
+    (['0.250000', '0.750000'], ['8.01e-08', '0.9999999199'])
+    >>> probabilities(np.array([1.0, 2.0611536e-17])), probabilities(np.array([1.0, 0.0]))
+    (['(1 − 2.06e-17)', '2.06e-17'], ['1.000000', '0.000000'])
+    """
+    texts = [decimals(value, article=article) for value in p]
+    for j in np.flatnonzero(p > 0.5)[:1].tolist():
+        rest = float(np.delete(p, j).sum())  # 1 − p_j would cancel
+        if 0 < rest < 1e-13:
+            texts[j] = f"(1 − {decimals(rest, article=article)})"
+        elif 0 < rest < (1e-3 if article else 1e-4):
+            digits = 2 - math.floor(math.log10(rest))
+            texts[j] = str(_truncated(p[j], digits)) if article else f"{p[j]:.{digits}f}"
+    return texts
+
+
 def _truncated(value: float, decimals: int) -> Decimal:
     with localcontext(prec=400):  # digits of the largest float64
         return Decimal(repr(float(value))).quantize(Decimal(1).scaleb(-decimals), ROUND_DOWN)
 
 
-def brief(value: float) -> str:
-    """Writes a number as short as a user would type it.
+def brief(value: float, *, article: bool = False) -> str:
+    """Writes a number as short as a user would type it, truncated where that takes more than three decimals (article).
 
-    >>> brief(5.0), brief(-0.25), brief(-math.inf)
-    ('5', '−0.25', '−∞')
+    >>> brief(5.0), brief(-0.25), brief(-math.inf), brief(-0.25, article=True), brief(11.3979, article=True)
+    ('5', '−0.25', '−∞', '−0.25', '11.397')
     """
     text = f"{value + 0.0:.6g}".replace("inf", "∞")
+    if article and (len(text.partition(".")[2]) > 3 or "e-" in text):
+        return decimals(value, article=True)
     return "−" + text[1:] if text.startswith("-") else text
+
+
+def told_apart(one: float, other: float, write: Callable[[float], str] = brief) -> tuple[str, str]:
+    """Writes two numbers with as many digits as tell them apart.
+
+    >>> told_apart(0.25, 0.5), told_apart(1.00000001, 1.0)
+    (('0.25', '0.5'), ('1.00000001', '1'))
+    """
+    if write(one) != write(other) or one == other:
+        return write(one), write(other)
+    digits = next((k for k in range(7, 17) if f"{one:.{k}g}" != f"{other:.{k}g}"), 17)
+    return f"{one:.{digits}g}".replace("-", "−", 1), f"{other:.{digits}g}".replace("-", "−", 1)
 
 
 # The story ----------------------------------------------------------------------------------------------------------
@@ -74,6 +107,7 @@ class _Story:
         self.tempered = trace.temperature != 1
         self.s = "s" if self.tempered else "z"  # without a temperature the scores are z
         self.shown = _most_probable(trace, CLASSES_SHOWN)
+        self.p = probabilities(trace.p, article=article)
 
     def steps(self) -> list[Step]:
         layer = self.trace.layer
@@ -96,7 +130,7 @@ class _Story:
 
     def layer(self, layer: LayerGradients) -> Step:
         classes, features = layer.W.shape
-        notes = [f"x = {_vector(layer.x, brief)}", f"b = {_vector(layer.b, brief)}"]
+        notes = [f"x = {_vector(layer.x, self.brief)}", f"b = {_vector(layer.b, self.brief)}"]
         notes.append(self.say("layer shape", classes=classes, features=features))
         return Step(self.say("layer"), f"{self.s} = W x + b", notes=notes)
 
@@ -107,7 +141,7 @@ class _Story:
             (self.say("score", s=self.s), t.scores, "score"),
             ("z − m", t.shifted, "score"),
             ("exp(z − m)", t.exp, ""),
-            ("p", t.p, "strong"),
+            ("p", self.p, "strong"),
             ("", t.p, "bar"),
         ]
         if self.tempered:
@@ -118,9 +152,9 @@ class _Story:
             return Step(self.say("softmax"), formula, head, rows, [self.say("undefined")])
         blank = [""] * (len(columns) - 3)
         rows.append([Cell(text, "total") for text in ("  Σ", *blank, self.decimals(t.sum), self.decimals(1.0), "")])
-        notes = [self.say("shift", m=brief(t.max))]
+        notes = [self.say("shift", m=self.brief(t.max))]
         notes += [self.say("masked")] if np.isneginf(t.scaled).any() else []
-        notes += [f"p = {_vector(t.p, self.decimals)}"] if len(t.p) <= VECTOR_SHOWN else []
+        notes += [f"p = [{', '.join(self.p)}]"] if len(t.p) <= VECTOR_SHOWN else []
         return Step(self.say("softmax"), formula, head, rows, notes)
 
     def sampling(self) -> Step:
@@ -128,7 +162,7 @@ class _Story:
         drawn = np.array(t.draws)
         head, rows = self.table(
             (self.say("hard max"), [str(int(i == t.hard_max)) for i in range(len(t.p))], ""),
-            (self.say("soft max"), t.p, "strong"),
+            (self.say("soft max"), self.p, "strong"),
             (self.say("draws"), list(map(str, t.draws)), ""),
             ("", drawn / DRAWS, "bar"),
         )
@@ -137,7 +171,7 @@ class _Story:
 
     def loss(self) -> Step:
         t = self.trace
-        formula = f"−ln p_y = −ln {self.decimals(t.p[t.target])} = {self.decimals(t.loss, 6)} {self.say('nats')}"
+        formula = f"−ln p_y = −ln {self.p[t.target]} = {self.decimals(t.loss, 6)} {self.say('nats')}"
         return Step(self.say("loss"), formula, notes=[self.say("loss masked")] if t.loss == math.inf else [])
 
     def jacobian(self) -> Step:
@@ -151,10 +185,10 @@ class _Story:
 
         head = ("∂p_j/∂z_i", *(f"i = {names[i]}" for i in shown))
         rows = [[self.mark(j, f"j = {names[j]}"), *(entry(j, i) for i in shown)] for j in shown]
-        p_y = self.decimals(t.p[y])
+        p_y = self.p[y]
         notes = [f"i = j   {p_y} × (1 − {p_y}) = {self.decimals(t.jacobian[y, y])}"]
         for i in [i for i in shown if i != y][:1]:
-            notes.append(f"i ≠ j   −{p_y} × {self.decimals(t.p[i])} = {self.decimals(t.jacobian[y, i])}")
+            notes.append(f"i ≠ j   −{p_y} × {self.p[i]} = {self.decimals(t.jacobian[y, i])}")
         notes.append(self.say("jacobian marks"))
         if len(shown) < len(t.p):
             notes.append(self.say("jacobian hidden", shown=len(shown), classes=len(t.p)))
@@ -167,7 +201,7 @@ class _Story:
         columns = [
             ("∂p_y/∂z_i", t.jacobian[y], ""),
             ("× (−1/p_y)", t.chain_rule, ""),
-            ("p_i − y_i", [f"{self.decimals(p)} − {int(i == y)}" for i, p in enumerate(t.p)], "strong"),
+            ("p_i − y_i", [f"{p} − {int(i == y)}" for i, p in enumerate(self.p)], "strong"),
         ]
         if self.tempered:
             columns.append(("(p_i − y_i) / T", t.gradient, "strong"))
@@ -182,7 +216,7 @@ class _Story:
         t = self.trace
         if not self.article or self.tempered:
             return _vector(t.gradient, self.decimals)
-        return "[" + ", ".join(self.decimals(p) + " − 1" * (i == t.target) for i, p in enumerate(t.p)) + "]"
+        return "[" + ", ".join(p + " − 1" * (i == t.target) for i, p in enumerate(self.p)) + "]"
 
     def check(self) -> Step:
         t, s = self.trace, self.s
@@ -203,12 +237,13 @@ class _Story:
         head, rows = self.table(
             (self.say("score", s=s), t.scores, "score"),
             (self.say("score after", s=s), t.scores_after, ""),
-            (self.say("before"), t.p, ""),
-            (self.say("after"), t.p_after, "strong"),
+            (self.say("before"), self.p, ""),
+            (self.say("after"), probabilities(t.p_after, article=self.article), "strong"),
             ("", t.p_after, "bar"),
         )
         phrase = "loss fell" if t.loss_after < t.loss < math.inf else "loss stayed"
-        values = {"before": self.decimals(t.loss, 6), "after": self.decimals(t.loss_after, 6)}
+        before, after = told_apart(t.loss, t.loss_after, lambda loss: self.decimals(loss, 6))
+        values = {"before": before, "after": after}
         note = self.say(phrase, **values, fall=self.decimals(t.loss - t.loss_after))
         rate = f"η = T² = {brief(t.learning_rate)}" if self.tempered else "η = 1"
         return Step(self.say("step"), f"{s} ← {s} − η · ∂loss/∂{s},  {rate}", head, rows, [note])
@@ -233,6 +268,9 @@ class _Story:
     def decimals(self, value: float, tiny: int = 2) -> str:
         return decimals(value, article=self.article, tiny=tiny)
 
+    def brief(self, value: float) -> str:
+        return brief(value, article=self.article)
+
     def mark(self, i: int, name: str) -> Cell:
         return Cell("▸ " + name, "target") if i == self.trace.target else Cell("  " + name)
 
@@ -253,7 +291,7 @@ class _Story:
             return Cell("", role, float(value))
         if isinstance(value, str):
             return Cell(value, role)
-        return Cell(brief(value) if role == "score" else self.decimals(value), role)
+        return Cell(self.brief(value) if role == "score" else self.decimals(value), role)
 
 
 def _most_probable(trace: Trace, most: int) -> list[int]:

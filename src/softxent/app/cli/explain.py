@@ -90,7 +90,7 @@ def _row_explained(model: str, data: str | None, row: str | None, target: str | 
         raise Mistake("model needs", option="--row")
     index = options.whole("--row", row, 0)
 
-    from softxent.app.prediction import explain_row
+    from softxent.app.prediction import Prediction
     from softxent.app.run import Run
     from softxent.app.tables import DIGITS, digits, open_file
 
@@ -99,7 +99,7 @@ def _row_explained(model: str, data: str | None, row: str | None, target: str | 
         raise Mistake("model needs", option="--data")
     source = digits() if data is None else open_file(data)
     run.schema.check(source)
-    return explain_row(run, source.row(index), target, data=Path(source.path).name, temperature=T)
+    return Prediction.of(run, source.row(index), target, data=Path(source.path).name, temperature=T)
 
 
 def _steps(told: Trace | Prediction, lang: str, article: bool) -> Any:
@@ -109,7 +109,7 @@ def _steps(told: Trace | Prediction, lang: str, article: bool) -> Any:
         from softxent.explain.story import story
 
         return story(told, lang, article=article)
-    from softxent.app.prediction import steps
+    from softxent.app.row_story import steps
 
     return steps(told, lang, article=article)
 

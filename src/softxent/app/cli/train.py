@@ -120,17 +120,20 @@ def trained(screen: Screen, task: Task, settings: Settings, files: Files) -> Tra
 
 def save(screen: Screen, training: Training, folder: str, command: str) -> None:
     """Saves the run, and shows where it is and what to do next."""
+    from softxent.app.owners import means
     from softxent.app.report import write
     from softxent.app.run import CONTENT, Run, relative
 
     content = report(training, command)
-    training.split.schema.path = relative(training.task.source.path, folder)
+    schema = training.split.schema
+    schema.path = relative(training.task.source.path, folder)
+    schema.means = means(training.fitted.model[0], training.split.train.X)
 
     def write_report(path: Path) -> None:
         write(path, content, screen.lang)
         content.save(path.with_name(CONTENT))
 
-    Run(training.fitted.model, training.split.schema).save(folder, training.metrics, write_report)
+    Run(training.fitted.model, schema).save(folder, training.metrics, write_report)
     screen.saved(folder)
     if streams.failed():
         screen.notes([Phrase("saved all the same", folder=folder)])
