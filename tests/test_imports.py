@@ -37,6 +37,7 @@ PACKAGES = {
     "threadpoolctl": ["sklearn"],
     "sklearn": ["sklearn", "app"],
     "charset_normalizer": ["app.tables"],
+    "openpyxl": ["app.tables"],
     "pandas": ["app.tables"],
     "pyarrow": ["app.tables"],
     "jinja2": ["app.report"],

@@ -20,7 +20,7 @@ def chosen_folder(source: Source, target: str, out: str | None, *, force: bool) 
     A run on another table, or with another target, stays: unless that is forced, the next free name is taken.
     """
     first, taken = "", None
-    for folder in [out] if out else names(f"runs/{Path(source.path).stem}"):
+    for folder in [out] if out else names(f"runs/{source.stem}"):
         held = None if force else held_in(folder)
         if held is None or held.is_of(source, target, folder):
             break

@@ -137,7 +137,7 @@ class Schema:
     def is_of(self, source: Source, target: str, folder: str) -> bool:
         """Whether a model of this table and target is what the folder holds."""
         path = relative(source.path, folder)
-        same = self.path == path if self.path and path else self.data == Path(source.path).name
+        same = self.path == path if self.path and path else self.data == Path(source.path).name and source.file.again
         return same and self.target == target
 
     def check(self, source: Source) -> list[str]:

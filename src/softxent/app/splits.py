@@ -50,7 +50,7 @@ class Split:
     features: Any
     schema: Schema
     units: tuple[int, ...]  # of each layer of the network, from the features to the classes
-    tested: str  # the path of the file with the test rows
+    tested: Source  # what has the test rows
     sides: list[Phrase] = field(default_factory=list)  # which groups, or times, are in which part
     notes: list[Phrase] = field(default_factory=list)
 
@@ -118,7 +118,7 @@ def parted(
         raise Mistake("no weight tests", name=repr(task.roles.weight))
     features = fit_features(task.columns, train.X)
     units = (features.transform(train.X[:1]).shape[1], *settings.hidden, len(classes))
-    tested = files.test.path if files.test else task.source.path
+    tested = files.test or task.source
     return Split(train, val, test, features, schema, units, tested, list(sides(task, train, val, test)), notes)
 
 

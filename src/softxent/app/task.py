@@ -48,7 +48,7 @@ class Task:
             raise Mistake("no features", got=repr(source.path), target=repr(target))
         y, missing = rows.labels(target)
         facts = roles.read(rows)
-        notes = kinds.notes(columns, len(rows), source.place)
+        notes = source.notes + kinds.notes(columns, len(rows), source.place)
         left_out = np.zeros(len(y), bool)
         for name, without in ((target, missing), *((name, unknown(facts[role])) for role, name in roles)):
             if (without & ~left_out).any():

@@ -18,7 +18,18 @@ DONE, OURS, YOURS = 0, 1, 2
 INTERRUPTED = 130  # 128 + SIGINT, as a shell says it
 
 # of the extra `cli`
-PACKAGES = {"charset_normalizer", "jinja2", "pandas", "pyarrow", "rich", "scipy", "skops", "sklearn", "skrub", "typer"}
+PACKAGES = {
+    "charset_normalizer",
+    "jinja2",
+    "openpyxl",
+    "pandas",
+    "pyarrow",
+    "rich",
+    "scipy",
+    "skops",
+    "sklearn",
+    "skrub",
+} | {"typer"}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

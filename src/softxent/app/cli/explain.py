@@ -28,7 +28,7 @@ def explain(
     temperature: Annotated[str, typer.Option(metavar="T", help="explain temperature")] = "1",
     layer: Annotated[str | None, typer.Option(metavar="FILE.npz", help="explain layer")] = None,
     model: Annotated[str | None, typer.Option(metavar="RUN", help="explain model")] = None,
-    data: Annotated[str | None, typer.Option(metavar="FILE", help="explain data")] = None,
+    data: Annotated[list[str] | None, typer.Option(metavar="FILE", help="explain data")] = None,
     row: Annotated[str | None, typer.Option(metavar="NUMBER", help="explain row")] = None,
     style: Annotated[str, typer.Option(metavar="exact|article", help="explain style")] = "exact",
     html: Annotated[str | None, typer.Option("--html", metavar="FILE.html", help="explain html")] = None,
@@ -47,8 +47,9 @@ def explain(
     T, article = _float("temperature", temperature), style == "article"
     if html is not None:
         from softxent.app.run import files
+        from softxent.app.tables import inputs
 
-        reads = [Path(file) for file in (layer, data) if file]
+        reads = inputs([file for file in (layer, *(data or [])) if file])
         refuse_file("--html", html, reads + (files(model) if model else []), force=force)
     told: Trace | Prediction
     if model is not None:
@@ -85,19 +86,19 @@ def _scores_explained(scores: list[str], layer: str | None, labels: str | None, 
     return explain(_layer(layer) if layer else numbers, target, temperature=T, labels=names)
 
 
-def _row_explained(model: str, data: str | None, row: str | None, target: str | None, T: float) -> Prediction:
+def _row_explained(model: str, data: list[str] | None, row: str | None, target: str | None, T: float) -> Prediction:
     if row is None:
         raise Mistake("model needs", option="--row")
     index = options.whole("--row", row, 0)
 
     from softxent.app.prediction import Prediction
     from softxent.app.run import Run
-    from softxent.app.tables import DIGITS, digits, open_file
+    from softxent.app.tables import DIGITS, digits, open_files
 
     run = Run.load(model)
-    if data is None and run.schema.data != DIGITS:
+    if not data and run.schema.data != DIGITS:
         raise Mistake("model needs", option="--data")
-    source = digits() if data is None else open_file(data)
+    source = digits() if not data else open_files(data)
     run.schema.check(source)
     return Prediction.of(run, source.row(index), target, data=Path(source.path).name, temperature=T)
 

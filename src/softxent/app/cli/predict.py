@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 def predict(
     context: typer.Context,
     folder: Annotated[str, typer.Argument(metavar="RUN", help="predict run")],
-    data: Annotated[str, typer.Argument(metavar="NEW", help="predict data")],
+    data: Annotated[list[str], typer.Argument(metavar="NEW...", help="predict data")],
     proba: Annotated[bool, typer.Option("--proba", help="predict proba")] = False,
     keep: Annotated[list[str] | None, typer.Option(metavar="A,B", help="predict keep")] = None,
     out: Annotated[str | None, typer.Option(metavar="FILE", help="predict out")] = None,
@@ -32,23 +31,23 @@ def predict(
 ) -> None:
     from softxent.app.cli.screen import Screen
     from softxent.app.run import Run, Unseen, files
-    from softxent.app.tables import open_file
+    from softxent.app.tables import inputs, open_files
     from softxent.app.tables.writers import check_ending
 
     if out is not None and out != "-":
-        refuse_file("--out", out, [Path(data), *files(folder)], force=force)
+        refuse_file("--out", out, [*inputs(data), *files(folder)], force=force)
         check_ending("--out", out)
-    run, source = Run.load(folder), open_file(data)
+    run, source = Run.load(folder), open_files(data)
     kept = options.columns(keep or [], source)
     screen = Screen(context.obj, quiet=True)
-    screen.notes(ignored([name for name in run.schema.check(source) if name not in kept], data))
+    screen.notes(ignored([name for name in run.schema.check(source) if name not in kept], source.path))
     unseen = Unseen()
     with _writing(out, header(run, kept, proba=proba)) as write:
         for rows in source.batches():
             log_p = run.log_proba(rows, unseen)
             write([rows.table[name] for name in kept] + predicted(run, log_p, proba=proba))
             streams.raise_error()  # nothing reads on, or the disk is full
-    screen.notes([*source.unread_notes(), *unseen.notes])
+    screen.notes([*source.reading_notes(), *unseen.notes])
 
 
 def header(run: Run, kept: Sequence[str], *, proba: bool) -> list[str]:

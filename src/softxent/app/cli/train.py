@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 def train(
     context: typer.Context,
-    data: Annotated[str | None, typer.Argument(metavar="[DATA]", help="train data")] = None,
+    data: Annotated[list[str] | None, typer.Argument(metavar="[DATA]...", help="train data")] = None,
     target: Annotated[str | None, typer.Option(metavar="COLUMN", help="train target")] = None,
     drop: Annotated[list[str] | None, typer.Option(metavar="A,B", help="train drop")] = None,
     column: Annotated[list[str] | None, typer.Option(metavar="NAME=KIND", help="train column")] = None,
@@ -55,7 +55,7 @@ def train(
     from softxent.app.cli.screen import Screen
     from softxent.app.roles import Roles
     from softxent.app.splits import Files
-    from softxent.app.tables import digits, open_file
+    from softxent.app.tables import digits, inputs, open_file, open_files
     from softxent.app.task import Task
     from softxent.app.training import Settings
 
@@ -72,12 +72,12 @@ def train(
         seed=options.seed("--seed", seed),
     )
     screen = Screen(context.obj, quiet=as_json)
-    source = open_file(data) if data else digits()
+    source = open_files(data) if data else digits()
     target = chosen_target(source, target or (None if data else "digit"), screen)
     asked = options.asked(drop or [], column or [], source, target)
     folder, notes = folders.chosen_folder(source, target, out, force=force)
     screen.notes(notes)
-    refuse_inputs("--out", run.files(folder), [Path(file) for file in (data, val, test) if file])
+    refuse_inputs("--out", run.files(folder), inputs([file for file in (*(data or []), val, test) if file]))
     folders.prepare(folder)
     task = Task.of(source, target, asked, Roles(group, time, weight))
     settings = replace(settings, class_weight=options.class_weight(class_weight, task.classes.tolist()))
@@ -137,9 +137,10 @@ def save(screen: Screen, training: Training, folder: str, command: str) -> None:
     screen.saved(folder)
     if streams.failed():
         screen.notes([Phrase("saved all the same", folder=folder)])
-    row = training.evaluation.worst[0].row if training.evaluation else training.task.rows.rows[0]
-    words = explain_command(folder, training.split.tested, row)
-    screen.line(screen.say("then", command=words))
+    tested = training.split.tested
+    if tested.file.again:
+        row = training.evaluation.worst[0].row if training.evaluation else training.task.rows.rows[0]
+        screen.line(screen.say("then", command=explain_command(folder, tested.names_to_open, row)))
 
 
 def chosen_target(source: Source, target: str | None, screen: Screen) -> str:
@@ -155,6 +156,7 @@ def chosen_target(source: Source, target: str | None, screen: Screen) -> str:
             target = input(screen.say("which target")).strip()
     if not target:
         raise Mistake("target not named", got=repr(source.path), near=columns)
+    target = source.column(target)
     source.require(target)
     return target
 
@@ -202,11 +204,9 @@ def named_features(X: Any) -> dict[str, object]:
     return {f"x{index}": value for index, value in zip(X.indices, X.data, strict=True)}
 
 
-def explain_command(folder: str, data: str, row: int) -> str:
+def explain_command(folder: str, data: list[str], row: int) -> str:
     """Returns the command that explains the model's prediction for that row."""
-    from softxent.app.tables import DIGITS
-
-    words = [] if data == DIGITS else ["--data", data]
+    words = [word for name in data for word in ("--data", name)]
     return shlex.join([program(), "explain", "--model", folder, *words, "--row", str(row)])
 
 

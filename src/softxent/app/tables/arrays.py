@@ -13,6 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from softxent.app.tables.columns import Column
+from softxent.app.tables.files import File
 from softxent.app.tables.kinds import Asked
 from softxent.app.tables.rows import BATCH, Rows, Source
 from softxent.app.words import Mistake
@@ -21,8 +22,8 @@ from softxent.app.words import Mistake
 class _Arrays(Source):
     """Arrays of equal length, a row an example; one of N × … has a column for each entry of a row: X[0], X[1], …"""
 
-    def __init__(self, path: Path | str, arrays: dict[str, NDArray[Any]]) -> None:
-        super().__init__(path)
+    def __init__(self, file: File, arrays: dict[str, NDArray[Any]]) -> None:
+        super().__init__(file)
         rows = {len(array) if array.ndim else 0 for array in arrays.values()}
         if len(rows) != 1:
             shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
@@ -46,13 +47,13 @@ def _arrow(values: NDArray[Any]) -> pa.Array:
 
 
 class NumPy(_Arrays):
-    def __init__(self, path: Path) -> None:
+    def __init__(self, file: File) -> None:
         try:
-            with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
+            with open(file.path, "rb") as stream, np.load(stream, allow_pickle=False) as found:
+                arrays = {name: found[name] for name in found.files}
         except Exception as error:  # zipfile, zlib, struct and NumPy each have their own for a damaged file
-            raise Mistake("unreadable file", got=repr(str(path)), why=" ".join(str(error).split())) from None
-        super().__init__(path, arrays)
+            raise Mistake("unreadable file", got=repr(file.name), why=" ".join(str(error).split())) from None
+        super().__init__(file, arrays)
         self.about = "NumPy"
 
 
@@ -61,23 +62,30 @@ class Digits(_Arrays):
         from sklearn.datasets import load_digits
 
         data = load_digits()
-        super().__init__(name, dict(zip(data.feature_names, data.data.T, strict=True)) | {"digit": data.target})
+        super().__init__(
+            File(name, Path(name), name),
+            dict(zip(data.feature_names, data.data.T, strict=True)) | {"digit": data.target},
+        )
         self.about = "scikit-learn"
+
+    @property
+    def names_to_open(self) -> list[str]:
+        return []  # --data has them by default
 
 
 class Svmlight(Source):
     """Lines `label index:value …`; the label is the target, and columns have no names."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
+    def __init__(self, file: File) -> None:
+        super().__init__(file)
         self.about = "svmlight"
 
     def read(self) -> Rows:
-        with open(self.path, "rb") as stream:
+        with open(self.file.path, "rb") as stream:
             return self._rows(stream, 0)
 
     def batches(self) -> Iterator[Rows]:
-        with open(self.path, "rb") as stream:
+        with open(self.file.path, "rb") as stream:
             start = 0
             while lines := list(islice(stream, BATCH)):
                 rows = self._rows(io.BytesIO(b"".join(lines)), start)
@@ -102,6 +110,19 @@ class SparseRows(Rows):
 
     def __len__(self) -> int:
         return int(self.X.shape[0])
+
+    def joined(self, batches: Sequence[Rows]) -> SparseRows:
+        sparse = [batch for batch in batches if isinstance(batch, SparseRows)]
+        X, y = [batch.X for batch in sparse], np.concatenate([batch.y for batch in sparse])
+        ends = np.cumsum([part.indptr[-1] for part in X])
+        indptr = np.concatenate(
+            [[0], *(part.indptr[1:] + end - part.indptr[-1] for part, end in zip(X, ends, strict=True))]
+        )
+        arrays = (np.concatenate([part.data for part in X]), np.concatenate([part.indices for part in X]), indptr)
+        return SparseRows(self.source, type(X[0])(arrays, shape=(len(y), max(part.shape[1] for part in X))), y)
+
+    def moved(self, source: Source, start: int) -> SparseRows:
+        return SparseRows(source, self.X, self.y, start)
 
     def row(self, index: int) -> SparseRows:
         return SparseRows(self.source, self.X[index : index + 1], self.y[index : index + 1], self.start + index)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet
 
+from softxent.app.tables.files import File
 from softxent.app.tables.rows import BATCH, Rows, Source
 from softxent.app.words import Mistake
 
@@ -15,10 +16,10 @@ INDEX = "__index_level_"  # what pandas calls the index that it saves beside the
 
 
 class _Columnar(Source):
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
+    def __init__(self, file: File) -> None:
+        super().__init__(file)
         try:
-            schema, self._batches = self._open(path)
+            schema, self._batches = self._open(file.path)
         except (pa.ArrowInvalid, OSError) as error:
             raise self._unreadable(error) from None
         self.names = [name for name in schema.names if not name.startswith(INDEX)]

@@ -27,6 +27,11 @@ class Reading(NamedTuple):
         return pc.and_(pc.is_valid(self.there), pc.is_null(self.values))
 
     @property
+    def first_unread(self) -> int | None:
+        row = int(pc.index(self.unread, pa.scalar(True)).as_py())
+        return None if row < 0 else row
+
+    @property
     def share(self) -> float:
         """The share of what is there that could be read."""
         return share(self.values, self.there)

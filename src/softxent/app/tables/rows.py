@@ -6,7 +6,6 @@ import difflib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from softxent.app.tables import kinds, unread
-from softxent.app.tables.columns import Column, labels
+from softxent.app.tables.columns import Column, as_text, labels
+from softxent.app.tables.files import File
 from softxent.app.tables.kinds import Asked
 from softxent.app.words import Mistake, Phrase
 
@@ -25,12 +25,28 @@ BATCH = 8192  # rows
 class Source(ABC):
     """A file of data: the `names` of its columns, and its rows, one batch after another."""
 
-    def __init__(self, path: Path | str) -> None:
-        self.path = str(path)
+    def __init__(self, file: File) -> None:
+        self.file = file
+        self.path = file.name
         self.about = ""
         self.names: list[str] = []
+        self.notes: list[Phrase] = []  # on how the file was read
         self.decimal = "."  # of numbers that would fit another decimal mark too
         self.unread: dict[str, unread.Unread] = {}  # of each column, what was taken for missing since training
+
+    @property
+    def stem(self) -> str:
+        """The name of the table: its file's without folder and ending."""
+        return self.file.stem
+
+    @property
+    def names_to_open(self) -> list[str]:
+        """What a user types to open it again; nothing for standard input and pipes."""
+        return [self.path] if self.file.again else []
+
+    def column(self, name: str) -> str:
+        """Returns the name of the column that a user means."""
+        return name
 
     @abstractmethod
     def batches(self) -> Iterator[Rows]: ...
@@ -60,9 +76,9 @@ class Source(ABC):
         if first is not found:
             first.count += found.count
 
-    def unread_notes(self) -> list[Phrase]:
-        """Says what the rows that were read so far have that counts as missing."""
-        return [found.note(name, self.place) for name, found in self.unread.items()]
+    def reading_notes(self) -> list[Phrase]:
+        """Says how the file was read, and what the rows read so far have that counts as missing."""
+        return self.notes + [found.note(name, self.place) for name, found in self.unread.items()]
 
     def check_names(self) -> None:
         for index, name in enumerate(self.names):
@@ -90,6 +106,18 @@ def listed(names: Sequence[str], most: int = 12) -> str:
     return ", ".join(names[:most]) + (f", … ({len(names)})" if len(names) > most else "")
 
 
+def alike(tables: Sequence[pa.Table]) -> list[pa.Table]:
+    """Makes columns text that are text in some of the tables, and something else in others."""
+    mixed = set()
+    for name in tables[0].column_names:
+        types = {table[name].type for table in tables}
+        if any(map(pa.types.is_string, types)) and len(types) > 1:
+            mixed.add(name)
+    for name in mixed:
+        tables = [table.set_column(table.column_names.index(name), name, as_text(table[name])) for table in tables]
+    return list(tables)
+
+
 class Rows:
     """Rows of a table; `start` is the number of the first."""
 
@@ -100,7 +128,13 @@ class Rows:
         return int(self.table.num_rows)
 
     def joined(self, batches: Sequence[Rows]) -> Rows:
-        return Rows(self.source, pa.concat_tables([batch.table for batch in batches], promote_options="permissive"))
+        return Rows(
+            self.source, pa.concat_tables(alike([batch.table for batch in batches]), promote_options="permissive")
+        )
+
+    def moved(self, source: Source, start: int) -> Rows:
+        """Returns the same rows as those of another source, which they are a part of."""
+        return Rows(source, self.table.select(source.names), start)
 
     def row(self, index: int) -> Rows:
         return Row(self, index)

@@ -1,135 +1,136 @@
-"""Reads CSV and TSV: finds the encoding and the delimiter; every row must have as many fields as the header."""
+"""Reads CSV, TSV and text with blanks between fields; every row must have as many fields as the first."""
 
 from __future__ import annotations
 
-import codecs
 import csv
 from collections.abc import Iterator
-from pathlib import Path
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv
 
-from softxent.app.tables.rows import Rows, Source
+from softxent.app.tables import dialect
+from softxent.app.tables.files import File, reading
+from softxent.app.tables.rows import BATCH, Rows, Source
 from softxent.app.words import Mistake, Phrase
 
 SAMPLE = 1 << 20  # bytes to find encoding and delimiter in
 BLOCK = 1 << 22  # bytes read at a time; a row must fit
-DELIMITERS = ",;\t|"
-BYTE_ORDER_MARKS = {
-    codecs.BOM_UTF8: "utf-8-sig",
-    codecs.BOM_UTF16_LE: "utf-16",
-    codecs.BOM_UTF16_BE: "utf-16",
-}
+HEADED = (".csv", ".tsv", ".tab", ".txt")  # files that nearly always have a header
 
 
 class Text(Source):
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        with open(path, "rb") as stream:
-            sample = stream.read(SAMPLE)
-        self.encoding = encoding(sample)
-        lines = codecs.getincrementaldecoder(self.encoding)("replace").decode(sample).splitlines(keepends=True)
+    def __init__(self, file: File) -> None:
+        super().__init__(file)
+        with open(self.file.path, "rb") as stream:
+            sample = stream.read(SAMPLE + 1)
+        text, self.encoding = dialect.decoded(sample[:SAMPLE])
+        lines = text.splitlines(keepends=True)[: -1 if len(sample) > SAMPLE else None]
         if not "".join(lines).strip():
             raise Mistake("empty file", got=repr(self.path))
-        self.delimiter = delimiter(lines)
+        self.delimiter = dialect.delimiter(lines)
         self.decimal = "," if self.delimiter == ";" else "."
-        self.header = next(row for row in csv.reader(lines, delimiter=self.delimiter) if any(row))
-        self.names = [name.strip() or f"column {i}" for i, name in enumerate(self.header)]
-        self.check_names()
-        self.about = f"{self.encoding.removesuffix('-sig').upper()}, {self.delimiter!r}"
+        first, *below = islice(self._rows(lines), dialect.ROWS)
+        self.has_header = dialect.is_header(first, below, headed=file.ending in HEADED)
+        self._name_columns(first)
+        delimiter = "" if self.delimiter == dialect.BLANKS else f", {self.delimiter or ','!r}"
+        self.about = self.encoding.removesuffix("-sig").upper() + delimiter
+
+    def _name_columns(self, first: list[str]) -> None:
+        if self.has_header:
+            self.names = [name.strip() or f"column {i}" for i, name in enumerate(first)]
+            self.check_names()
+        else:
+            self.names = [f"x{i}" for i in range(1, len(first) + 1)]
+            self.notes.append(Phrase("no header", got=repr(self.path), last=self.names[-1]))
+
+    def column(self, name: str) -> str:
+        """Returns the name of the column that a user means: it may be a number where columns have no names."""
+        return f"x{name}" if not self.has_header and name.isdecimal() else name
+
+    def _rows(self, lines: Any) -> Iterator[list[str]]:
+        return (row for row in dialect.split(lines, self.delimiter) if any(row))
 
     def batches(self) -> Iterator[Rows]:
         start = 0
         try:
-            for batch in self._reader():
-                if batch.num_rows:
-                    yield Rows(self, pa.Table.from_batches([batch]), start)
-                start += batch.num_rows
-        except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+            with reading(self.path):
+                for table in self._tables():
+                    if table.num_rows:
+                        yield Rows(self, table, start)
+                    start += table.num_rows
+        except (pa.ArrowInvalid, UnicodeDecodeError, csv.Error) as error:
             raise self._diagnosed(error) from None
 
-    def _reader(self) -> Any:
-        return pyarrow.csv.open_csv(
-            self.path,
+    def _tables(self) -> Iterator[pa.Table]:
+        if self.delimiter == dialect.BLANKS:
+            yield from self._tables_of_blanks()
+            return
+        reader = pyarrow.csv.open_csv(
+            self.file.path,
             pyarrow.csv.ReadOptions(
-                block_size=BLOCK, column_names=self.names, skip_rows=self._header_line(), encoding=self._codec()
+                block_size=BLOCK, column_names=self.names, skip_rows=self._lines_above(), encoding=self._codec()
             ),
-            pyarrow.csv.ParseOptions(delimiter=self.delimiter, newlines_in_values=True),
+            pyarrow.csv.ParseOptions(delimiter=self.delimiter or ",", newlines_in_values=True),
             pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(self.names, pa.string()), strings_can_be_null=False),
         )
+        for batch in reader:
+            yield pa.Table.from_batches([batch])
+
+    def _tables_of_blanks(self) -> Iterator[pa.Table]:
+        lines = self._lines()
+        if self.has_header:
+            next(lines)
+        while rows := list(islice(lines, BATCH)):
+            for line, row in rows:
+                if len(row) != len(self.names):
+                    raise self._ragged(line, row)
+            columns = zip(*(row for _, row in rows), strict=True)
+            yield pa.table(
+                {name: pa.array(column, pa.string()) for name, column in zip(self.names, columns, strict=True)}
+            )
 
     def _codec(self) -> str:
         return "utf8" if self.encoding in ("utf-8", "utf-8-sig") else self.encoding
 
     def _lines(self) -> Iterator[tuple[int, list[str]]]:
         """Yields the rows that are not blank, each with the number of its first line."""
-        with open(self.path, encoding=self.encoding, newline="") as stream:
-            reader, line = csv.reader(stream, delimiter=self.delimiter), 1
+        with reading(self.path), open(self.file.path, encoding=self.encoding, newline="") as stream:
+            reader, line = dialect.split(stream, self.delimiter), 1
             for row in reader:
                 if row:
                     yield line, row
                 line = reader.line_num + 1
 
-    def _header_line(self) -> int:
+    def _lines_above(self) -> int:
         """Counts the lines up to the end of the header."""
-        with open(self.path, encoding=self.encoding, newline="", errors="replace") as stream:
-            reader = csv.reader(stream, delimiter=self.delimiter)
-            next(row for row in reader if any(row))
-            return reader.line_num
+        with open(self.file.path, encoding=self.encoding, newline="", errors="replace") as stream:
+            reader = dialect.split(stream, self.delimiter)
+            above = 0
+            for row in reader:
+                if any(row):
+                    break
+                above = reader.line_num
+            return reader.line_num if self.has_header else above
 
     def place(self, row: int) -> Phrase:
         lines = (line for line, _ in self._lines())
-        return Phrase("in line", line=next(line for index, line in enumerate(lines, -1) if index == row))
+        first = -1 if self.has_header else 0
+        return Phrase("in line", line=next(line for index, line in enumerate(lines, first) if index == row))
 
     def _diagnosed(self, error: Exception) -> Mistake:
         try:
             rows = 0
             for rows, (line, row) in enumerate(self._lines()):  # noqa: B007
                 if len(row) != len(self.names):
-                    return Mistake("ragged", got=repr(self.path), line=line, fields=len(row), expected=len(self.names))
+                    return self._ragged(line, row)
             if rows == 0:  # a header without a line feed
                 return Mistake("no rows", got=repr(self.path))
         except (UnicodeDecodeError, csv.Error) as reason:
             error = reason
         return Mistake("unreadable file", got=repr(self.path), why=" ".join(str(error).split()))
 
-
-def encoding(sample: bytes) -> str:
-    """Finds the encoding: a byte-order mark's, UTF-8 if valid, GB18030 if Chinese, or charset-normalizer's guess."""
-    for mark, name in BYTE_ORDER_MARKS.items():
-        if sample.startswith(mark):
-            return name
-    try:
-        codecs.getincrementaldecoder("utf-8")().decode(sample)
-        return "utf-8"
-    except UnicodeDecodeError:
-        pass
-    if _is_chinese(sample):
-        return "gb18030"
-    from charset_normalizer import from_bytes
-
-    found = from_bytes(sample).best()
-    return found.encoding if found else "latin-1"
-
-
-def _is_chinese(sample: bytes) -> bool:
-    """Whether nearly all characters beyond ASCII are in GB 2312: text in other encodings, read so, has rarer ones."""
-    try:
-        text = codecs.getincrementaldecoder("gb18030")().decode(sample)
-    except UnicodeDecodeError:
-        return False
-    beyond = [c for c in text if c > "\x7f"]
-    common = sum(bool(c.encode("gb2312", "ignore")) for c in beyond)
-    return common >= 0.9 * len(beyond)
-
-
-def delimiter(lines: list[str]) -> str:
-    """Finds the delimiter that splits the header into the most fields, and the rows below into as many."""
-
-    def fields(candidate: str) -> tuple[int, int]:
-        rows = [len(row) for row in csv.reader(lines[:50], delimiter=candidate) if row]
-        return (rows[0] if rows[0] > 1 else 0) * rows.count(rows[0]), rows[0]
-
-    return max(DELIMITERS, key=fields)
+    def _ragged(self, line: int, row: list[str]) -> Mistake:
+        phrase = "ragged" if self.has_header else "ragged without header"
+        return Mistake(phrase, got=repr(self.path), line=line, fields=len(row), expected=len(self.names))

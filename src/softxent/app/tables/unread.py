@@ -39,9 +39,9 @@ def check(column: Column, reading: Reading, place: Callable[[int], Phrase]) -> U
     """
     if column.kind not in ("number", "date"):
         return None
-    unread = reading.unread
-    if pc.any(unread).as_py() and reading.share < (NEARLY if not column.asked else 1e-9):
-        raise _wrong(column, reading, place)
+    first = reading.first_unread
+    if first is not None and (reading.share == 0 if column.asked else reading.share < NEARLY):
+        raise _wrong(column, reading, first, place)
     _check_size(column, reading, place)
     written = reading.written
     if not is_text(written):
@@ -55,8 +55,7 @@ def check(column: Column, reading: Reading, place: Callable[[int], Phrase]) -> U
     return Unread(column.kind, count, str(written[row].as_py()), row)
 
 
-def _wrong(column: Column, reading: Reading, place: Callable[[int], Phrase]) -> Mistake:
-    row = int(pc.index(reading.unread, pa.scalar(True)).as_py())
+def _wrong(column: Column, reading: Reading, row: int, place: Callable[[int], Phrase]) -> Mistake:
     expected = Phrase("a number") if column.kind == "number" else Phrase("a date", format=column.format)
     got = repr(reading.there[row].as_py())
     return Mistake("wrong value", column=repr(column.name), got=got, place=place(row), expected=expected)

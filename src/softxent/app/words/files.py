@@ -4,8 +4,9 @@ PHRASES = {
     # Mistakes in files ------------------------------------------------------------------------------------------------
     "no file": ("there is no file {got}", "没有文件 {got}"),
     "ending": (
-        "{got} has an ending that says no kind of table: expected {known}",
-        "{got} 的扩展名不是任何一种表：应为 {known}",
+        "{got} is no table that can be read: expected {known}, any of them packed (.gz .bz2 .xz .zst .zip), "
+        "or text whose lines all have as many fields",
+        "{got} 不是能读取的表：应为 {known}，都可以是压缩过的（.gz .bz2 .xz .zst .zip），或各行字段数相同的文本",
     ),
     "empty file": ("{got} is empty", "{got} 是空文件"),
     "no rows": ("{got} has no rows below its header", "{got} 除表头外没有任何行"),
@@ -14,14 +15,6 @@ PHRASES = {
         "{got} 其实是 {found}，不是扩展名所说的 {said}：请把扩展名改为 {ending}",
     ),
     "text file": ("{got} is text, not the {said} that its ending says", "{got} 是文本，不是扩展名所说的 {said}"),
-    "Excel file": (
-        "{got} is an Excel workbook, not the {said} that its ending says: save the sheet as CSV",
-        "{got} 是 Excel 工作簿，不是扩展名所说的 {said}：请把工作表另存为 CSV",
-    ),
-    "packed file": (
-        "{got} is a packed file, not the {said} that its ending says: unpack it first",
-        "{got} 是压缩文件，不是扩展名所说的 {said}：请先解压",
-    ),
     "binary file": ("{got} is not the {said} that its ending says", "{got} 不是扩展名所说的 {said}"),
     "unreadable file": ("{got} cannot be read: {why}", "{got} 无法读取：{why}"),
     "ragged": (

@@ -70,4 +70,53 @@ PHRASES = {
         "hours, standardised; missing: the mean, marked",
         "换算成小时，标准化；缺失取均值，并加标记",
     ),
+    # Files ------------------------------------------------------------------------------------------------------------
+    "no permission": (
+        "{got} cannot be opened: you have no permission to read it",
+        "{got} 无法打开：没有读取权限",
+    ),
+    "is a folder": ("{got} is a folder, but must be a file", "{got} 是目录，应为文件"),
+    "convert": (
+        "{got} is no table that can be read: expected {known}, any of them packed (.gz .bz2 .xz .zst .zip). {how}",
+        "{got} 不是能读取的表：应为 {known}，都可以是压缩过的（.gz .bz2 .xz .zst .zip）。{how}",
+    ),
+    "in Python": ("To convert it in Python: {line}", "可以用 Python 转换：{line}"),
+    "web page": (
+        "{got} is a web page, no table: perhaps the download failed; fetch the file itself",
+        "{got} 是网页，不是表：可能下载出了错，请下载数据文件本身",
+    ),
+    "old Excel file": (
+        "{got} is a workbook of the old Excel (.xls): save it as .xlsx or CSV",
+        "{got} 是旧版 Excel 工作簿（.xls）：请另存为 .xlsx 或 CSV",
+    ),
+    "zip of many": (
+        "{got} has {files} tables packed in it, but must have one: unpack it, and name the files or their folder",
+        "{got} 中打包了 {files} 个表，应只有一个：请解压，再给出这些文件或所在目录",
+    ),
+    "no tables": ("the folder {got} has no tables: expected files {known}", "目录 {got} 里没有表：应有 {known} 文件"),
+    "columns lacking": (
+        "{got} has no {columns}, but {first} has: files that are read as one table must have the same columns",
+        "{got} 没有 {columns}，而 {first} 有：作为一张表读取的各个文件，列必须相同",
+    ),
+    "columns extra": (
+        "{got} has {columns}, but {first} has not: files that are read as one table must have the same columns",
+        "{got} 有 {columns}，而 {first} 没有：作为一张表读取的各个文件，列必须相同",
+    ),
+    "empty sheet": ("{got} has nothing in sheet {sheet}", "{got} 的工作表 {sheet} 是空的"),
+    "no sheet": ("{got} has no sheet {sheet}: its sheets are {sheets}", "{got} 没有工作表 {sheet}：有 {sheets}"),
+    "first sheet": (
+        "{got} has {count} sheets ({sheets}): the first, {sheet}, is read. For another: {example}",
+        "{got} 有 {count} 个工作表（{sheets}）：读取第一个 {sheet}。要读别的，请写 {example}",
+    ),
+    "in row of sheet": ("in row {row} of the sheet", "在工作表第 {row} 行"),
+    "in file": ("{place} of {name}", "{place}（{name}）"),
+    "no record": ("there is no JSON object {place}", "{place}没有 JSON 对象"),
+    "no header": (
+        "the first line of {got} is data, not names: its columns are called x1 … {last}",
+        "{got} 的第一行是数据，不是列名：各列依次叫 x1 … {last}",
+    ),
+    "ragged without header": (
+        "{got} has {fields} fields in line {line}, but must have {expected}, as the first line",
+        "{got} 第 {line} 行有 {fields} 个字段，应与第一行一样有 {expected} 个",
+    ),
 }

@@ -9,20 +9,22 @@ PHRASES = {
         "用一张带标签列的表训练分类器：零个或多个隐藏层，顶上是 softmax + 交叉熵。\n"
         "不给数据时，用 scikit-learn 自带的手写数字。",
     ),
-    "[DATA]": ("[DATA]", "[数据]"),
+    "[DATA]...": ("[DATA]...", "[数据]..."),
     "COLUMN": ("COLUMN", "列名"),
     "A,B": ("A,B", "甲,乙"),
     "FILE": ("FILE", "文件"),
     "DIR": ("DIR", "目录"),
     "RUN": ("RUN", "模型目录"),
-    "NEW": ("NEW", "新数据"),
-    "TEST": ("TEST", "测试数据"),
+    "NEW...": ("NEW...", "新数据..."),
+    "TEST...": ("TEST...", "测试数据..."),
     "NUMBER": ("NUMBER", "数"),
     "SHARE": ("SHARE", "比例"),
     "WEIGHTS": ("WEIGHTS", "权重"),
     "train data": (
-        "CSV or TSV (encoding and delimiter are found), Parquet, Arrow, .npz or svmlight",
-        "CSV 或 TSV（自动识别编码和分隔符）、Parquet、Arrow、.npz 或 svmlight",
+        "CSV and other text (encoding and delimiter are found), Excel (FILE.xlsx:SHEET), Parquet, Arrow, JSON, "
+        ".npz or svmlight, packed or not; - for standard input; several files, or a folder, with the same columns",
+        "CSV 等文本（自动识别编码和分隔符）、Excel（文件.xlsx:工作表）、Parquet、Arrow、JSON、.npz 或 svmlight，"
+        "压缩过的也行；- 表示标准输入；也可以给出列相同的多个文件或一个目录",
     ),
     "train target": (
         "the column to predict; svmlight has it in its format",
