@@ -2,7 +2,7 @@
 
 PyTorch's loss makes tokens × classes logits, and their gradient; softxent.torch.linear_cross_entropy holds chunks.
 
-    python examples/tiny_lm.py --steps 20  # needs softxent[torch]
+    python examples/tiny_lm.py --steps 20  # needs PyTorch: pip install ".[torch]"
 """
 
 import argparse

@@ -114,7 +114,7 @@ def test_layer(softxent, layer_file):
     assert "Back through the linear layer" in softxent("explain", "--layer", file, "--target", "1")[1]
 
 
-@pytest.mark.parametrize(("line", "shown"), command_lines("docs/explain.md"))
+@pytest.mark.parametrize(("line", "shown"), [*command_lines("docs/explain.md"), *command_lines("docs/explain.zh.md")])
 def test_docs_show_what_it_prints(softxent, line, shown):
     code, out, err = softxent(*shlex.split(line))
     assert (code, err) == (0, "")
@@ -251,7 +251,8 @@ def test_missing_package(softxent, monkeypatch, package):
     ]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)  # import says that there is no such module
-    expected = f'error: the command needs {package}, which is not installed: pip install "softxent[cli]"\n'
+    expected = f"error: the command needs {package}, which is not installed: "
+    expected += 'pip install ".[cli]" in a clone of softxent\n'
     assert softxent(*WORKED) == (2, "", expected)
 
 

@@ -393,8 +393,9 @@ def test_signature():
     assert list(inspect.signature(softxent.explain).parameters) == ["scores", "target", "temperature", "labels"]
 
 
-def test_docs():
-    failed, tried = doctest.testfile("../docs/explain.md", encoding="utf-8")
+@pytest.mark.parametrize("page", ["explain.md", "explain.zh.md"])
+def test_docs(page):
+    failed, tried = doctest.testfile(f"../docs/{page}", encoding="utf-8")
     assert not failed
     assert tried
 

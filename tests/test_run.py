@@ -80,12 +80,15 @@ def test_untrusted_types_are_not_loaded(folder, softxent, model, types):
     assert softxent("predict", folder, "t.csv") == (2, "", expected)
 
 
+UPDATE = "update your clone of softxent, and pip install it again"
+
+
 def test_newer_format(folder, softxent):
     path = Path(folder, "schema.json")
     content = json.loads(path.read_text("utf-8"))
     path.write_text(json.dumps({"format": FORMAT + 1, "softxent": "9.0", "classes": "unknown to us"}), "utf-8")
     expected = f"'run' was made by softxent 9.0, which is newer than this one, {content['softxent']}"
-    assert softxent("predict", folder, "t.csv") == (2, "", f"error: {expected}: pip install --upgrade softxent\n")
+    assert softxent("predict", folder, "t.csv") == (2, "", f"error: {expected}: {UPDATE}\n")
 
 
 @pytest.mark.parametrize(

@@ -153,4 +153,4 @@ def test_dtype_is_kept_and_sparse_is_the_same(hidden, dtype, form):
 def test_missing_extra_is_named(package):
     code = f"import sys; sys.modules['{package}'] = None\nimport softxent.sklearn"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert f"softxent.sklearn needs {package}: pip install 'softxent[sklearn]'" in done.stderr
+    assert f"softxent.sklearn needs {package}: pip install '.[sklearn]' in a clone of softxent" in done.stderr

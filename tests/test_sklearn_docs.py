@@ -7,7 +7,7 @@ import pytest
 from pages import ROOT, quotes
 
 
-@pytest.mark.parametrize("page", ["estimator.md", "backpropagation.md"])
+@pytest.mark.parametrize("page", ["estimator.md", "estimator.zh.md", "backpropagation.md", "backpropagation.zh.md"])
 def test_examples(page):
     failed, tried = doctest.testfile(
         str(ROOT / "docs" / page), module_relative=False, optionflags=doctest.NORMALIZE_WHITESPACE, encoding="utf-8"
@@ -16,6 +16,7 @@ def test_examples(page):
     assert tried
 
 
-def test_quoted_code_is_ours():
-    for path, quoted in quotes("docs/backpropagation.md"):
+@pytest.mark.parametrize("page", ["docs/backpropagation.md", "docs/backpropagation.zh.md"])
+def test_quoted_code_is_ours(page):
+    for path, quoted in quotes(page):
         assert quoted in (ROOT / path).read_text(encoding="utf-8")

@@ -176,7 +176,8 @@ def test_a_target_out_of_range_touches_nothing(bad):
 def test_without_pytorch():
     code = "import sys; sys.modules['torch'] = None; import softxent.torch"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8")
-    assert done.stderr.endswith("ModuleNotFoundError: softxent.torch needs torch: pip install 'softxent[torch]'\n")
+    expected = "ModuleNotFoundError: softxent.torch needs torch: pip install '.[torch]' in a clone of softxent\n"
+    assert done.stderr.endswith(expected)
 
 
 def test_class_weights_have_their_own_name():

@@ -590,5 +590,5 @@ def test_the_pages_examples():
 def test_without_a_package(package):
     code = f"import sys; sys.modules[{package!r}] = None; import softxent.transformers"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8")
-    message = f"softxent.transformers needs {package}: pip install 'softxent[transformers]'"
+    message = f"softxent.transformers needs {package}: pip install '.[transformers]' in a clone of softxent"
     assert done.stderr.endswith(f"ModuleNotFoundError: {message}\n")

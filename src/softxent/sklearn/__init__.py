@@ -5,7 +5,7 @@ try:
     import sklearn as _sklearn  # noqa: F401
 except ModuleNotFoundError as missing:
     raise ModuleNotFoundError(
-        f"softxent.sklearn needs {missing.name}: pip install 'softxent[sklearn]'", name=missing.name
+        f"softxent.sklearn needs {missing.name}: pip install '.[sklearn]' in a clone of softxent", name=missing.name
     ) from None
 
 import sys as _sys

@@ -6,7 +6,7 @@ try:
     import torch as _torch
 except ModuleNotFoundError as missing:
     raise ModuleNotFoundError(
-        f"softxent.torch needs {missing.name}: pip install 'softxent[torch]'", name=missing.name
+        f"softxent.torch needs {missing.name}: pip install '.[torch]' in a clone of softxent", name=missing.name
     ) from None
 
 from softxent.memory import keep_memory, kept_memory

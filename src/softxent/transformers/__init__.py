@@ -5,7 +5,8 @@ try:
     import transformers as _transformers  # noqa: F401
 except ModuleNotFoundError as missing:
     raise ModuleNotFoundError(
-        f"softxent.transformers needs {missing.name}: pip install 'softxent[transformers]'", name=missing.name
+        f"softxent.transformers needs {missing.name}: pip install '.[transformers]' in a clone of softxent",
+        name=missing.name,
     ) from None
 
 from softxent.transformers.handle import Handle, use

@@ -102,8 +102,9 @@ PHRASES = {
         "{got} 已损坏：其中的 {file} 无法读取；重新训练可得到新的",
     ),
     "newer run": (
-        "{got} was made by softxent {version}, which is newer than this one, {ours}: pip install --upgrade softxent",
-        "{got} 由更新的 softxent {version} 生成，现在用的是 {ours}：pip install --upgrade softxent",
+        "{got} was made by softxent {version}, which is newer than this one, {ours}: update your clone of softxent, "
+        "and pip install it again",
+        "{got} 由更新的 softxent {version} 生成，现在用的是 {ours}：请更新 softxent 的克隆，再用 pip 安装一次",
     ),
     "untrusted run": (
         "{got} holds {types}, which no model of softxent train has: it is not loaded, for it may run any code",
