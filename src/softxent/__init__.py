@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from softxent.app.loading import load
     from softxent.diagnosis import diagnose
     from softxent.explain import explain
     from softxent.functional import (
@@ -42,6 +43,7 @@ __all__ = [
     "linear_plan",
     "linear_sample",
     "linear_statistics",
+    "load",
     "log_prob",
     "log_softmax",
     "logsumexp",
@@ -53,6 +55,7 @@ __all__ = [
 ELSEWHERE = {  # not in softxent.functional
     "diagnose": "softxent.diagnosis",
     "explain": "softxent.explain",
+    "load": "softxent.app.loading",
     **{name: "softxent.last_layer" for name in __all__ if name.startswith("linear_")},
     "keep_memory": "softxent.memory",
     "kept_memory": "softxent.memory",

@@ -40,7 +40,7 @@ class Contributions:
     columns: tuple[Contribution, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return asdict(self) | {"columns": [asdict(each) for each in self.columns]}
 
 
 def integrated_gradients(network: Any, x: Array, mean: Array, a: int, b: int) -> Array:

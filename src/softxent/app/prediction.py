@@ -94,7 +94,7 @@ def _contributions(run: Run, network: Any, x: Array, trace: Trace, columns: dict
         average_row=log_odds - sum(of.values()),
         method="integrated gradients" if network.hidden else "coefficients",
         columns=tuple(
-            Contribution(name, values.get(name), contribution)
+            Contribution(name, _plain(values.get(name)), contribution)
             for name, contribution in sorted(of.items(), key=lambda entry: -abs(entry[1]))
         ),
     )
@@ -107,8 +107,13 @@ def _label(run: Run, rows: Rows) -> str | None:
     return run.schema.classes[index] if index >= 0 else None
 
 
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
+
+
 def json_value(value: Any) -> Any:
     """Returns a value as JSON has it; a missing one is None."""
     if value is None or value != value:
         return None
-    return value.item() if isinstance(value, np.generic) else value if isinstance(value, str) else str(value)
+    plain = _plain(value)
+    return plain if isinstance(plain, str | int | float) else str(plain)

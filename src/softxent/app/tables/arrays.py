@@ -131,12 +131,15 @@ class SparseRows(Rows):
         return [Column("x", "sparse", distinct=int(self.X.shape[1]))]
 
     def labels(self, target: str) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        y = self.y.astype(np.int64) if (self.y == np.floor(self.y)).all() else self.y.astype(np.str_)
-        return y, np.zeros(len(y), bool)
+        absent = np.isnan(self.y)
+        known = np.where(absent, 0, self.y)
+        return known.astype(np.int64 if (known == np.floor(known)).all() else np.str_), absent
 
     def features(self, columns: Sequence[Column]) -> Any:
         X, width = self.X, columns[0].distinct
         if X.shape[1] > width:
             raise Mistake("sparse width", got=repr(self.source.path), index=X.shape[1], features=width)
+        if isinstance(X, np.ndarray):
+            return np.pad(X, ((0, 0), (0, width - X.shape[1])))
         X.resize(X.shape[0], width)
         return X
