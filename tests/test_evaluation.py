@@ -7,7 +7,17 @@ import pytest
 from sklearn.datasets import load_digits
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import accuracy_score, brier_score_loss, log_loss
+from sklearn.metrics import (
+    accuracy_score,
+    balanced_accuracy_score,
+    brier_score_loss,
+    f1_score,
+    log_loss,
+    precision_score,
+    recall_score,
+    roc_auc_score,
+    top_k_accuracy_score,
+)
 
 import softxent as sx
 from softxent.app.report import Evaluation
@@ -46,6 +56,108 @@ def test_baseline_is_the_prior_classifier(digits):
     prior = DummyClassifier(strategy="prior").fit(np.zeros((len(y_train), 1)), y_train)
     of_prior = evaluate(y, prior.predict_proba(np.zeros((len(y), 1)))).scores
     np.testing.assert_allclose(evaluate(y, P, counts=np.bincount(y_train)).baseline, of_prior, rtol=1e-12)
+
+
+def drawn(n, V, seed=0):
+    """Rows whose probabilities have something to tell, and weights."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(size=(n, V))
+    y = (logits + rng.gumbel(size=(n, V))).argmax(axis=1)
+    return y, sx.softmax(logits), rng.integers(0, 4, n).astype(float)
+
+
+@pytest.mark.parametrize("V", [2, 3, 12])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_scores_of_classes_are_scikit_learns(V, weighted):
+    y, P, w = drawn(400, V)
+    weight = {"sample_weight": w} if weighted else {}
+    scores = evaluate(y, P, weight=w if weighted else None).scores
+    predicted = P.argmax(axis=1)
+    expected = (
+        balanced_accuracy_score(y, predicted, **weight),
+        f1_score(y, predicted, average="macro", **weight),
+        np.mean([roc_auc_score(y == k, P[:, k], **weight) for k in range(V)]),
+        top_k_accuracy_score(y, P, k=5, **weight) if V > 10 else np.nan,
+    )
+    found = (scores.balanced_accuracy, scores.macro_f1, scores.roc_auc, scores.top_5_accuracy)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_classes_that_no_row_has_count_for_nothing():
+    y, P = [0, 1, 0, 1], [[0.6, 0.3, 0.1], [0.2, 0.7, 0.1], [0.1, 0.8, 0.1], [0.4, 0.5, 0.1]]
+    scores = evaluate(y, P).scores
+    assert (scores.balanced_accuracy, round(scores.macro_f1, 4), scores.roc_auc) == (0.75, 0.7333, 0.5)
+    assert np.isnan(evaluate([0, 0], [[0.6, 0.4]] * 2).scores.roc_auc)
+
+
+# Intervals ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("p", [[0.5, 0.5, 0.5, 0.5], [0.3, 0.3, 0.6, 0.6], [0.1, 0.4, 0.4, 0.9]])
+def test_ties_count_by_half_in_roc_auc(p):
+    y = [0, 1, 0, 1]
+    assert evaluate(y, np.stack([1 - np.array(p), p], axis=1)).scores.roc_auc == roc_auc_score(y, p)
+
+
+@pytest.mark.parametrize(("n", "V"), [(200, 4), (3000, 40)])
+def test_intervals_are_as_wide_as_the_scores_differ_between_draws(n, V):
+    """95 % of a normal distribution lie within 3.92 standard deviations; 3000 rows are more than a replicate draws."""
+    several = [evaluate(*drawn(n, V, seed)[:2]) for seed in range(8)]
+    for name, (low, high) in several[0].intervals.items():
+        between = np.std([getattr(e.scores, name) for e in several], ddof=1)
+        assert 0.3 < (high - low) / (3.92 * between) < 4, name
+        assert low < getattr(several[0].scores, name) < high
+    low, high = several[0].intervals["log_loss"]
+    y, P, _ = drawn(n, V)
+    exact = 3.92 * np.log(P[np.arange(n), y]).std() / np.sqrt(n)
+    assert (high - low) / exact == pytest.approx(1, abs=0.2)
+
+
+def test_intervals_are_the_same_each_time_and_honest_at_the_end(digits):
+    y, P, _ = digits
+    assert evaluate(y, P).intervals == evaluate(y, P).intervals
+    names = {"accuracy", "balanced_accuracy", "macro_f1", "roc_auc", "log_loss", "brier_score"}
+    assert set(evaluate(y, P).intervals) == names
+    perfect = evaluate([0, 1] * 5, [[0.9, 0.1], [0.1, 0.9]] * 5).intervals
+    assert {name: np.round(of, 2).tolist() for name, of in perfect.items()} == {"accuracy": [0.72, 1.0]}
+
+
+# Thresholds ---------------------------------------------------------------------------------------------------------
+
+
+def test_thresholds_are_of_the_rarer_class_and_scikit_learns():
+    y, P, w = drawn(300, 2)
+    found = evaluate(y, P, counts=[4, 9], weight=w).thresholds
+    assert found.positive == 0
+    for at in (found.half, found.best_f1, found.best_balanced_accuracy, found.curve[60]):
+        says = P[:, 0] >= at.threshold
+        expected = (
+            precision_score(y == 0, says, sample_weight=w),
+            recall_score(y == 0, says, sample_weight=w),
+            f1_score(y == 0, says, sample_weight=w),
+            balanced_accuracy_score(y == 0, says, sample_weight=w),
+        )
+        np.testing.assert_allclose(at[1:], expected, rtol=1e-12)
+    assert found.best_f1.f1 >= max(at.f1 for at in found.curve)
+    assert found.best_balanced_accuracy.balanced_accuracy >= max(at.balanced_accuracy for at in found.curve)
+    assert found.half.threshold == 0.5
+
+
+@pytest.mark.parametrize(
+    ("y", "P", "best"),
+    [
+        ([0, 1, 0, 1], [[0.9, 0.1], [0.2, 0.8], [0.7, 0.3], [0.1, 0.9]], 0.5),  # already the best
+        ([0, 1, 0, 1], [[0.9, 0.1], [0.7, 0.3], [0.9, 0.1], [0.6, 0.4]], 0.2),
+    ],
+)
+def test_best_threshold_is_0_5_or_in_the_middle_of_those_that_do_the_same(y, P, best):
+    assert evaluate(y, P, counts=[5, 5]).thresholds.best_f1.threshold == pytest.approx(best)
+
+
+def test_only_two_classes_that_rows_have_have_thresholds():
+    assert evaluate([0, 1], [[0.5, 0.3, 0.2]] * 2).thresholds is None
+    assert evaluate([1, 1], [[0.5, 0.5]] * 2).thresholds is None
+    assert "thresholds" not in evaluate([1, 1], [[0.5, 0.5]] * 2).metrics()
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from softxent.app.training import Settings, fit, tested
 
 if TYPE_CHECKING:
     from softxent.app.report import Evaluation
-    from softxent.app.report.evaluation import Scores
+    from softxent.app.report.scores import Scores
 
 
 def cross_validate(

@@ -17,7 +17,7 @@ from softxent.app.words import Mistake, Phrase
 
 if TYPE_CHECKING:
     from softxent.app.report import Evaluation
-    from softxent.app.report.evaluation import Scores
+    from softxent.app.report.scores import Scores
 
 
 @dataclass(frozen=True)
@@ -153,4 +153,5 @@ def over_folds(folds: list[Scores]) -> dict[str, Any]:
     return {
         name: {"mean": float(np.mean(of)), "deviation": float(np.std(of, ddof=1)), "folds": list(map(float, of))}
         for name, of in zip(folds[0]._fields, zip(*folds, strict=True), strict=True)
+        if np.isfinite(of).all()
     }

@@ -21,7 +21,7 @@ from softxent.explain.render import bar, cut
 
 if TYPE_CHECKING:
     from softxent.app.report import Evaluation, TreatedColumn
-    from softxent.app.report.evaluation import Scores
+    from softxent.app.report.scores import Scores
     from softxent.app.splits import Split
     from softxent.app.tables.columns import Column
     from softxent.app.task import Task
@@ -150,22 +150,33 @@ class Screen:
 
     def folds(self, folds: Sequence[Scores], evaluation: Evaluation) -> None:
         """Shows the mean of each score over the folds of cross-validation, and how it differs from fold to fold."""
+        from softxent.app.report.scores import PHRASES
+
         self.line(self.say("folds tested", folds=len(folds), rows=evaluation.rows), "bold")
-        phrases = ("accuracy", "log-loss", "calibration error", "Brier score")
+        columns = zip(PHRASES.values(), zip(*folds, strict=True), evaluation.baseline, strict=True)
         rows = [
-            (self.say(phrase), f"{np.mean(ours):.4f} ± {np.std(ours, ddof=1):.4f}", f"{theirs:.4f}")
-            for phrase, ours, theirs in zip(phrases, zip(*folds, strict=True), evaluation.baseline, strict=True)
+            (self.say(phrase), f"{np.mean(ours):.4f} ± {np.std(ours, ddof=1):.4f}", decimals(theirs))
+            for phrase, ours, theirs in columns
+            if np.isfinite(ours).any()
         ]
         self.table(["", self.say("model"), self.say("baseline")], rows, right=[1, 2])
 
     def scores(self, title: str, evaluation: Evaluation) -> None:
+        """Shows the scores of the model and the baseline, and within what the model's may be by chance."""
+        from softxent.app.report.scores import PHRASES
+
         self.line(title, "bold")
-        phrases = ("accuracy", "log-loss", "calibration error", "Brier score")
-        rows = [
-            (self.say(phrase), f"{ours:.4f}", f"{theirs:.4f}")
-            for phrase, ours, theirs in zip(phrases, evaluation.scores, evaluation.baseline, strict=True)
-        ]
-        self.table(["", self.say("model"), self.say("baseline")], rows, right=[1, 2])
+        rows = []
+        for (name, phrase), ours, theirs in zip(PHRASES.items(), evaluation.scores, evaluation.baseline, strict=True):
+            if not np.isnan(ours):
+                low_high = " … ".join(map(decimals, evaluation.intervals.get(name, ())))
+                rows.append((self.say(phrase), decimals(ours), low_high, decimals(theirs)))
+        head = ["", self.say("model"), self.say("interval"), self.say("baseline")]
+        self.table(head, rows, right=[1, 2, 3])
+
+
+def decimals(x: float) -> str:
+    return "–" if np.isnan(x) else f"{x:.4f}"
 
 
 def model(units: Sequence[int]) -> Phrase:

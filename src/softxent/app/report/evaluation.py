@@ -10,6 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import precision_recall_fscore_support
 
+from softxent.app.report.intervals import intervals
+from softxent.app.report.scores import MANY, RANKED, Decisions, Scores, in_top, roc_auc, weighted_mean
+from softxent.app.report.thresholds import Thresholds, thresholds
 from softxent.functional import cross_entropy, cross_entropy_and_grad, softmax
 
 BINS = 15  # of the top probability, as in Guo et al. 2017, section 4
@@ -18,22 +21,6 @@ ROWS = 1024  # in a block of p − y, so that it is never held for all rows
 MATRIX_CLASSES = 100  # metrics() holds the confusion matrix up to here: 100 × 100 numbers
 
 Array = NDArray[np.float64]
-
-
-class Scores(NamedTuple):
-    """Four numbers that sum up the probabilities.
-
-    accuracy           the share of the rows whose most probable class is right
-    log_loss           mean of −log p_y, in nats: 0 is perfect, log V is guessing uniformly
-    calibration_error  Σ_b |B_b|/n · |accuracy(B_b) − confidence(B_b)| over 15 bins b of equal width of the top
-                       probability, which confidence averages (Naeini et al., AAAI 2015; Guo et al., ICML 2017, eq. 3)
-    brier_score        mean of Σ_j (p_j − y_j)², in [0, 2] (Brier 1950): the squared length of p − y
-    """
-
-    accuracy: float
-    log_loss: float
-    calibration_error: float
-    brier_score: float
 
 
 class PerClass(NamedTuple):
@@ -79,12 +66,14 @@ class Evaluation:
     classes: tuple[str, ...]
     rows: int
     scores: Scores
+    intervals: dict[str, tuple[float, float]]  # 95 %, by the score's name; of those that have one
     baseline: Scores
     majority: int
     confusion: NDArray[np.int64]  # rows of each true × predicted class
     per_class: tuple[PerClass, ...]
     bins: tuple[Bin, ...]
     worst: tuple[Example, ...]
+    thresholds: Thresholds | None  # of two classes
 
     @classmethod
     def of(
@@ -123,22 +112,30 @@ class Evaluation:
         share = np.asarray(frequency if len(np.asarray(frequency)) else counts, np.float64)
         w = np.ones(len(target)) if weight is None else np.asarray(weight, np.float64)
         numbers = np.arange(len(target)) if rows is None else np.asarray(rows)
-        losses = cross_entropy(logits, target, reduction="none")
+        losses = cross_entropy(logits, target, reduction="none").astype(np.float64)
+        brier = _brier_scores(logits, target)
         predicted = logits.argmax(axis=1)
         right = predicted == target
         names = tuple(str(name) for name in classes)
         bins, part = _bins(np.exp(logits.max(axis=1).astype(np.float64)), right, w)
         worst = np.argsort(-losses, kind="stable")[:WORST]
         wide, y_worst = logits[worst].astype(np.float64), target[worst]
+        balanced_accuracy, macro_f1 = Decisions(target, predicted, V).balanced_accuracy_and_f1(w)
+        scores = Scores(
+            accuracy=float(np.average(right, weights=w)),
+            balanced_accuracy=balanced_accuracy,
+            macro_f1=macro_f1,
+            roc_auc=roc_auc(logits, target, w),
+            top_5_accuracy=float(np.average(in_top(logits, target), weights=w)) if V > MANY else np.nan,
+            log_loss=weighted_mean(losses, w),
+            calibration_error=sum(s * abs(b.accuracy - b.confidence) for s, b in zip(part, bins, strict=True) if s),
+            brier_score=weighted_mean(brier, w),
+        )
         return cls(
             classes=names,
             rows=len(target),
-            scores=Scores(
-                accuracy=float(np.average(right, weights=w)),
-                log_loss=_mean(losses.astype(np.float64), w),
-                calibration_error=sum(s * abs(b.accuracy - b.confidence) for s, b in zip(part, bins, strict=True) if s),
-                brier_score=_brier_score(logits, target, w),
-            ),
+            scores=scores,
+            intervals=intervals(scores, logits, target, losses, brier, w),
             baseline=_baseline(share / share.sum(), target, w),
             majority=int(share.argmax()),
             confusion=np.bincount(target * V + predicted, minlength=V * V).reshape(V, V),
@@ -148,6 +145,7 @@ class Evaluation:
                 Example(int(i), int(numbers[i]), int(target[i]), log_p, p, grad, float(losses[i]))
                 for i, log_p, p, grad in zip(worst, wide, softmax(wide), _p_minus_y(wide, y_worst), strict=True)
             ),
+            thresholds=thresholds(np.exp(logits.astype(np.float64)), target, counts, w) if V == 2 else None,
         )
 
     def metrics(self) -> dict[str, Any]:
@@ -156,13 +154,22 @@ class Evaluation:
             "rows": self.rows,
             "classes": list(self.classes),
             **_json(self.scores),
+            "intervals": {name: list(interval) for name, interval in self.intervals.items()},
             "baseline": {"class": self.classes[self.majority], **_json(self.baseline)},
             "per_class": [_json(entry) for entry in self.per_class],
             "reliability": [_json(entry) for entry in self.bins],
             "worst": [
                 {"row": e.row, "target": e.y, "predicted": e.predicted, "log_loss": _finite(e.loss)} for e in self.worst
             ],
-        } | ({"confusion_matrix": self.confusion.tolist()} if len(self.classes) <= MATRIX_CLASSES else {})
+            **({"confusion_matrix": self.confusion.tolist()} if len(self.classes) <= MATRIX_CLASSES else {}),
+            **({"thresholds": self._thresholds(self.thresholds)} if self.thresholds else {}),
+        }
+
+    def _thresholds(self, found: Thresholds) -> dict[str, Any]:
+        best = {name: getattr(found, name)._asdict() for name in ("half", "best_f1", "best_balanced_accuracy")}
+        return {"class": self.classes[found.positive]} | {
+            name: {key: _finite(x) for key, x in at.items()} for name, at in best.items()
+        }
 
 
 def _log_probabilities(P: ArrayLike | None, log_P: ArrayLike | None, shape: tuple[int, int]) -> NDArray[Any]:
@@ -187,27 +194,35 @@ def _p_minus_y(logits: NDArray[Any], target: NDArray[np.int64]) -> NDArray[Any]:
     return grad
 
 
-def _mean(of: Array, w: Array) -> float:
-    """Returns the mean by weight; a row that weighs nothing has no part in it, be it infinite."""
-    return float(np.average(of[w > 0], weights=w[w > 0]))
-
-
-def _brier_score(logits: NDArray[Any], target: NDArray[np.int64], w: Array) -> float:
-    total = 0.0
+def _brier_scores(logits: NDArray[Any], target: NDArray[np.int64]) -> Array:
+    scores = np.empty(len(target))
     for first in range(0, len(target), ROWS):
         grad = _p_minus_y(logits[first : first + ROWS], target[first : first + ROWS])
-        total += float(w[first : first + ROWS] @ np.einsum("ij,ij->i", grad, grad).astype(np.float64))
-    return total / float(w.sum())
+        scores[first : first + ROWS] = np.einsum("ij,ij->i", grad, grad)
+    return scores
 
 
 def _baseline(frequency: Array, target: NDArray[np.int64], w: Array) -> Scores:
     """Scores the training frequencies as a prediction for every row; all rows are then in one bin."""
-    accuracy = float(np.average(target == frequency.argmax(), weights=w))
+    V, says = len(frequency), np.full(len(target), frequency.argmax())
+    accuracy = float(np.average(target == says, weights=w))
+    balanced_accuracy, macro_f1 = Decisions(target, says, V).balanced_accuracy_and_f1(w)
     f_y = frequency[target]
     with np.errstate(divide="ignore"):  # a class that training did not have
-        log_loss = _mean(-np.log(f_y), w)
-    brier_score = float(frequency @ frequency - 2 * np.average(f_y, weights=w) + 1)
-    return Scores(accuracy, log_loss, abs(accuracy - float(frequency.max())), brier_score)
+        log_loss = weighted_mean(-np.log(f_y), w)
+    several = len(np.unique(target[w > 0])) > 1
+    return Scores(
+        accuracy=accuracy,
+        balanced_accuracy=balanced_accuracy,
+        macro_f1=macro_f1,
+        roc_auc=0.5 if several and V <= RANKED else np.nan,  # all rows are ties
+        top_5_accuracy=float(np.average(in_top(np.broadcast_to(frequency, (len(target), V)), target), weights=w))
+        if V > MANY
+        else np.nan,
+        log_loss=log_loss,
+        calibration_error=abs(accuracy - float(frequency.max())),
+        brier_score=float(frequency @ frequency - 2 * np.average(f_y, weights=w) + 1),
+    )
 
 
 def _per_class(
@@ -238,6 +253,7 @@ def _bins(top: Array, right: NDArray[np.bool_], w: Array) -> tuple[tuple[Bin, ..
 
 
 def _json(entry: Scores | PerClass | Bin) -> dict[str, Any]:
+    """Returns the numbers by their names; one that is not defined is None."""
     return {name: _finite(x) if isinstance(x, float) else x for name, x in entry._asdict().items()}
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from softxent.app.report.evaluation import Bin, Evaluation
+from softxent.app.report.intervals import wilson
 from softxent.explain.render import cut, width
 
 SQUARE = 340  # of the reliability diagram
@@ -157,15 +158,3 @@ def reliability(evaluation: Evaluation) -> Reliability:
         gap=sum(b.rows * (b.confidence - b.accuracy) for b in bins) / n,
         chance=1.96 * sum(b.rows * b.confidence * (1 - b.confidence) for b in bins) ** 0.5 / n,
     )
-
-
-def wilson(share: float, rows: int, z: float = 1.96) -> tuple[float, float]:
-    """Returns the 95 % confidence interval of a share (Wilson 1927, "Probable inference").
-
-    >>> low, high = wilson(1.0, 10)
-    >>> round(low, 3), round(high, 3)
-    (0.722, 1.0)
-    """
-    middle = (share + z * z / (2 * rows)) / (1 + z * z / rows)
-    half = z * (share * (1 - share) / rows + z * z / (4 * rows * rows)) ** 0.5 / (1 + z * z / rows)
-    return middle - half, middle + half

@@ -125,6 +125,11 @@ PHRASES = {
     "baseline": ("baseline", "基线"),
     "accuracy": ("accuracy", "准确率"),
     "log-loss": ("log-loss (nats)", "对数损失（nats）"),
+    "balanced accuracy": ("balanced accuracy", "平衡准确率"),
+    "macro-F1": ("macro-F1", "宏平均 F1"),
+    "ROC-AUC": ("ROC-AUC", "ROC-AUC"),
+    "top-5 accuracy": ("top-5 accuracy", "前 5 准确率"),
+    "interval": ("95 % interval", "95 % 区间"),
     "calibration error": ("calibration error", "校准误差"),
     "Brier score": ("Brier score", "Brier 分数"),
     "next folder": (
