@@ -64,7 +64,7 @@ def _bundled(lang: str, data: Any, classes: Sequence[object] = (), curves: dict[
 CASES = {
     "digits": _bundled("en", datasets.load_digits()),
     "wine": _bundled("zh", datasets.load_wine(), ["巴罗洛", "格里尼奥利诺", "巴贝拉"]),
-    "breast_cancer": _bundled("zh", datasets.load_breast_cancer(), curves={}),
+    "breast_cancer": _bundled("zh", datasets.load_breast_cancer(), ["恶性", "良性"], curves={}),
     "hundred": _hundred(),
     "hostile": _hostile(),
 }

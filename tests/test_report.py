@@ -7,6 +7,7 @@ import pytest
 
 from softxent.app.report import Content, Evaluation, TreatedColumn, curves, merged, shown, write
 from softxent.app.report.examples import class_rows
+from softxent.app.report.numbers import percent, significant
 from softxent.app.words import Words
 from tests.report_cases import CASES, SCRIPT, contents, evaluated, written
 
@@ -166,3 +167,48 @@ def test_what_is_saved_makes_the_same_page(tmp_path, name):
         write(tmp_path / "a.html", content, lang)
         write(tmp_path / "b.html", again, lang)
         assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
+
+
+# What it says -------------------------------------------------------------------------------------------------------
+
+
+def calibrated(p, right, rows):
+    P = np.tile([p, 1 - p], (rows, 1))
+    y = np.arange(rows) >= round(right * rows)
+    return Evaluation.of(["cat", "dog"], y.astype(int), P, class_counts=[5, 5])
+
+
+@pytest.mark.parametrize(
+    ("p", "right", "rows", "en", "zh"),
+    [
+        (0.9, 0.9, 50, "Well calibrated, as far as these rows can tell.", "就这些数据而言，校准良好。"),
+        (0.9, 0.84, 50, "Well calibrated, as far as these rows can tell.", "就这些数据而言，校准良好。"),
+        (0.9, 0.84, 5000, "Overconfident: probabilities are too high.", "过于自信：所给概率偏高。"),
+        (0.8, 0.84, 5000, "Underconfident: probabilities are too low.", "过于保守：所给概率偏低。"),
+    ],
+)
+def test_calibration_is_told_by_one_number(tmp_path, p, right, rows, en, zh):
+    of = calibrated(p, right, rows)
+    text = text_of(tmp_path / "r.html", of).text
+    assert (text.count(en), text.count(zh)) == (1, 1)
+    error = percent(of.scores.calibration_error)
+    assert text.count(f"The calibration error is {error}. On {rows:,} rows, chance alone") == 1
+    assert text.count(f"校准误差为 {error}。只有 {rows:,} 行数据时") == 1
+    assert "points" not in text
+
+
+def test_thresholds_of_two_classes(pages):
+    assert (
+        "The model answers “恶性”, the rarer class, where its probability is at least 0.5."
+        in pages["breast_cancer"].text
+    )
+    assert "概率不低于 0.5 时，模型回答较少见的类别“恶性”。" in pages["breast_cancer"].text
+    assert "best balanced accuracy" not in pages["wine"].text
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_scores_of_the_table_are_those_of_the_summary(pages, name):
+    scores = contents(name).evaluation.scores
+    for value in (percent(scores.accuracy), significant(scores.log_loss), percent(scores.calibration_error)):
+        assert pages[name].text.count(value) >= 2
+    assert ("top-5 accuracy" in pages[name].text) == (name == "hundred")

@@ -165,7 +165,7 @@ def report(training: Training, command: str) -> Content:
     """Returns what the report shows."""
     from softxent.app.cli.screen import model, treated
     from softxent.app.report import Content, shown
-    from softxent.app.report.figures import significant
+    from softxent.app.report.numbers import significant
 
     task, settings, parts, evaluation = training.task, training.settings, training.split, training.evaluation
     classifier = training.fitted.classifier

@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from softxent.app.report.figures import MARGIN, Scale, Tick, percent, significant
+from softxent.app.report.figures import MARGIN, Scale, Tick
+from softxent.app.report.numbers import percent, significant
 
 PANEL = (400, 220)
 

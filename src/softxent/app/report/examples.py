@@ -9,8 +9,8 @@ import numpy as np
 
 from softxent.app import explore
 from softxent.app.report.evaluation import Evaluation, Example
-from softxent.app.report.figures import significant
 from softxent.app.report.images import Image, grid, images
+from softxent.app.report.numbers import significant
 from softxent.app.words import LANGUAGES, Mistake
 from softxent.explain.render import cut
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from softxent.app.report.evaluation import Bin, Evaluation
 from softxent.app.report.intervals import wilson
+from softxent.app.report.numbers import percent
+from softxent.app.report.thresholds import At
 from softxent.explain.render import cut, width
 
 SQUARE = 340  # of the reliability diagram
@@ -31,33 +34,6 @@ class Scale(NamedTuple):
 
     def __call__(self, x: float) -> float:
         return round(self.start + (x - self.low) / (self.high - self.low or 1) * (self.stop - self.start), 2)
-
-
-def significant(x: float, digits: int = 4) -> str:
-    """Writes a number with `digits` significant digits.
-
-    >>> significant(0.11834), significant(2.0), significant(1.5e-9), significant(12345678.0)
-    ('0.1183', '2', '1.5 × 10⁻⁹', '12,345,678')
-    >>> significant(-math.inf), significant(math.nan)
-    ('−∞', '–')
-    """
-    if not math.isfinite(x):
-        return "–" if math.isnan(x) else "∞" if x > 0 else "−∞"
-    if x == 0 or 1e-4 <= abs(x) < 1e9:
-        places = max(digits - 1 - math.floor(math.log10(abs(x))), 0) if x else 0
-        text = f"{x:,.{places}f}"
-        return (text.rstrip("0").rstrip(".") if "." in text else text).replace("-", "−")
-    mantissa, exponent = f"{x:.{digits - 1}e}".split("e")
-    superscript = str(int(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-    return f"{mantissa.rstrip('0').rstrip('.')} × 10{superscript}".replace("-", "−")
-
-
-def percent(x: float, places: int = 1) -> str:
-    """
-    >>> percent(0.9694), percent(math.nan)
-    ('96.9\xa0%', '–')
-    """
-    return f"{100 * x:.{places}f}\N{NO-BREAK SPACE}%" if math.isfinite(x) else significant(x)
 
 
 # Confusion matrix ---------------------------------------------------------------------------------------------------
@@ -133,13 +109,14 @@ class Dot(NamedTuple):
 
 
 class Reliability(NamedTuple):
-    """The diagram; `gap` is mean confidence − accuracy, and 95 % of calibrated classifiers have one below `chance`."""
+    """The diagram; `gap` is mean confidence − accuracy; 95 % of calibrated classifiers have an error up to `chance`."""
 
     dots: list[Dot]
     x: list[Tick]
     y: list[Tick]
     gap: float
     chance: float
+    verdict: str
 
 
 def reliability(evaluation: Evaluation) -> Reliability:
@@ -151,10 +128,86 @@ def reliability(evaluation: Evaluation) -> Reliability:
     for b in bins:
         low, high = wilson(b.accuracy, b.rows)
         dots.append(Dot(x(b.confidence), y(b.accuracy), round(3 + 7 * (b.rows / n) ** 0.5, 2), y(low), y(high), b))
+    gap = sum(b.rows * (b.confidence - b.accuracy) for b in bins) / n
+    error, chance = evaluation.scores.calibration_error, error_by_chance(bins)
+    if error <= chance:
+        verdict = "within chance"
+    elif abs(gap) < error / 2:
+        verdict = "too high and too low"
+    else:
+        verdict = "overconfident" if gap > 0 else "underconfident"
+    marks = [(v, percent(v, 0)) for v in (0, 0.25, 0.5, 0.75, 1)]
     return Reliability(
         dots=dots,
-        x=[Tick(x(v), percent(v, 0)) for v in (0, 0.25, 0.5, 0.75, 1)],
+        x=[Tick(x(v), label) for v, label in marks],
+        y=[Tick(y(v), label) for v, label in marks],
+        gap=gap,
+        chance=chance,
+        verdict=verdict,
+    )
+
+
+def error_by_chance(bins: Sequence[Bin], draws: int = 2000) -> float:
+    """Returns the calibration error that 95 % of perfectly calibrated classifiers with these bins stay below.
+
+    Each bin's rows are right with the probability that they state.
+
+    >>> few, many = (error_by_chance([Bin(0.8, 0.9, rows, 0.85, 0.9)]) for rows in (50, 5000))
+    >>> round(few, 2), round(many, 2)
+    (0.11, 0.01)
+    """
+    rows = np.array([b.rows for b in bins])
+    confidence = np.array([b.confidence for b in bins]).clip(0, 1)
+    right = np.random.default_rng(0).binomial(rows, confidence, (draws, len(rows)))
+    return float(np.quantile(abs(right - rows * confidence).sum(axis=1) / rows.sum(), 0.95))
+
+
+# Thresholds ---------------------------------------------------------------------------------------------------------
+
+
+class Line(NamedTuple):
+    phrase: str
+    style: str
+    points: str
+
+
+class ThresholdFigure(NamedTuple):
+    """Precision, recall and F1 over the threshold; the table's `rows`, each with what its threshold is best for."""
+
+    positive: str
+    lines: list[Line]
+    marks: list[float]
+    x: list[Tick]
+    y: list[Tick]
+    rows: list[tuple[str, At]]
+
+
+def threshold_figure(evaluation: Evaluation) -> ThresholdFigure | None:
+    found = evaluation.thresholds
+    if found is None:
+        return None
+    below, left = MARGIN
+    x, y = Scale(0, 1, left, SQUARE - 20), Scale(0, 1, SQUARE - below, 20)
+    lines = [
+        Line(
+            phrase,
+            style,
+            " ".join(
+                f"{x(at.threshold)},{y(getattr(at, name))}" for at in found.curve if math.isfinite(getattr(at, name))
+            ),
+        )
+        for name, phrase, style in (
+            ("precision", "precision", "train"),
+            ("recall", "recall", "val"),
+            ("f1", "f1", "both"),
+        )
+    ]
+    rows = [("as now", found.half), ("best F1", found.best_f1), ("best balanced", found.best_balanced_accuracy)]
+    return ThresholdFigure(
+        positive=evaluation.classes[found.positive],
+        lines=lines,
+        marks=[x(t) for t in dict.fromkeys(at.threshold for _, at in rows)],
+        x=[Tick(x(v), f"{v:g}") for v in (0, 0.25, 0.5, 0.75, 1)],
         y=[Tick(y(v), percent(v, 0)) for v in (0, 0.25, 0.5, 0.75, 1)],
-        gap=sum(b.rows * (b.confidence - b.accuracy) for b in bins) / n,
-        chance=1.96 * sum(b.rows * b.confidence * (1 - b.confidence) for b in bins) ** 0.5 / n,
+        rows=rows,
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -14,6 +14,8 @@ from softxent.app.report import curves, figures
 from softxent.app.report.content import Content, TreatedColumn
 from softxent.app.report.evaluation import MATRIX_CLASSES, Evaluation, PerClass
 from softxent.app.report.examples import cards
+from softxent.app.report.numbers import percent, probability, significant
+from softxent.app.report.scores import PHRASES as SCORES
 from softxent.app.words import LANGUAGES, PHRASES, Words, say_from
 from softxent.app.words import report as words
 from softxent.explain.render import width
@@ -50,13 +52,38 @@ def shown(content: Content) -> dict[str, Any]:
 
 def tested(content: Content, evaluation: Evaluation) -> dict[str, Any]:
     """Returns what is drawn of the test."""
+    rows = score_rows(evaluation)
     return {
+        "scores": rows,
+        "intervals": {row.name: row.interval for row in rows},
+        "thresholds": figures.threshold_figure(evaluation),
         "cards": cards(evaluation, content.examples, links=content.explorer),
         "confusion": figures.confusion(evaluation) if len(evaluation.classes) <= MATRIX_CLASSES else None,
         "most_confused": figures.most_confused(evaluation),
         "reliability": figures.reliability(evaluation),
         "per_class": in_order(evaluation.per_class),
     }
+
+
+class ScoreRow(NamedTuple):
+    """A score, written; with its phrase, whose meaning is the phrase of that name and " means"."""
+
+    name: str
+    phrase: str
+    model: str
+    interval: str
+    baseline: str
+
+
+def score_rows(evaluation: Evaluation) -> list[ScoreRow]:
+    """Returns the scores that are defined: shares in per cent, losses as numbers."""
+    rows = []
+    for (name, phrase), model, baseline in zip(SCORES.items(), evaluation.scores, evaluation.baseline, strict=True):
+        write = significant if name in ("log_loss", "brier_score") else percent
+        if model == model:
+            interval = " … ".join(map(write, evaluation.intervals.get(name, ())))
+            rows.append(ScoreRow(name, phrase, write(model), interval, write(baseline)))
+    return rows
 
 
 def environment() -> Environment:
@@ -69,8 +96,8 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters |= {
-        "significant": figures.significant,
-        "percent": figures.percent,
+        "significant": significant,
+        "percent": percent,
         "probability": probability,
         "width": width,
     }
@@ -93,19 +120,6 @@ def say(phrase: str, **values: object) -> Words:
         said = {name: value.say(lang) if isinstance(value, Words) else value for name, value in values.items()}
         texts.append(say_from(PHRASES | words.PHRASES, lang, phrase, **said))
     return Words(*texts)
-
-
-def probability(x: float, sign: bool = False) -> str:
-    """Writes a probability with four decimals, or two significant digits where those would show 0.
-
-    >>> probability(0.98125), probability(3.2e-7), probability(-0.99871, sign=True), probability(0.0)
-    ('0.9812', '3.2 × 10⁻⁷', '−0.9987', '0.0000')
-    """
-    if 0 < abs(x) < 5e-5:
-        text = figures.significant(abs(x), 2)
-    else:
-        text = f"{abs(x):.4f}"
-    return ("−" if x < 0 else "+" if sign and x > 0 else "") + text
 
 
 def in_order(per_class: Sequence[PerClass]) -> list[PerClass]:

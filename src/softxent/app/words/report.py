@@ -24,10 +24,11 @@ PHRASES = {
     ),
     "calibration error": ("Calibration error", "校准误差"),
     "calibration error means": (
-        "how far accuracy is from the stated probability, on average",
-        "准确率与所给概率之间的平均差距",
+        "how far the accuracy of each of 15 groups of rows is from the probability stated, on average",
+        "把数据按概率分成 15 组，各组准确率与所给概率之差的平均值",
     ),
-    "baseline": ("baseline {value}", "基线 {value}"),
+    "baseline is": ("baseline {value}", "基线 {value}"),
+    "interval is": ("95 % interval {interval}", "95 % 区间 {interval}"),
     "baseline means": (
         "The baseline ignores the features and always predicts the class frequencies of the training rows. That makes "
         "it well calibrated, and of no use: calibration counts beside a low log-loss.",
@@ -38,6 +39,52 @@ PHRASES = {
     "notes mean": (
         "What training had to say about the data and the model, as it did on the terminal.",
         "训练时在终端上给出的提示：关于数据，也关于模型。",
+    ),
+    # Scores ---------------------------------------------------------------------------------------------------------
+    "scores": ("Scores", "各项得分"),
+    "score": ("score", "指标"),
+    "meaning": ("what it is", "含义"),
+    "balanced accuracy means": (
+        "mean of the classes' recalls: a rare class counts as much as a frequent one",
+        "各类召回率的平均值：少见的类与常见的类同等重要",
+    ),
+    "macro-F1 means": ("mean of the classes' F1", "各类 F1 的平均值"),
+    "ROC-AUC means": (
+        "how often a row of a class gets a higher probability of it than a row of another class; 50 % is guessing",
+        "属于某类的行比不属于的行得到更高该类概率的频率；50 % 相当于乱猜",
+    ),
+    "top-5 accuracy means": (
+        "test rows whose class is among the five most probable",
+        "真实类别在概率最大的五类之中的测试行所占比例",
+    ),
+    "Brier score means": (
+        "mean squared length of p − y; 0 is perfect, 2 the worst",
+        "p − y 长度平方的平均值；0 为最佳，2 为最差",
+    ),
+    "interval means": (
+        "With other test rows the scores would differ: in about 95 of 100 such tests, the interval holds the score of "
+        "all rows that there could be (bootstrap over the {rows} rows; of a share of the rows, Wilson). The "
+        "calibration error has none: see Calibration.",
+        "换一批测试数据，得分会有所不同：100 次这样的测试中，约有 95 次区间会包含在所有可能数据上的得分"
+        "（对 {rows} 行做自助法；比例用 Wilson 法）。校准误差没有区间，见“校准”。",
+    ),
+    # Thresholds -----------------------------------------------------------------------------------------------------
+    "thresholds": ("Threshold", "判定阈值"),
+    "thresholds mean": (
+        "The model answers “{positive}”, the rarer class, where its probability is at least 0.5. Another threshold "
+        "trades precision for recall; predictions stay as they are.",
+        "概率不低于 0.5 时，模型回答较少见的类别“{positive}”。换一个阈值，就是用精确率换召回率；预测本身不受影响。",
+    ),
+    "threshold axis": ("threshold of the probability of “{positive}” →", "“{positive}”的概率阈值 →"),
+    "threshold": ("threshold", "阈值"),
+    "as now": ("as now", "当前"),
+    "best F1": ("best F1", "F1 最高"),
+    "best balanced": ("best balanced accuracy", "平衡准确率最高"),
+    "thresholds are seen": (
+        "The best thresholds were found on these same rows, so on others they gain less: take the probabilities "
+        "(softxent predict --proba), and try a threshold on rows of their own.",
+        "最佳阈值就是在这些数据上找到的，用在别的数据上收益会小一些：可用 softxent predict --proba 取得概率，"
+        "再在另一份数据上检验阈值。",
     ),
     # Training -------------------------------------------------------------------------------------------------------
     "training": ("Training", "训练过程"),
@@ -87,19 +134,26 @@ PHRASES = {
         "按预测类别的概率把测试行分成 {bins} 组。落在虚线上表示所给的概率正好等于预测正确的频率。"
         "圆点越大，行数越多；竖线为 95 % 置信区间（Wilson）：竖线与虚线相交时，偏差可能只是偶然。",
     ),
-    "overconfident": (
-        "Overconfident: on average, the stated probability is {gap} points above the accuracy. "
-        "Chance alone does not explain that.",
-        "过于自信：所给概率平均比准确率高 {gap} 个百分点，无法仅用偶然解释。",
+    "within chance": ("Well calibrated, as far as these rows can tell.", "就这些数据而言，校准良好。"),
+    "overconfident": ("Overconfident: probabilities are too high.", "过于自信：所给概率偏高。"),
+    "underconfident": ("Underconfident: probabilities are too low.", "过于保守：所给概率偏低。"),
+    "too high and too low": (
+        "Some probabilities are too high, others too low.",
+        "有的概率偏高，有的偏低。",
     ),
-    "underconfident": (
-        "Underconfident: on average, the stated probability is {gap} points below the accuracy. "
-        "Chance alone does not explain that.",
-        "过于保守：所给概率平均比准确率低 {gap} 个百分点，无法仅用偶然解释。",
+    "calibration by chance": (
+        "The calibration error is {error}. On {rows} rows, chance alone gives even a perfectly calibrated model up to "
+        "{chance} (in 95 of 100 cases).",
+        "校准误差为 {error}。只有 {rows} 行数据时，即使完美校准的模型，仅因偶然也可能达到 {chance}"
+        "（100 次中有 95 次不超过它）。",
     ),
-    "within chance": (
-        "On average, the stated probability is {gap} points from the accuracy. Chance alone can explain that.",
-        "所给概率与准确率平均相差 {gap} 个百分点，可能只是偶然。",
+    "stated above": (
+        "Ups and downs taken together, the stated probability is {gap} above the accuracy.",
+        "高低相抵之后，所给概率平均比准确率高 {gap}。",
+    ),
+    "stated below": (
+        "Ups and downs taken together, the stated probability is {gap} below the accuracy.",
+        "高低相抵之后，所给概率平均比准确率低 {gap}。",
     ),
     "stated": ("probability of the predicted class", "预测类别的概率"),
     "reliability summary": (
