@@ -239,7 +239,7 @@ def test_class_weight_moves_the_predictions(softxent):
 
 @pytest.mark.parametrize(
     ("line", "output"),
-    [block for page in ("README.md", "README.zh.md", "docs/train.md") for block in command_lines(page)],
+    [block for page in ("README.md", "README.zh.md", "docs/train.md", "docs/train.zh.md") for block in command_lines(page)],
 )
 def test_pages_show_what_it_prints(softxent, penguins, line, output):
     """But for digits and bars, which depend on the processor."""
