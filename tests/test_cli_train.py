@@ -239,7 +239,7 @@ def test_class_weight_moves_the_predictions(softxent):
 
 @pytest.mark.parametrize(
     ("line", "output"),
-    [block for page in ("README.md", "README.zh.md", "docs/train.md", "docs/train.zh.md") for block in command_lines(page)],
+    [block for page in ("README", "README.zh", "docs/train", "docs/train.zh") for block in command_lines(f"{page}.md")],
 )
 def test_pages_show_what_it_prints(softxent, penguins, line, output):
     """But for digits and bars, which depend on the processor."""
@@ -247,6 +247,8 @@ def test_pages_show_what_it_prints(softxent, penguins, line, output):
     write("penguins.csv", *lines)
     write("test.csv", lines[0], *lines[1::7])
     write("new.csv", lines[0], lines[1], lines[159], lines[299])
+    if line.startswith("train"):
+        shutil.rmtree(penguins)  # that is of a file with another path
     code, out, err = softxent(*shlex.split(line))
     assert (code, err) == (0, "")
     assert words_of(out) == words_of(output)
