@@ -244,6 +244,14 @@ def test_all_rows_train(softxent, lang, text):
     assert softxent("evaluate", "runs/t", "t.csv", "--lang", lang)[0] == 0
 
 
+def test_svmlight_has_no_column_of_groups(softxent):
+    Path("t.svm").write_text("".join(f"{i % 2} 1:{i}\n" for i in range(20)))
+    expected = "error: --group names a column, but 't.svm' has none with a name\n"
+    assert softxent("train", "t.svm", "--group", "x") == (2, "", expected)
+    expected = "错误：--group 要给出列名，但 't.svm' 中的列没有名字\n"
+    assert softxent("train", "t.svm", "--group", "x", "--lang", "zh") == (2, "", expected)
+
+
 MISTAKES = [
     (
         ["--group", "patient", "--time", "day"],

@@ -31,6 +31,8 @@ class Roles:
     def check(self, source: Source, target: str) -> None:
         taken = {target: "--target"}
         for role, name in self:
+            if not source.names:
+                raise Mistake("no role", option=f"--{role}", got=repr(source.path))
             source.require(name)
             if name in taken:
                 raise Mistake("role twice", option=f"--{role}", name=repr(name), other=taken[name])

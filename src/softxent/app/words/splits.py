@@ -71,6 +71,10 @@ PHRASES = {
     "what to test": ("which rows test", "用哪些行测试"),
     "what to split by": ("which rows must not be parted", "怎样拆分数据"),
     "role twice": ("{option} is {name}, which is {other} already", "{option} 是 {name}，但它已用作 {other}"),
+    "no role": (
+        "{option} names a column, but {got} has none with a name",
+        "{option} 要给出列名，但 {got} 中的列没有名字",
+    ),
     "one time": (
         "--time is {name}, which has one value only: nothing is earlier or later",
         "--time 是 {name}，但它只有一个值，分不出先后",
