@@ -32,6 +32,7 @@ class Source(ABC):
         self.names: list[str] = []
         self.notes: list[Phrase] = []  # on how the file was read
         self.decimal = "."  # of numbers that would fit another decimal mark too
+        self.points_only = False  # who separates fields by commas does not write thousands as 1.234
         self.unread: dict[str, unread.Unread] = {}  # of each column, what was taken for missing since training
 
     @property
@@ -157,7 +158,10 @@ class Rows:
 
     def inferred(self, name: str, asked: Asked | None = None) -> Column:
         """Decides what one column is."""
-        return kinds.infer(name, self.table[name], self.source.decimal, asked)
+        column = kinds.infer(name, self.table[name], self.source.decimal, asked)
+        if column.kind == "number" and column.other and self.source.points_only and "," not in column.examples[0]:
+            return replace(column, other="", examples=[])
+        return column
 
     def labels(self, target: str) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """Returns the class of each row, and which rows have none."""
