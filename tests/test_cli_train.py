@@ -556,7 +556,7 @@ def test_row_out_of_range(softxent, penguins):
         (("predict",), "RUN is missing: see --help", "缺少 RUN：请看 --help"),
         (("predict", "run"), "NEW is missing: see --help", "缺少 NEW：请看 --help"),
         (("evaluate", "run"), "TEST is missing: see --help", "缺少 TEST：请看 --help"),
-        (("train", "a", "b"), "there is no place for b: see --help", "多余的参数 b：请看 --help"),
+        (("explore", "b"), "there is no place for b: see --help", "多余的参数 b：请看 --help"),
     ],
 )
 def test_mistakes_in_arguments(softxent, words, en, zh):

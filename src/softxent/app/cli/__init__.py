@@ -138,7 +138,7 @@ def _usage(error: Any, lang: str) -> str:
 
         return no_such_option(error.ctx.command, str(option)).say(lang)
     if type(error).__name__ == "MissingParameter":
-        return say(lang, "no argument", name=error.param.metavar)
+        return say(lang, "no argument", name=error.param.metavar.removesuffix("..."))
     if "unexpected extra argument" in message:
         return say(lang, "extra argument", got=message.partition(") (")[2].removesuffix(")"))
     if "requires an argument" in message:
