@@ -333,7 +333,12 @@ def test_more_are_an_error():
 def test_one_row_is_read_as_its_file_is():
     source = open_file(write("t.csv", "a,b", *(f"{value},1" for value in [*MANY, "x"])))
     assert math.isnan(source.row(99).features([Column("a", "number")])["a"][0])
+    assert [note.say("en") for note in source.reading_notes()] == [
+        "column 'a' has 'x' in line 101, which is no number: taken as missing"
+    ]
+    source.unread.clear()
     assert source.row(98).features([Column("a", "number")])["a"].tolist() == [98]
+    assert source.reading_notes() == []
 
 
 def test_units_and_decimal_marks_may_differ_from_training():

@@ -14,6 +14,7 @@ from softxent.app.outputs import as_text, refuse_file, whole_file
 from softxent.app.words import WIDTH, Mistake, say
 
 if TYPE_CHECKING:
+    from softxent.app.cli.screen import Screen
     from softxent.app.prediction import Prediction
     from softxent.explain import Trace
 
@@ -53,8 +54,10 @@ def explain(
         refuse_file("--html", html, reads + (files(model) if model else []), force=force)
     told: Trace | Prediction
     if model is not None:
+        from softxent.app.cli.screen import Screen
+
         _refuse("model alone", {"SCORE": scores, "--layer": layer, "--labels": labels})
-        told = _row_explained(model, data, row, target, T)
+        told = _row_explained(model, data, row, target, T, Screen(context.obj, quiet=True))
     else:
         _refuse("needs model", {"--data": data, "--row": row})
         told = _scores_explained(scores or [], layer, labels, target, T)
@@ -86,7 +89,9 @@ def _scores_explained(scores: list[str], layer: str | None, labels: str | None, 
     return explain(_layer(layer) if layer else numbers, target, temperature=T, labels=names)
 
 
-def _row_explained(model: str, data: list[str] | None, row: str | None, target: str | None, T: float) -> Prediction:
+def _row_explained(
+    model: str, data: list[str] | None, row: str | None, target: str | None, T: float, screen: Screen
+) -> Prediction:
     if row is None:
         raise Mistake("model needs", option="--row")
     index = options.whole("--row", row, 0)
@@ -100,7 +105,9 @@ def _row_explained(model: str, data: list[str] | None, row: str | None, target: 
         raise Mistake("model needs", option="--data")
     source = digits() if not data else open_files(data)
     run.schema.check(source)
-    return Prediction.of(run, source.row(index), target, data=Path(source.path).name, temperature=T)
+    told = Prediction.of(run, source.row(index), target, data=Path(source.path).name, temperature=T)
+    screen.notes(source.reading_notes())
+    return told
 
 
 def _steps(told: Trace | Prediction, lang: str, article: bool) -> Any:

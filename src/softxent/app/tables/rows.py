@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from softxent.app.tables import kinds, unread
-from softxent.app.tables.columns import Column, as_text, labels
+from softxent.app.tables.columns import Column, Reading, as_text, labels
 from softxent.app.tables.files import File
 from softxent.app.tables.kinds import Asked
 from softxent.app.words import Mistake, Phrase
@@ -186,7 +186,11 @@ class Rows:
     def values(self, column: Column) -> Any:
         """Returns the values of a column as pandas has them; what cannot be read is missing, or an error."""
         reading = column.read(self.table[column.name], self.source.decimal)
-        new = unread.check(column, reading, self.place)
+        unread.check(column, reading, self.place)
+        return self._converted(column, reading)
+
+    def _converted(self, column: Column, reading: Reading) -> Any:
+        new = unread.found(column, reading)
         if new:
             self.source.take_for_missing(column.name, replace(new, row=self.start + new.row))
         return column.converted(reading.values)
@@ -199,8 +203,10 @@ class Row(Rows):
         super().__init__(batch.source, batch.table.slice(index, 1), batch.start + index)
         self.batch, self.index = batch, index
 
-    def features(self, columns: Sequence[Column]) -> Any:
-        return self.batch.features(columns).iloc[[self.index]].reset_index(drop=True)
+    def values(self, column: Column) -> Any:
+        whole = column.read(self.batch.table[column.name], self.source.decimal)
+        unread.check(column, whole, self.batch.place)
+        return self._converted(column, Reading(*(part.slice(self.index, 1) for part in whole)))
 
 
 def row_hashes(frame: Any) -> NDArray[np.uint64]:

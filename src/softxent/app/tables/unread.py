@@ -31,20 +31,23 @@ class Unread:
         return Phrase("unread" if self.count == 1 else "all unread", **facts, count=self.count)
 
 
-def check(column: Column, reading: Reading, place: Callable[[int], Phrase]) -> Unread | None:
-    """Returns what is taken for missing though training did not have it; raises if that is more than a few values.
+def check(column: Column, reading: Reading, place: Callable[[int], Phrase]) -> None:
+    """Raises if more than a few values of a batch cannot be read; marks such as `unknown` are always missing.
 
-    Marks such as `unknown` are always missing. Of the other values of a batch, NEARLY all must be what they were in
-    training, unless the user said what the column is: then one.
+    NEARLY all must be what they were in training, unless the user said what the column is: then one.
     """
     if column.kind not in ("number", "date"):
-        return None
+        return
     first = reading.first_unread
     if first is not None and (reading.share == 0 if column.asked else reading.share < NEARLY):
         raise _wrong(column, reading, first, place)
     _check_size(column, reading, place)
+
+
+def found(column: Column, reading: Reading) -> Unread | None:
+    """Returns what is taken for missing though training did not have it."""
     written = reading.written
-    if not is_text(written):
+    if column.kind not in ("number", "date") or not is_text(written):
         return None
     new = pc.and_(pc.is_valid(written), pc.is_null(reading.values))
     new = pc.and_(new, pc.invert(pc.is_in(written, pa.array(list(column.marks), pa.string()))))
