@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from softxent.app.importance import Importance, importance
 from softxent.app.run import LabelledRows, log_proba
 from softxent.app.splits import Split
 from softxent.app.task import Task
@@ -124,6 +125,7 @@ class Training:
     fitted: Fitted
     evaluation: Evaluation | None  # None: nothing was tested
     folds: list[Scores] = field(default_factory=list)  # of cross-validation
+    importance: Importance | None = None
 
     def tested_row(self, index: int, row: int) -> LabelledRows:
         """Returns a row of the evaluation, by its index there and its number in the file."""
@@ -132,6 +134,13 @@ class Training:
     @property
     def notes(self) -> list[Phrase]:
         return [*self.task.notes, *self.split.notes, *self.fitted.notes]
+
+    def measured(self) -> Importance:
+        """Measures the importance of each column, on the test rows if there are any."""
+        rows, model = self.split.test if len(self.split.test) else self.split.train, self.fitted.model
+        y = np.searchsorted(self.fitted.classifier.classes_, rows.y)
+        trained = not len(self.split.test)
+        return importance(model, rows.X, y, rows.weight, trained=trained, seed=self.settings.seed)
 
     @property
     def metrics(self) -> dict[str, Any]:
@@ -145,7 +154,8 @@ class Training:
         untested = {"rows": 0, "classes": self.split.schema.classes}
         scores = self.evaluation.metrics() if self.evaluation else untested
         folds = {"cross_validation": over_folds(self.folds)} if self.folds else {}
-        return scores | folds | {"training": facts}
+        rises = [rise._asdict() for rise in self.importance.columns] if self.importance else []
+        return scores | folds | {"importance": rises, "training": facts}
 
 
 def over_folds(folds: list[Scores]) -> dict[str, Any]:

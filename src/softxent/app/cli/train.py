@@ -83,6 +83,7 @@ def train(
     settings = replace(settings, class_weight=options.class_weight(class_weight, task.classes.tolist()))
     files = Files(*(open_file(file) if file else None for file in (val, test)))
     training = trained(screen, task, settings, files)
+    training = replace(training, importance=training.measured())
     save(screen, training, folder, command_line(context))
     if as_json:
         print(json.dumps(training.metrics, indent=1, ensure_ascii=False))
@@ -185,7 +186,10 @@ def report(training: Training, command: str) -> Content:
         date=date.today().isoformat(),
         evaluation=evaluation,
         notes=[Words.of(note) for note in training.notes],
-        examples=shown([named_features(training.tested_row(worst.index, worst.row).X) for worst in worst_rows]),
+        examples=shown(
+            [named_features(training.tested_row(worst.index, worst.row).X) for worst in worst_rows],
+            parts.tested.shapes,
+        ),
         train_loss=list(classifier.loss_curve_),
         val_loss=list(getattr(classifier, "validation_loss_curve_", ())),
         val_accuracy=list(getattr(classifier, "validation_scores_", ())),
@@ -194,6 +198,8 @@ def report(training: Training, command: str) -> Content:
         columns=treated(task.columns),
         facts=[(Words.of(Phrase(f"fact {name}")), Words.of(value)) for name, value in facts.items()],
         command=command,
+        importance=training.importance,
+        classes=parts.schema.classes,
     )
 
 
@@ -220,7 +226,9 @@ def command_line(context: typer.Context) -> str:
     words = context.command_path.split()
     for parameter in context.command.params:
         value = context.params[str(parameter.name)]
-        if value not in (None, False, parameter.default):
+        if value in (None, False, parameter.default):
+            continue
+        for each in value if isinstance(value, list | tuple) else [value]:
             words += parameter.opts[:1] if parameter.param_type_name == "option" else []
-            words += [] if value is True else [str(value)]
+            words += [] if each is True else [str(each)]
     return shlex.join(words)

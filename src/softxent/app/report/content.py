@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
+from softxent.app.importance import Importance
 from softxent.app.report.evaluation import Evaluation
 from softxent.app.report.examples import Shown
 from softxent.app.report.saved import decoded, encoded
@@ -38,6 +39,7 @@ class Content:
     columns       the columns of the data
     facts         what else the summary says: ("model", "64 → 32 → 10") …
     command       the command line that makes this report again
+    importance    of the columns, and the coefficients of a linear model, whose indices are those of `classes`
     explorer      whether explorer.html is beside it, for links to lead to
     """
 
@@ -56,6 +58,8 @@ class Content:
     facts: list[tuple[Words, Words]] = field(default_factory=list)
     command: str = ""
     explorer: bool = True
+    importance: Importance | None = None
+    classes: list[str] = field(default_factory=list)
 
     def save(self, path: Path) -> None:
         path.write_bytes(json.dumps(encoded(self), ensure_ascii=False).encode("utf-8", "replace"))

@@ -23,6 +23,7 @@ from softxent.explain.render import width
 TEMPLATES = Path(__file__).parent / "templates"
 CODES = {"en": "en", "zh": "zh-CN"}  # of the languages, in HTML
 CLASSES_AT_ONCE = 20  # rows of the per-class table; the others unfold
+COLUMNS_AT_ONCE = 15  # of the importance; the others unfold
 ALIKE = 6  # more neighbouring columns of one kind and treatment than this share a row
 
 
@@ -109,6 +110,7 @@ def environment() -> Environment:
         "margin": figures.MARGIN,
         "most_classes": MATRIX_CLASSES,
         "at_once": CLASSES_AT_ONCE,
+        "most_columns": COLUMNS_AT_ONCE,
     }
     return made
 

@@ -34,6 +34,7 @@ class _Arrays(Source):
             columns |= {name: flat[0]} if len(flat) == 1 else {f"{name}[{i}]": entry for i, entry in enumerate(flat)}
         self.table = pa.table({name: _arrow(values) for name, values in columns.items()})
         self.names = list(columns)
+        self.shapes = {name: array.shape[1:] for name, array in arrays.items() if array.ndim > 1}
 
     def batches(self) -> Iterator[Rows]:
         for start in range(0, self.table.num_rows, BATCH):

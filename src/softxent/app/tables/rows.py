@@ -30,6 +30,7 @@ class Source(ABC):
         self.path = file.name
         self.about = ""
         self.names: list[str] = []
+        self.shapes: dict[str, tuple[int, ...]] = {}  # of a row of each array that has several columns
         self.notes: list[Phrase] = []  # on how the file was read
         self.decimal = "."  # of numbers that would fit another decimal mark too
         self.points_only = False  # who separates fields by commas does not write thousands as 1.234

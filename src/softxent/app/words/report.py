@@ -193,6 +193,32 @@ PHRASES = {
     "more features": ("{count} more features", "其余 {count} 个特征"),
     "image": ("Row {row} as an image, {width} × {height} pixels", "第 {row} 行的图像，{width} × {height} 像素"),
     "others": ("{count} others", "其他 {count} 类"),
+    # Importance -----------------------------------------------------------------------------------------------------
+    "importance": ("What the model goes by", "模型依据什么"),
+    "importance means": (
+        "How much the log-loss rises once a column's values are shuffled among the {rows} rows (mean of {repeats} "
+        "shuffles): the more, the more the model needs it. Columns that tell the same share their importance.",
+        "把某一列的值在 {rows} 行之间打乱后，对数损失上升多少（{repeats} 次打乱的平均）：升得越多，模型越依赖它。"
+        "内容相近的列会分摊重要性。",
+    ),
+    "importance of training": (
+        "These rows trained the model, for lack of others: the numbers are larger than on new rows.",
+        "没有别的数据，用的是训练数据：数值会比在新数据上大。",
+    ),
+    "importance of few": (
+        "Only {rows} rows: a small rise, or one whose interval reaches 0, may be chance.",
+        "只有 {rows} 行数据：上升很小或区间含 0 的，可能只是偶然。",
+    ),
+    "other columns": ("The other {count} columns", "其余 {count} 列"),
+    "rise": ("rise of log-loss", "对数损失上升"),
+    "coefficients": ("Coefficients", "系数"),
+    "coefficients mean": (
+        "The model is linear: one standard deviation more of a feature adds this to the score of the class that it "
+        "raises most, and to that of the class that it lowers most (relative to the mean over the classes).",
+        "模型是线性的：某个特征每增加一个标准差，得分升得最多的类别和降得最多的类别各变化多少（相对于各类的平均）。",
+    ),
+    "raises": ("raises most", "最有利于"),
+    "lowers": ("lowers most", "最不利于"),
     # Columns, reproduction ------------------------------------------------------------------------------------------
     "columns": ("Columns", "数据列"),
     "kind": ("kind", "类型"),
