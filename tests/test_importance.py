@@ -23,7 +23,7 @@ def fitted(hidden=(), n=400):
     rng = np.random.default_rng(0)
     X = pd.DataFrame(rng.normal(size=(n, 4)) * [1, 1, 50, 1], columns=list("abcd"))
     y = (2 * X["a"] + X["b"] + rng.normal(size=n) > 0).to_numpy().astype(int)
-    model = make_pipeline(StandardScaler(), SoftmaxClassifier(hidden, alpha=1e-2, max_iter=200, random_state=0))
+    model = make_pipeline(StandardScaler(), SoftmaxClassifier(hidden, alpha=1e-2, max_iter=2000, random_state=0))
     return model.fit(X, y), X, y
 
 
