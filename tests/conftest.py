@@ -61,6 +61,16 @@ def browser() -> Iterator[Any]:
             yield running
 
 
+@pytest.fixture(scope="session")
+def ranks() -> Iterator[Any]:
+    """Processes of torch.distributed, on gloo."""
+    from tests.ranks import Ranks
+
+    pool = Ranks()
+    yield pool
+    pool.close()
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     skipped = sum(NONE_FOUND in str(report.longrepr) for report in terminalreporter.stats.get("skipped", []))
     if skipped:

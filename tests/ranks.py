@@ -12,10 +12,13 @@ from typing import Any
 
 RANKS = 4
 TIMEOUT = 60  # seconds
-
-
-class Failed(Exception):
-    """What a rank raised, as a class's name and a message."""
+PRELOADED = [  # once for all processes
+    "softxent.torch.parallel",
+    "tests.ranks",
+    "torch._dynamo",
+    "torch.distributed.fsdp",
+    "torch.distributed.tensor",
+]
 
 
 def serve(rank: int, size: int, store: str, timeout: float, tasks: Any) -> None:
@@ -42,7 +45,7 @@ class Ranks:
 
     def __init__(self, size: int = RANKS, timeout: float = TIMEOUT) -> None:
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["torch", "softxent.torch.parallel", "tests.ranks"])
+        context.set_forkserver_preload(PRELOADED)
         self.folder = tempfile.TemporaryDirectory()
         pairs = [context.Pipe() for _ in range(size)]
         self.pipes = [here for here, _ in pairs]

@@ -11,14 +11,6 @@ import softxent.torch  # noqa: E402
 from softxent import definition  # noqa: E402
 from softxent.torch import parallel  # noqa: E402
 from tests.cases import BFLOAT16, CASES, FLOAT32, FLOAT64, assert_close, computed_in, definition_error  # noqa: E402
-from tests.ranks import Ranks  # noqa: E402
-
-
-@pytest.fixture(scope="module")
-def ranks():
-    pool = Ranks()
-    yield pool
-    pool.close()
 
 
 def cuts(classes, ranks, kind="even"):

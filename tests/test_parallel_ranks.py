@@ -15,13 +15,6 @@ from softxent.torch import parallel  # noqa: E402
 from tests.ranks import Ranks  # noqa: E402
 
 
-@pytest.fixture(scope="module")
-def ranks():
-    pool = Ranks()
-    yield pool
-    pool.close()
-
-
 def rank_of(group):
     return torch.distributed.get_rank(group)
 

@@ -12,6 +12,7 @@ from softxent.options import takes_options
 from softxent.results import Statistics
 from softxent.torch import checks
 from softxent.torch.parallel import ops
+from softxent.torch.parallel.dtensor import layout_of_logits
 from softxent.torch.parallel.exchange import Group, group_of
 from softxent.torch.parallel.given import (
     Said,
@@ -19,6 +20,7 @@ from softxent.torch.parallel.given import (
     columns,
     indices,
     of_logits,
+    placed,
     reported,
     result,
     uniforms,
@@ -51,8 +53,14 @@ def cross_entropy(
     check_ranks   raise the same error on every rank if they do not agree; on a GPU that waits for it
     {options}
 
+    Of a DTensor the classes are those that its placements give this rank, and so is the group; rows may be split over
+    other dimensions of the mesh. The loss is a DTensor then.
+
     Returns float32 or, for float64 logits, float64. One all-gather of 24 bytes a row and rank, at least: see cost().
     """
+    if (layout := layout_of_logits(input, dim)) is not None:
+        input, target, weight = layout.logits(input, dim), layout.target(target, dim), layout.of_classes(weight)
+        group, vocab_start, vocab_total = layout.split
     group = group_of(group)
     with reported(group, "cross_entropy", input):
         (x, t, w), rows, by_index = of_logits(input, target, weight, dim)
@@ -62,7 +70,7 @@ def cross_entropy(
         numbers = said.numbers(group, split)
         given = split.cut(x, 1), None, None, t, None if w is None else split.cut(w, 0)
     losses, state = ops.losses(*given, *numbers)
-    return result(losses, state, rows, said)
+    return result(losses, state, rows, said, layout)
 
 
 def log_prob(
@@ -96,6 +104,9 @@ def statistics(
     check_ranks: bool = True,
 ) -> Statistics:
     """Of each row log p_y, entropy, lse, the largest class and the target's rank among the classes of all ranks."""
+    if (layout := layout_of_logits(input, dim)) is not None:
+        input, target = layout.logits(input, dim), layout.target(target, dim)
+        group, vocab_start, vocab_total = layout.split
     group = group_of(group)
     options = {"temperature": temperature, "ignore_index": ignore_index, "reduction": "none"}
     with reported(group, "statistics", input):
@@ -105,7 +116,7 @@ def statistics(
         split = Split.of(group, x.shape[1], vocab_start, vocab_total)
         numbers = Said("statistics", rows, (x,), by_index, None, options, check_ranks).numbers(group, split)
         given = split.cut(x, 1), None, None, t
-    return columns(ops.statistics(*given, *numbers), rows)
+    return columns(ops.statistics(*given, *numbers), rows, layout)
 
 
 def sample(
@@ -126,6 +137,10 @@ def sample(
 
     return_log_prob   also return log p of the drawn class, differentiable with respect to `input`
     """
+    whole, of = input, (group, vocab_start, vocab_total)
+    if (layout := layout_of_logits(input, dim)) is not None:
+        input = layout.logits(input, dim)
+        group, vocab_start, vocab_total = layout.split
     group = group_of(group)
     options = {"temperature": temperature, "reduction": "none", "ignore_index": -1}
     with reported(group, "sample", input):
@@ -134,10 +149,9 @@ def sample(
         uniform = uniforms(x, generator)
         numbers = Said("sample", rows, (x,), True, None, options, check_ranks).numbers(group, split)
         layer = split.cut(x.detach(), 1), None, None
-    index, log_p = (a.reshape(rows) for a in ops.sample(*layer, uniform, *numbers))
+    index, log_p = (placed(a, rows, layout) for a in ops.sample(*layer, uniform, *numbers))
     if return_log_prob and input.requires_grad and torch.is_grad_enabled():
-        of = group, vocab_start, vocab_total
-        log_p = log_prob(input, index, *of, dim=dim, temperature=temperature, check_ranks=check_ranks)
+        log_p = log_prob(whole, index, *of, dim=dim, temperature=temperature, check_ranks=check_ranks)
     return (index, log_p) if return_log_prob else index
 
 

@@ -20,6 +20,7 @@ from softxent.torch.checks import LAYERS, PYTORCHS
 from softxent.torch.linear_layer.functional import autocast
 from softxent.torch.linear_layer.products import computed_in
 from softxent.torch.parallel import call
+from softxent.torch.parallel.dtensor import Layout
 from softxent.torch.parallel.exchange import Group, group_of
 
 Given = tuple[Any, Any, Any]  # input, linear_weight, linear_bias
@@ -164,18 +165,26 @@ def uniforms(x: Tensor, generator: Any) -> Tensor:
     return torch.rand(x.shape[0], dtype=torch.float64, device=x.device, **given)
 
 
-def columns(found: Any, rows: tuple[int, ...]) -> Statistics:
-    return Statistics(*(column.reshape(rows) for column in found[:5]))
+def placed(column: Tensor, rows: tuple[int, ...], layout: Layout | None) -> Any:
+    """One number a row, in the shape of the rows."""
+    return column.reshape(rows) if layout is None else layout.of_rows(column.reshape(rows))
 
 
-def result(losses: Tensor, state: Tensor, rows: tuple[int, ...], said: Said) -> Tensor:
+def columns(found: Any, rows: tuple[int, ...], layout: Layout | None) -> Statistics:
+    return Statistics(*(placed(column, rows, layout) for column in found[:5]))
+
+
+def result(losses: Tensor, state: Tensor, rows: tuple[int, ...], said: Said, layout: Layout | None) -> Any:
+    """The losses, their sum or their mean; of a DTensor over the rows of all ranks."""
     options = said.options
     if options.reduction == "none":
-        return losses.reshape(rows).to(said.dtype)
+        return placed(losses.to(said.dtype), rows, layout)
     total = losses.sum()
     if options.reduction == "mean":
         divisor: Any = said.normalizer
         if divisor is None:
-            divisor = state.detach()[-1].sum() if said.by_index else float(prod(rows))
+            count = state.detach()[-1].sum()  # of probabilities the number of rows
+            divisor = count if layout is None else layout.summed(count)
         total = core.over(total, divisor, "zero") if isinstance(divisor, Tensor) else total / (divisor or torch.inf)
-    return total.to(said.dtype)
+    total = total.to(said.dtype)
+    return total if layout is None else layout.total(total)

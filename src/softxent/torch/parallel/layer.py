@@ -12,6 +12,7 @@ from softxent.options import takes_options
 from softxent.results import Statistics
 from softxent.torch.linear_layer.functional import budget_of
 from softxent.torch.parallel import ops
+from softxent.torch.parallel.dtensor import layout_of_layer
 from softxent.torch.parallel.exchange import group_of
 from softxent.torch.parallel.given import (
     Said,
@@ -20,6 +21,7 @@ from softxent.torch.parallel.given import (
     columns,
     indices,
     of_layer,
+    placed,
     reported,
     result,
     uniforms,
@@ -53,7 +55,15 @@ def linear_cross_entropy(
     reduce_grad     sum the gradient of input over the ranks; False leaves each its own part, for an input that was
                     gathered by what reduces and scatters in its backward
     {options}
+
+    Of DTensors linear_weight's placements say which classes are this rank's, and input's which rows; rows that are
+    split over the same ranks as the classes (sequence parallelism) are gathered, and reduce_grad follows from that.
     """
+    if (layout := layout_of_layer(input, linear_weight)) is not None:
+        reduce_grad = layout.replicates(input)
+        input, linear_weight, linear_bias = layout.layer(input, linear_weight, linear_bias)
+        target, weight = layout.target(target, -1), layout.of_classes(weight)
+        group, vocab_start, vocab_total = layout.split
     group = group_of(group)
     with reported(group, "linear_cross_entropy", input):
         given, t, rows, by_index = of_layer(input, linear_weight, linear_bias, target)
@@ -66,7 +76,7 @@ def linear_cross_entropy(
         layer = x, split.cut(W, 0), None if bias is None else split.cut(bias, 0)
         w = None if w is None else split.cut(w, 0)
     losses, state = ops.losses(*layer, t, w, *numbers)
-    return result(losses, state, rows, said)
+    return result(losses, state, rows, said, layout)
 
 
 def linear_log_prob(
@@ -110,6 +120,11 @@ def linear_statistics(
     check_ranks: bool = True,
 ) -> Statistics:
     """statistics of linear(input, linear_weight, linear_bias), as linear_cross_entropy."""
+    if (layout := layout_of_layer(input, linear_weight)) is not None:
+        reduce_grad = layout.replicates(input)
+        input, linear_weight, linear_bias = layout.layer(input, linear_weight, linear_bias)
+        target = layout.target(target, -1)
+        group, vocab_start, vocab_total = layout.split
     group = group_of(group)
     options = {"temperature": temperature, "softcap": softcap, "ignore_index": ignore_index, "reduction": "none"}
     with reported(group, "linear_statistics", input):
@@ -121,7 +136,7 @@ def linear_statistics(
         said = Said("linear_statistics", rows, given, by_index, None, options, check_ranks)
         numbers = said.numbers(group, split, budget_of(memory_budget), reduce_grad)
         layer = x, split.cut(W, 0), None if bias is None else split.cut(bias, 0)
-    return columns(ops.statistics(*layer, t, *numbers), rows)
+    return columns(ops.statistics(*layer, t, *numbers), rows, layout)
 
 
 def linear_sample(
@@ -141,6 +156,11 @@ def linear_sample(
     check_ranks: bool = True,
 ) -> Any:
     """sample of linear(input, linear_weight, linear_bias), as linear_cross_entropy."""
+    whole, of = (input, linear_weight, linear_bias), (group, vocab_start, vocab_total)
+    if (layout := layout_of_layer(input, linear_weight)) is not None:
+        reduce_grad = layout.replicates(input)
+        input, linear_weight, linear_bias = layout.layer(input, linear_weight, linear_bias)
+        group, vocab_start, vocab_total = layout.split
     group = group_of(group)
     options = {"temperature": temperature, "softcap": softcap, "reduction": "none", "ignore_index": -1}
     with reported(group, "linear_sample", input):
@@ -151,11 +171,10 @@ def linear_sample(
         numbers = said.numbers(group, split, budget_of(memory_budget))
         layer = x, split.cut(W, 0), None if b is None else split.cut(b, 0)
         uniform = uniforms(x, generator)
-    index, log_p = (a.reshape(rows) for a in ops.sample(*layer, uniform, *numbers))
-    if return_log_prob and torch.is_grad_enabled() and any(a is not None and a.requires_grad for a in given):
+    index, log_p = (placed(a, rows, layout) for a in ops.sample(*layer, uniform, *numbers))
+    if return_log_prob and torch.is_grad_enabled() and any(a is not None and a.requires_grad for a in whole):
         log_p = linear_log_prob(
-            input, linear_weight, index, group, vocab_start, vocab_total, linear_bias=linear_bias,
-            temperature=temperature, softcap=softcap, memory_budget=memory_budget, reduce_grad=reduce_grad,
-            check_ranks=check_ranks,
+            *whole[:2], index, *of, linear_bias=whole[2], temperature=temperature, softcap=softcap,
+            memory_budget=memory_budget, reduce_grad=reduce_grad, check_ranks=check_ranks,
         )  # fmt: skip
     return (index, log_p) if return_log_prob else index

@@ -89,9 +89,10 @@ def gradients(
     source = call.source(x, W, bias)
     targets, w = call.targets(target, source), None if weight is None else weight.to(source.dtype)
     rows, u, given = State(*state), upstream.double(), (x, W, bias, target, weight)
+    names = ("x", "W", "bias", "target", "weight")
     of_x, of_W, of_bias, of_t, of_w = (
-        torch.zeros_like(a, dtype=sum_dtype(name, a, W, source)) if a is not None and needed else None
-        for name, a, needed in zip(("x", "W", "bias", "target", "weight"), given, needs, strict=True)
+        room_for(name, a, source) if a is not None and needed else None
+        for name, a, needed in zip(names, given, needs, strict=True)
     )
     for part, z, slope in source.chunks(wide=True, gradients=True):
         chunk = State(*(column[part] for column in rows))
@@ -114,11 +115,13 @@ def gradients(
     return tuple(x.new_empty(0) if a is None else a.to(like.dtype) for a, like in found)
 
 
-def sum_dtype(name: str, a: Tensor, W: Tensor | None, source: Source) -> torch.dtype:
-    """A gradient that is summed up is rounded once, at the end."""
+def room_for(name: str, a: Tensor, source: Source) -> Tensor:
+    """For a gradient; what is summed up is rounded once, at the end. Logits' is written row by row."""
+    if name == "x" and source.W is None:
+        return source.library.kernels.empty_like(a)
     if name == "weight":
-        return torch.float64
-    return a.dtype if name == "target" or W is None else source.dtype
+        return torch.zeros_like(a, dtype=torch.float64)
+    return torch.zeros_like(a, dtype=a.dtype if name == "target" else source.dtype)
 
 
 def add_products(source: Source, G: Tensor, part: slice, to_x: Any, to_W: Any, to_bias: Any) -> None:
