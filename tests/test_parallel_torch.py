@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import doctest
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -262,3 +265,10 @@ def test_gradients_of_probabilities_and_weights(ranks):
     for of_all, expected in zip(zip(*found, strict=True), (z, p, w), strict=True):
         got = np.concatenate(of_all, axis=-1)
         np.testing.assert_allclose(got, expected.grad.numpy(), 2e-6, 1e-7)
+
+
+def test_the_pages_table():
+    page = Path(__file__).parents[1] / "docs/parallel.md"
+    failed, tried = doctest.testfile(str(page), module_relative=False, encoding="utf-8")
+    assert tried
+    assert not failed
