@@ -211,6 +211,16 @@ def test_weights_count_in_training_and_in_scores(softxent):
     np.testing.assert_allclose(scores[0][4:], scores[1][4:], rtol=1e-12)
 
 
+def test_report_counts_rows_as_they_are(softxent):
+    """Scores are by weight; how many rows are right, and would be by guessing, is not."""
+    softxent("train", table(), "--target", "y", "--weight", "w", "--drop", "patient,day")
+    page = Path("runs/t/report.html").read_text("utf-8")
+    per_class = json.loads(Path("runs/t/metrics.json").read_text("utf-8"))["per_class"]
+    majority = json.loads(Path("runs/t/metrics.json").read_text("utf-8"))["baseline"]["class"]
+    rows = next(each["rows"] for each in per_class if each["name"] == majority)
+    assert f"in training, would get {rows} right." in page
+
+
 def test_cross_validation(softxent):
     code, out, _ = softxent("train", table(), "--target", "y", "--cv", "4", "--drop", "patient,day")
     assert code == 0

@@ -243,7 +243,7 @@ def _per_class(
 def _bins(top: Array, right: NDArray[np.bool_], w: Array) -> tuple[tuple[Bin, ...], list[float]]:
     """Returns the bins, and the share of all weight that is in each."""
     which = np.clip(np.ceil(top * BINS).astype(int) - 1, 0, BINS - 1)
-    rows, weight = np.bincount(which, minlength=BINS), np.bincount(which, w, BINS)
+    rows, weight = np.bincount(which[w > 0], minlength=BINS), np.bincount(which, w, BINS)
     with np.errstate(invalid="ignore"):
         confidence, accuracy = (np.bincount(which, of * w, BINS) / weight for of in (top, right))
     bins = tuple(
