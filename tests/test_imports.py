@@ -43,6 +43,7 @@ PACKAGES = {
     "jinja2": ["app.report"],
     "rich": ["app.cli"],
     "typer": ["app.cli"],
+    "onnx": ["app.onnx"],
     "skops": ["app.run"],
     "skrub": ["app.features"],
 }

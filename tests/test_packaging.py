@@ -50,7 +50,7 @@ def test_import_costs_what_is_used(code: str, packages: set[str]) -> None:
     assert packages_after(code) - NOTHING == packages
 
 
-@pytest.mark.parametrize("extra", ["cli", "sklearn", "transformers", "bench", "test", "dev"])
+@pytest.mark.parametrize("extra", ["cli", "onnx", "sklearn", "transformers", "bench", "test", "dev"])
 def test_what_ci_installs_is_pinned(extra: str) -> None:
     pinned = re.findall(r"^([\w-]+)==", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
     wanted = PYPROJECT["project"]["dependencies"] + PYPROJECT["project"]["optional-dependencies"][extra]

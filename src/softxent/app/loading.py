@@ -105,6 +105,12 @@ class Model:
         """Returns the features that the classifier sees, rows × features, as `pipeline[:-1]` makes them."""
         return self.pipeline[:-1].transform(self._source("X", X).read().features(self._run.schema.columns))
 
+    def onnx_inputs(self, X: Any) -> dict[str, Any]:
+        """Returns what the model that `softxent export` writes takes for these rows: an array for each column."""
+        from softxent.app.onnx import inputs
+
+        return inputs(self._run, self._source("X", X).read().features(self._run.schema.columns))
+
     def _source(self, name: str, X: Any) -> Source:
         schema = self._run.schema
         if schema.columns[0].kind == "sparse":

@@ -21,6 +21,7 @@ INTERRUPTED = 130  # 128 + SIGINT, as a shell says it
 PACKAGES = {
     "charset_normalizer",
     "jinja2",
+    "onnx",
     "openpyxl",
     "pandas",
     "pyarrow",
@@ -30,6 +31,7 @@ PACKAGES = {
     "sklearn",
     "skrub",
 } | {"typer"}
+EXTRAS = {"onnx": "cli,onnx"}  # which another extra has
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -72,6 +74,7 @@ def _run(arguments: list[str], lang: str) -> int:
     from softxent.app.cli.evaluate import evaluate
     from softxent.app.cli.explain import explain
     from softxent.app.cli.explore import explore
+    from softxent.app.cli.export import export
     from softxent.app.cli.help import Command, Group
     from softxent.app.cli.predict import predict
     from softxent.app.cli.report import report
@@ -88,6 +91,7 @@ def _run(arguments: list[str], lang: str) -> int:
         (train, "softxent train penguins.csv --target species"),
         (predict, "softxent predict runs/penguins new.csv --proba --out predictions.csv"),
         (evaluate, "softxent evaluate runs/penguins test.csv"),
+        (export, "softxent export runs/penguins penguins.onnx"),
         (report, "softxent report runs/penguins --lang zh"),
     ):
         name = command.__name__
@@ -120,7 +124,7 @@ def _blame(error: Exception, lang: str) -> tuple[str, int]:
     if isinstance(error, Mistake):
         return error.say(lang), YOURS
     if isinstance(error, ModuleNotFoundError) and (package := (error.name or "").split(".")[0]) in PACKAGES:
-        return say(lang, "missing package", package=package), YOURS
+        return say(lang, "missing package", package=package, extras=EXTRAS.get(package, "cli")), YOURS
     if hasattr(error, "format_message"):  # Typer's usage errors: its own, or Click's in older versions
         return _usage(error, lang), YOURS
     if isinstance(error, OSError):

@@ -161,8 +161,8 @@ PHRASES = {
     "unreadable": ("NumPy cannot read it", "NumPy 无法读取"),
     "arrays missing": ("it has no {names}; its arrays: {found}", "其中没有 {names}；它含有的数组：{found}"),
     "missing package": (
-        'the command needs {package}, which is not installed: pip install ".[cli]" in a clone of softxent',
-        '命令行需要 {package}，但没有安装：请在 softxent 的克隆里运行 pip install ".[cli]"',
+        'the command needs {package}, which is not installed: pip install ".[{extras}]" in a clone of softxent',
+        '命令行需要 {package}，但没有安装：请在 softxent 的克隆里运行 pip install ".[{extras}]"',
     ),
     "cannot print": ("standard output cannot be written: {why}", "无法写到标准输出：{why}"),
     "system": ("the system says {why}", "系统报告 {why}"),
