@@ -150,6 +150,9 @@ def test_several_files_are_one_table():
         ]
         assert source.place(2).say("zh") == "在第 2 行（'d/b.tsv.gz'）"
     assert open_file("d/").stem == "d"
+    os.chdir("d")
+    assert open_file(".").stem == "d"
+    os.chdir("..")
     assert list(map(str, inputs(["d", "-", "none.csv"]))) == ["d/a.csv", "d/b.tsv.gz"]
 
 

@@ -31,7 +31,7 @@ class Several(Source):
 
     @property
     def stem(self) -> str:
-        return self.parts[0].stem if len(self.typed) > 1 else Path(self.typed[0]).name
+        return self.parts[0].stem if len(self.typed) > 1 else Path(self.typed[0]).resolve().name
 
     def column(self, name: str) -> str:
         return self.parts[0].column(name)
