@@ -11,10 +11,11 @@ import vega_datasets
 from sklearn import datasets
 
 from softxent.app import advice
+from softxent.app.settings import Settings
 from softxent.app.splits import split
 from softxent.app.tables import open_file
 from softxent.app.task import Task
-from softxent.app.training import Settings, evaluate, fit
+from softxent.app.training import evaluate, fit
 from softxent.app.words import Mistake
 
 PENGUINS = Path(palmerpenguins.__file__).parent / "data/penguins.csv"
@@ -226,7 +227,7 @@ def test_a_network_that_learned_nothing(told, en, zh):
     assert note.say("zh").endswith("总答同一类答对 40.2%）：请减小 --lr（现为 1e+09）")
 
 
-@pytest.mark.parametrize("settings", [{}, {"hidden": (8,), "epochs": 12}])
+@pytest.mark.parametrize("settings", [{"model": "linear"}, {"hidden": (8,), "epochs": 12}])
 def test_models_that_learned(settings):
     parts, fitted = trained(*frame_of("wine"), **settings)
     assert advice.of_fit(parts.train, fitted.model, None) == []
@@ -236,7 +237,7 @@ def test_models_that_learned(settings):
 def test_scores_not_below_the_baseline():
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(rng.normal(size=(120, 40)).round(3)).add_prefix("x").assign(y=rng.integers(0, 2, 120))
-    parts, fitted = trained(frame, "y", alpha=1e-4)
+    parts, fitted = trained(frame, "y", model="linear", alpha=1e-4)
     (note,) = advice.of_scores(evaluate(parts, fitted))
     assert note.say("en").endswith(": here the probabilities are worth no more than the class frequencies alone")
     assert note.say("zh").endswith("在这些数据上，模型给出的概率不比类别频率本身更有价值")

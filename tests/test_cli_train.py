@@ -112,7 +112,8 @@ def test_the_same_seed_gives_the_same_model(softxent):
                 "  year               number             standardised",
                 "  Adelie      152  44.2%  ████████▉",
                 "Always saying Adelie, the most frequent in training, would be right in 43.5% of the test rows.",
-                "248 rows to train on, 27 to validate, 69 to test",
+                "275 rows to train on, 69 to test",
+                "Chosen by log-loss in 5-fold validation on the training rows",
                 "Model: 15 → 3, multinomial logistic regression",
                 "On 69 test rows",
                 "Saved in runs/penguins: model.skops, schema.json, metrics.json, report.html",
@@ -124,7 +125,8 @@ def test_the_same_seed_gives_the_same_model(softxent):
                 "penguins.csv：344 行，8 列（UTF-8, ','）",
                 "  island             类别        3 个值各一个 0/1",
                 "总是回答训练中最多的 Adelie，能答对测试数据的 43.5%。",
-                "训练 248 行，验证 27 行，测试 69 行",
+                "训练 275 行，测试 69 行",
+                "在训练数据上做 5 折交叉验证，按对数损失选择",
                 "在 69 行测试数据上",
                 "请看 runs/penguins/report.html",
             ],
@@ -612,7 +614,7 @@ def test_asks_on_a_terminal_and_shows_a_bar():
     assert code == 0
     assert "its columns are species, island, bill_length_mm, " in shown
     assert re.search(
-        r"Training [━╸]+ epoch \d+  loss \d\.\d{4}  validation accuracy \d\.\d{3}  at most 0:0\d left", shown
+        r"Training [━╸]+ step \d+  loss \d\.\d{4}  validation accuracy \d\.\d{3}  at most 0:0\d left", shown
     )
 
 
@@ -655,11 +657,11 @@ from softxent.app.cli import run, screen
 progress = screen.Screen.progress
 from contextlib import contextmanager
 @contextmanager
-def interrupted(self, epochs, *, linear):
+def interrupted(self):
     def on_epoch(epoch):
         if epoch.number == 20:
             os.kill(os.getpid(), {int(signal.SIGINT)})
-    yield on_epoch
+    yield on_epoch, lambda step: None
 screen.Screen.progress = interrupted
 sys.exit(run(sys.argv[1:]))
 """

@@ -44,7 +44,7 @@ PACKAGES = {
     "rich": ["app.cli"],
     "typer": ["app.cli"],
     "onnx": ["app.onnx"],
-    "skops": ["app.run"],
+    "skops": ["app.model_file", "app.run"],
     "skrub": ["app.features"],
 }
 

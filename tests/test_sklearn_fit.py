@@ -73,7 +73,8 @@ def test_gradient_of_the_linear_objective(form, weighted, target, monkeypatch):
     t = y if target == "labels" else rng.dirichlet(np.ones(4), len(y))
     s = rng.random(len(y)) if weighted else None
     loss = Loss(np.array([1.0, 2.0, 0.5, 1.0]), label_smoothing=0.1)
-    f = lbfgs.Objective(Examples(FORMS[form](X), t, s), loss, 0.3, Parameters((5, 4), np.float64), threads=3)
+    monkeypatch.setattr(lbfgs, "SHARES", 3)
+    f = lbfgs.Objective(Examples(FORMS[form](X), t, s), loss, 0.3, Parameters((5, 4), np.float64))
     assert sum(-(-share.plan.rows // share.plan.chunk[0]) for share in f.shares) == 9
     u = rng.standard_normal(5 * 4 + 4)
     value, grad = f(u)

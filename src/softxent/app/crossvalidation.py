@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from softxent.app.run import log_proba
+from softxent.app.selection import OnStep
+from softxent.app.settings import Settings
 from softxent.app.splits import Files, fold_splits
 from softxent.app.task import Task
-from softxent.app.training import Settings, fit, tested
+from softxent.app.training import fit, tested
 
 if TYPE_CHECKING:
     from softxent.app.report import Evaluation
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def cross_validate(
-    task: Task, settings: Settings, k: int, files: Files, on_epoch: Callable[[Any], None]
+    task: Task, settings: Settings, k: int, files: Files, on_epoch: Callable[[Any], None], on_step: OnStep
 ) -> tuple[Evaluation, list[Scores]]:
     """Returns the evaluation of all rows, each predicted by its fold's model, and the scores of each fold.
 
@@ -28,7 +30,7 @@ def cross_validate(
 
     classes, scores, parts = list(map(str, task.classes)), [], []
     for split in fold_splits(task, settings, k, files):
-        fitted = fit(split, settings, on_epoch)
+        fitted = fit(split, settings, on_epoch, on_step)
         log_P = log_proba(fitted.model, split.test.X)
         facts = tested(split)
         scores.append(Evaluation.of(split.schema.classes, log_P=log_P, **facts).scores)

@@ -10,8 +10,8 @@ from typing import Any
 from softxent.app.tables.columns import Column
 
 
-def feature_pipeline(columns: Sequence[Column]) -> Any:
-    """Returns the pipeline that turns columns into numbers, not yet fitted.
+def feature_pipeline(columns: Sequence[Column], seed: int) -> Any:
+    """Returns the pipeline that turns columns into numbers, not yet fitted; `seed` is that of text's SVD.
 
     skrub's TableVectorizer gets the columns that are no numbers: fitted, it holds every step of each of its columns
     several times over, 26 MB for 64 of numbers.
@@ -30,20 +30,27 @@ def feature_pipeline(columns: Sequence[Column]) -> Any:
     scaled = (StandardScaler(), SimpleImputer(add_indicator=True, keep_empty_features=True))
     parts = [("number", make_pipeline(*scaled), of["number"])]
     if of["date"] or texts:
-        from skrub import TableVectorizer
+        from skrub import StringEncoder, TableVectorizer
 
+        encoder = StringEncoder(random_state=seed)
         parts.append(("date", make_pipeline(TableVectorizer(), *scaled), of["date"]))
-        parts.append(("text", TableVectorizer(), of["text"]))
+        parts.append(("text", TableVectorizer(high_cardinality=encoder), of["text"]))
         parts.append(("categories as asked", TableVectorizer(cardinality_threshold=sys.maxsize), asked["category"]))
-        parts.append(("texts as asked", TableVectorizer(cardinality_threshold=0), asked["text"]))
+        parts.append(
+            ("texts as asked", TableVectorizer(cardinality_threshold=0, high_cardinality=encoder), asked["text"])
+        )
     return ColumnTransformer([part for part in parts if part[2]], verbose_feature_names_out=False)
 
 
-def fit_features(columns: Sequence[Column], X: Any) -> Any:
-    """Fits the pipeline; columns of text that TableVectorizer takes for categories get that kind, and their values."""
+def fitted_features(columns: Sequence[Column], X: Any, seed: int) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of columns whose values are all in other rows
-        made = feature_pipeline(columns).fit(X)
+        return feature_pipeline(columns, seed).fit(X)
+
+
+def fit_features(columns: Sequence[Column], X: Any, seed: int) -> Any:
+    """Fits the pipeline; columns of text that TableVectorizer takes for categories get that kind, and their values."""
+    made = fitted_features(columns, X, seed)
     for column in [column for column in columns if column.kind in ("category", "text")]:
         if column.asked:
             is_category = column.kind == "category"

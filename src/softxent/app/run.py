@@ -21,11 +21,11 @@ from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
-from zipfile import ZIP_DEFLATED
 
 import numpy as np
 from numpy.typing import NDArray
 
+from softxent.app import model_file
 from softxent.app.explore import PAGE
 from softxent.app.outputs import open_saved, settle, whole_folder
 from softxent.app.roles import Roles
@@ -257,7 +257,7 @@ class Run:
         path = Path(os.path.realpath(folder))
         try:
             with whole_folder(path) as new:
-                _dump_model(self.model, new / MODEL)
+                model_file.dump(self.model, new / MODEL)
                 for name, content in ((SCHEMA, asdict(self.schema)), (METRICS, metrics)):
                     (new / name).write_text(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False), "utf-8")
                 write_report(new / REPORT)
@@ -303,15 +303,12 @@ def saved_content(folder: str) -> Content:
 
 
 def log_proba(model: Any, X: Any) -> NDArray[Any]:
-    with warnings.catch_warnings():
+    """Returns log p, rows × classes: the same bits with any number of threads."""
+    from softxent.sklearn.threads import one_blas_thread
+
+    with warnings.catch_warnings(), one_blas_thread():
         warnings.simplefilter("ignore")  # scikit-learn's, of values that training did not have
         return model.predict_log_proba(X)
-
-
-def _dump_model(model: Any, path: Path) -> None:
-    import skops.io
-
-    skops.io.dump(model, path, compression=ZIP_DEFLATED)
 
 
 def _load_model(stream: BinaryIO, path: Path) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -12,24 +12,10 @@ from softxent.app import advice
 from softxent.app.dealing import folds, split_rows
 from softxent.app.features import fit_features
 from softxent.app.run import LabelledRows, Schema
+from softxent.app.settings import Settings
 from softxent.app.tables.rows import Source
 from softxent.app.task import Task
 from softxent.app.words import Mistake, Phrase
-
-VALIDATION = 0.1  # of the rows that are not tested
-
-
-class Settings(Protocol):
-    """What a split asks of the settings of a training."""
-
-    @property
-    def test_size(self) -> float: ...  # 0: nothing is tested
-
-    @property
-    def seed(self) -> int: ...
-
-    @property
-    def hidden(self) -> tuple[int, ...]: ...
 
 
 @dataclass(frozen=True)
@@ -49,7 +35,6 @@ class Split:
     test: LabelledRows  # empty if nothing is tested
     features: Any
     schema: Schema
-    units: tuple[int, ...]  # of each layer of the network, from the features to the classes
     tested: Source  # what has the test rows
     sides: list[Phrase] = field(default_factory=list)  # which groups, or times, are in which part
     notes: list[Phrase] = field(default_factory=list)
@@ -58,7 +43,7 @@ class Split:
 def split(task: Task, settings: Settings, files: Files = Files()) -> Split:
     """Splits the rows, and fits the features to those that train."""
     test_size = 0.0 if files.test else settings.test_size
-    train, val, test = split_rows(task.rows, test_size, 0 if files.val else VALIDATION, settings.seed)
+    train, val, test = split_rows(task.rows, test_size, 0 if files.val else settings.val_size, settings.seed)
     if test_size and not len(test):
         raise nothing_to_test(task)
     made = parted(task, settings, files, task.rows[train], task.rows[val], task.rows[test])
@@ -74,7 +59,7 @@ def fold_splits(task: Task, settings: Settings, k: int, files: Files = Files()) 
         raise nothing_to_test(task)
     for trains, tests in pairs:
         rows = task.rows[trains]
-        train, val, _ = split_rows(rows, 0, 0 if files.val else VALIDATION, settings.seed)
+        train, val, _ = split_rows(rows, 0, 0 if files.val else settings.val_size, settings.seed)
         yield parted(task, settings, files, rows[train], rows[val], task.rows[tests])
 
 
@@ -116,10 +101,9 @@ def parted(
         test = test[~unknown]
     if test.weight is not None and len(test) and not test.weight.any():
         raise Mistake("no weight tests", name=repr(task.roles.weight))
-    features = fit_features(task.columns, train.X)
-    units = (features.transform(train.X[:1]).shape[1], *settings.hidden, len(classes))
+    features = fit_features(task.columns, train.X, settings.seed)
     tested = files.test or task.source
-    return Split(train, val, test, features, schema, units, tested, list(sides(task, train, val, test)), notes)
+    return Split(train, val, test, features, schema, tested, list(sides(task, train, val, test)), notes)
 
 
 def shared_groups(train: LabelledRows, test: LabelledRows) -> int:
@@ -135,7 +119,8 @@ def sides(task: Task, train: LabelledRows, val: LabelledRows, test: LabelledRows
             name: 0 if part.group is None else len(np.unique(part.group))
             for name, part in (("train", train), ("val", val), ("test", test))
         }
-        yield Phrase("groups of parts", name=roles.group, **counts)
+        phrase = "groups of parts" if counts["val"] else "groups of two parts"
+        yield Phrase(phrase, name=roles.group, **counts)
     if roles.time and test.time is not None and len(test):
         earlier = max(part.time.max() for part in (train, val) if part.time is not None and len(part))
         yield Phrase("times of parts", name=roles.time, last=time_text(earlier), first=time_text(test.time.min()))

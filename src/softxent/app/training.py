@@ -5,13 +5,16 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from softxent.app.comparison import Compared
 from softxent.app.importance import Importance, importance
 from softxent.app.run import LabelledRows, log_proba
+from softxent.app.selection import Choice, OnStep, choose
+from softxent.app.settings import UNCHOSEN_ALPHA, Settings
 from softxent.app.splits import Split
 from softxent.app.task import Task
 from softxent.app.words import Mistake, Phrase
@@ -22,75 +25,89 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Settings:
-    hidden: tuple[int, ...] = ()
-    epochs: int | None = None
-    lr: float = 1e-3
-    batch_size: int | None = None
-    alpha: float = 1e-4
-    class_weight: Any = None
-    test_size: float = 0.2  # 0: all rows train
-    cv: int | None = None  # folds
-    seed: int = 0
-
-    @property
-    def max_iter(self) -> int:
-        return self.epochs or (500 if self.hidden else 1000)
-
-    def classifier(self, rows: int, *, validated: bool) -> Any:
-        from softxent.sklearn import SoftmaxClassifier
-
-        return SoftmaxClassifier(
-            self.hidden,
-            alpha=self.alpha,
-            learning_rate_init=self.lr,
-            batch_size=self.batch_size or min(max(rows // 20, 16), 200),
-            max_iter=self.max_iter,
-            class_weight=self.class_weight,
-            early_stopping=validated and bool(self.hidden),
-            random_state=self.seed,
-        )
-
-
-@dataclass(frozen=True)
 class Fitted:
-    """A pipeline of features and classifier, how it was trained, and notes for the user."""
+    """A pipeline of features and classifier, how it was trained and chosen, and notes for the user."""
 
     model: Any
     seconds: float
     best: int | None  # the epoch, from 1, whose parameters were kept; None: the last
     notes: list[Phrase]
+    choice: Choice | None = None  # None: everything was given
 
     @property
     def classifier(self) -> Any:
         return self.model[-1]
 
+    @property
+    def units(self) -> tuple[int, ...]:
+        """Of each layer, from the features to the classes."""
+        weights = self.classifier.coefs_
+        return (len(weights[0]), *(W.shape[1] for W in weights))
 
-def fit(split: Split, settings: Settings, on_epoch: Callable[[Any], None]) -> Fitted:
-    """Trains the classifier. Ctrl-C ends that and keeps the best epoch; before the first one is over, it raises."""
+    @property
+    def linear(self) -> bool:
+        return len(self.classifier.coefs_) == 1
+
+    @property
+    def rate(self) -> float:
+        return float(self.classifier.learning_rate_init)
+
+
+def fit(
+    split: Split, settings: Settings, on_epoch: Callable[[Any], None], on_step: OnStep = lambda step: None
+) -> Fitted:
+    """Chooses what is not given, and trains on all training rows.
+
+    Ctrl-C ends either, with the best candidate and the best epoch so far; before there is one, it raises.
+    """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.pipeline import Pipeline
 
-    train, val, started = split.train, split.val, time.perf_counter()
-    classifier = settings.classifier(len(train), validated=len(val) > 0)
+    started = time.perf_counter()
+    choice = choose(split, settings, on_step) if settings.chooses else None
+    classifier = chosen_classifier(split, settings, choice)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        validation = {"X_val": split.features.transform(val.X), "y_val": val.y} if len(val) else {}
-        try:
-            classifier.fit(split.features.transform(train.X), train.y, train.weight, **validation, on_epoch=on_epoch)
-        except ValueError as error:
-            raise Mistake("diverged", why=error) from None
+        train(classifier, split, on_epoch)
     interrupted = any("interrupted" in str(warning.message) for warning in caught)
     if interrupted and not classifier.loss_curve_:
         raise KeyboardInterrupt
     epochs = classifier.n_iter_
-    notes = [Phrase("interrupted", epochs=epochs)] if interrupted else []
-    if any(issubclass(warning.category, ConvergenceWarning) for warning in caught):
+    notes = choice_notes(settings, choice) + ([Phrase("interrupted", epochs=epochs)] if interrupted else [])
+    if any(issubclass(warning.category, ConvergenceWarning) for warning in caught) and classifier.tol != 0:
         notes.append(Phrase("not settled", epochs=epochs))
-    keeps_best = len(val) > 0 and (interrupted or settings.hidden)
+    keeps_best = len(split.val) > 0 and (interrupted or classifier.early_stopping)
     best = int(np.argmin(classifier.validation_loss_curve_)) + 1 if keeps_best else epochs
     model = Pipeline([("features", split.features), ("classifier", classifier)])
-    return Fitted(model, time.perf_counter() - started, best if best < epochs else None, notes)
+    return Fitted(model, time.perf_counter() - started, best if best < epochs else None, notes, choice)
+
+
+def choice_notes(settings: Settings, choice: Choice | None) -> list[Phrase]:
+    if choice is None:
+        return [Phrase("nothing to choose by", alpha=f"{UNCHOSEN_ALPHA:g}")] if settings.chooses else []
+    return [Phrase("choice stopped")] if choice.interrupted else []
+
+
+def chosen_classifier(split: Split, settings: Settings, choice: Choice | None) -> Any:
+    """Returns the classifier to train: for exactly the epochs that were chosen, to the optimum, or until it stops."""
+    rows = len(split.train)
+    if choice is None:
+        hidden = settings.hidden or ()
+        return settings.classifier(rows, hidden, early_stopping=bool(hidden) and len(split.val) > 0)
+    chosen = choice.chosen
+    if not chosen.hidden:
+        return settings.classifier(rows, (), alpha=chosen.at)
+    epochs = int(chosen.at)
+    return settings.classifier(rows, chosen.hidden, max_iter=epochs, n_iter_no_change=epochs, tol=0)
+
+
+def train(classifier: Any, split: Split, on_epoch: Callable[[Any], None]) -> None:
+    rows, val = split.train, split.val
+    validation = {"X_val": split.features.transform(val.X), "y_val": val.y} if len(val) else {}
+    try:
+        classifier.fit(split.features.transform(rows.X), rows.y, rows.weight, **validation, on_epoch=on_epoch)
+    except ValueError as error:
+        raise Mistake("diverged", why=error) from None
 
 
 def evaluate(split: Split, fitted: Fitted) -> Evaluation | None:
@@ -126,6 +143,7 @@ class Training:
     evaluation: Evaluation | None  # None: nothing was tested
     folds: list[Scores] = field(default_factory=list)  # of cross-validation
     importance: Importance | None = None
+    compared: list[Compared] = field(default_factory=list)  # other people's models, the best first
 
     def tested_row(self, index: int, row: int) -> LabelledRows:
         """Returns a row of the evaluation, by its index there and its number in the file."""
@@ -145,17 +163,22 @@ class Training:
     @property
     def metrics(self) -> dict[str, Any]:
         """The content of metrics.json."""
+        classifier, choice = self.fitted.classifier, self.fitted.choice
         facts = {
             "train_rows": len(self.split.train),
-            "epochs": self.fitted.classifier.n_iter_,
+            "hidden": list(self.fitted.units[1:-1]),
+            "alpha": classifier.alpha,
+            "epochs": classifier.n_iter_,
             "seconds": round(self.fitted.seconds, 3),
             **dict(self.task.roles),
+            **({"choice": choice.facts()} if choice else {}),
         }
         untested = {"rows": 0, "classes": self.split.schema.classes}
         scores = self.evaluation.metrics() if self.evaluation else untested
         folds = {"cross_validation": over_folds(self.folds)} if self.folds else {}
         rises = [rise._asdict() for rise in self.importance.columns] if self.importance else []
-        return scores | folds | {"importance": rises, "training": facts}
+        others = {"comparison": [asdict(row) for row in self.compared]} if self.compared else {}
+        return scores | folds | others | {"importance": rises, "training": facts}
 
 
 def over_folds(folds: list[Scores]) -> dict[str, Any]:

@@ -33,6 +33,7 @@ BLOCK = 2**21  # bytes of X and logits in a block: what stays in a core's caches
 SPARSE_BLOCK = 2**25  # bytes of logits, where X is sparse: each block costs a pass over features × classes
 SAMPLE = 4096  # rows that μ and σ are taken from: they only have to be about right
 HISTORY = 10  # pairs of steps and gradients that L-BFGS keeps
+SHARES = 8  # at most, whose sums are added up in order: the same bits for any number of threads
 
 
 class Blocks:
@@ -89,14 +90,14 @@ class Objective:
 
     map: Map = staticmethod(map)
 
-    def __init__(self, examples: Examples, loss: Loss, alpha: float, parameters: Parameters, threads: int = 1) -> None:
+    def __init__(self, examples: Examples, loss: Loss, alpha: float, parameters: Parameters) -> None:
         self.alpha, self.n = alpha, len(examples)
         (self.W,), (self.b,) = parameters.weights, parameters.biases
         classes = len(self.b)
         self.mean, self.scale = standardization(examples, classes * alpha)
-        rows = rows_of_a_block(examples.X, classes, threads)
+        rows = rows_of_a_block(examples.X, classes)
         blocks = -(-len(examples) // rows)
-        ends = np.linspace(0, blocks, min(threads, blocks) + 1).astype(int) * rows
+        ends = np.linspace(0, blocks, min(SHARES, blocks) + 1).astype(int) * rows
         self.shares = [Share(examples[start:stop], rows, loss, self.W, self.b) for start, stop in pairwise(ends)]
 
     def __call__(self, u: Array) -> tuple[float, Array]:
@@ -130,10 +131,10 @@ class Objective:
         return np.concatenate([(W * self.scale[:, None]).ravel(), self.b + self.mean @ W])
 
 
-def rows_of_a_block(X: Any, classes: int, threads: int) -> int:
+def rows_of_a_block(X: Any, classes: int) -> int:
     n, features = X.shape
     size = SPARSE_BLOCK // classes if sparse.issparse(X) else BLOCK // (features + classes)
-    return max(1, min(size // X.dtype.itemsize, -(-n // threads) if sparse.issparse(X) else n))
+    return max(1, min(size // X.dtype.itemsize, -(-n // SHARES) if sparse.issparse(X) else n))
 
 
 @np.errstate(over="ignore", invalid="ignore")  # an objective that is not finite is reported as such
@@ -155,7 +156,9 @@ def standardization(examples: Examples, floor: float) -> tuple[Array, Array]:
     return mean, scale
 
 
-def solve(objective: Objective, tol: float, max_iter: int, after_step: Callable[[float], bool]) -> OptimizeResult:
+def solve(
+    objective: Objective, tol: float, max_iter: int, after_step: Callable[[float], bool], threads: int = 1
+) -> OptimizeResult:
     """Minimizes f, starting from the parameters, and writes the optimum to them; stops when `after_step(f)` is True."""
 
     def callback(intermediate_result: OptimizeResult) -> None:
@@ -165,7 +168,7 @@ def solve(objective: Objective, tol: float, max_iter: int, after_step: Callable[
 
     eps = np.finfo(objective.W.dtype).eps
     options = {"maxiter": max_iter, "maxfun": 10**9, "gtol": tol, "ftol": eps * 1e-2, "maxls": 50, "maxcor": HISTORY}
-    with thread_map(len(objective.shares)) as objective.map:
+    with thread_map(min(threads, len(objective.shares))) as objective.map:
         u = objective.read()
         result = minimize(objective, u, jac=True, method="L-BFGS-B", callback=callback, options=options)
     objective.write(result.x)

@@ -13,6 +13,7 @@ from softxent.sklearn.loss import Loss
 from softxent.sklearn.network import Network
 from softxent.sklearn.optimizers import SGD, Adam
 from softxent.sklearn.progress import Progress
+from softxent.sklearn.threads import one_blas_thread
 
 
 def solve(
@@ -34,8 +35,9 @@ def solve(
 
 def by_lbfgs(estimator: Any, network: Network, examples: Examples, loss: Loss, progress: Progress) -> str:
     """Trains by L-BFGS; returns why that has not converged, empty if it has."""
-    objective = lbfgs.Objective(examples, loss, estimator.alpha, network.parameters, get_num_threads())
-    result = lbfgs.solve(objective, estimator.tol, estimator.max_iter, progress)
+    with one_blas_thread():
+        objective = lbfgs.Objective(examples, loss, estimator.alpha, network.parameters)
+        result = lbfgs.solve(objective, estimator.tol, estimator.max_iter, progress, get_num_threads())
     if not np.isfinite(result.fun):
         raise ValueError(advice.diverged(estimator, examples.X))
     if not progress.loss_curve:  # the start was the optimum

@@ -19,8 +19,18 @@ def thread_map(threads: int) -> Iterator[Map]:
 
     BLAS on all threads would wait for the slowest after each product; this waits after each share.
     """
-    with blas().limit(limits=1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
+    with one_blas_thread(), ThreadPoolExecutor(threads) as pool:
         yield pool.map if threads > 1 else map
+
+
+def one_blas_thread() -> Any:
+    """A context in which the bits of a matrix product don't depend on the number of threads that BLAS may use."""
+    return blas().limit(limits=1, user_api="blas")
+
+
+def one_thread() -> Any:
+    """A context in which OpenMP too has one thread: many spin where others want the cores."""
+    return ThreadpoolController().limit(limits=1)
 
 
 @cache

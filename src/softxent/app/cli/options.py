@@ -67,6 +67,15 @@ def hidden(text: str) -> tuple[int, ...]:
     return tuple(map(int, units))
 
 
+def model(text: str, hidden_text: str | None) -> str:
+    """Reads "auto", "linear" or "network", and checks that --hidden says nothing else."""
+    if text not in ("auto", "linear", "network"):
+        raise Mistake("model option", got=repr(text))
+    if hidden_text is not None and text != "auto" and bool(hidden(hidden_text)) != (text == "network"):
+        raise Mistake("model and hidden", got=text, hidden=hidden_text)
+    return text
+
+
 def names(text: str) -> list[str]:
     """Splits at commas, Chinese ones too.
 

@@ -22,6 +22,7 @@ from softxent.explain.render import bar, cut
 if TYPE_CHECKING:
     from softxent.app.report import Evaluation, TreatedColumn
     from softxent.app.report.scores import Scores
+    from softxent.app.selection import Candidate, Choice, OnStep, Step
     from softxent.app.splits import Split
     from softxent.app.tables.columns import Column
     from softxent.app.task import Task
@@ -109,18 +110,40 @@ class Screen:
         right = np.average(rows.y == majority, weights=rows.weight)
         self.line(self.say(phrase, name=cut(str(majority), NAME), share=f"{right:.1%}"))
         self.line()
-        self.line(self.say("rows line", train=len(parts.train), val=len(parts.val), test=len(parts.test)))
+        phrase = "rows line" if len(parts.val) else "rows line without validation"
+        self.line(self.say(phrase, train=len(parts.train), val=len(parts.val), test=len(parts.test)))
         for side in parts.sides:
             self.line(side.say(self.lang))
-        self.line(self.say("model line", model=model(parts.units)))
 
-    def fitted(self, fitted: Fitted, *, linear: bool) -> None:
-        """Shows how long training took, the epoch that was kept, and the notes."""
+    def fitted(self, fitted: Fitted) -> None:
+        """Shows the choice, the model, how long training took, the epoch that was kept, and the notes."""
+        if fitted.choice:
+            self.choice(fitted.choice)
+        self.line(self.say("model line", model=model(fitted.units)))
         epochs = fitted.classifier.n_iter_
-        self.line(self.say("solved" if linear else "trained", epochs=epochs, time=fitted.seconds))
+        self.line(self.say("solved" if fitted.linear else "trained", epochs=epochs, time=fitted.seconds))
         if fitted.best:
             self.line(self.say("best epoch", number=fitted.best))
         self.notes(fitted.notes)
+
+    def choice(self, choice: Choice) -> None:
+        """Shows what was tried and what was chosen."""
+        title = self.say("chosen by folds" if choice.folds else "chosen by rows", folds=choice.folds, rows=choice.rows)
+        self.line(title, "bold")
+        rows = [
+            (self.candidate(each), f"{choice.log_loss(each):.4f}", self.say("chosen") if each is choice.chosen else "")
+            for each in choice.tried
+        ]
+        self.table([self.say("model"), self.say("log-loss"), ""], rows, right=[1])
+        if choice.lowest is not choice.chosen:
+            self.line(self.say("simpler kept"))
+        self.line()
+
+    def candidate(self, step: Candidate | Step) -> str:
+        """Describes a candidate with its α or its epochs."""
+        if not step.hidden:
+            return self.say("linear at", alpha=f"{step.at:.3g}")
+        return self.say("network at", units=", ".join(map(str, step.hidden)), epochs=int(step.at))
 
     def saved(self, folder: str) -> None:
         self.line()
@@ -129,24 +152,31 @@ class Screen:
         self.line(self.say("look", report=Path(folder) / REPORT))
 
     @contextmanager
-    def progress(self, epochs: int, *, linear: bool) -> Iterator[Callable[[Any], None]]:
-        """Shows a bar on a terminal; yields the function to call after each epoch."""
+    def progress(self) -> Iterator[tuple[Callable[[Any], None], OnStep]]:
+        """Shows a bar on a terminal; yields the functions to call after each epoch, and each step of the choice."""
         console = Console(stderr=True, highlight=False, emoji=False)
         columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), TextColumn("{task.fields[state]}"))
-        started = time.perf_counter()
+        started, last = time.perf_counter(), 0.0
         with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
-            task = bars.add_task(self.say("training"), total=epochs, state="")
+            task = bars.add_task(self.say("training"), total=1, state="")
 
             def on_epoch(epoch: Any) -> None:
-                state = [self.say("iteration" if linear else "epoch", number=epoch.number)]
+                state = [self.say("training step", number=epoch.number)]
                 state.append(self.say("loss so far", loss=epoch.loss))
                 if epoch.validation_score is not None:
                     state.append(self.say("accuracy so far", accuracy=epoch.validation_score))
-                seconds = (time.perf_counter() - started) / epoch.number * (epochs - epoch.number)
-                state.append(self.say("time left", time=clock(seconds)))
-                bars.update(task, completed=epoch.number, state="  ".join(state))
+                show(epoch.number / epoch.of, *state)
 
-            yield on_epoch
+            def on_step(step: Step) -> None:
+                show(step.done, self.candidate(step), self.say("log-loss so far", loss=step.log_loss))
+
+            def show(done: float, *state: str) -> None:
+                nonlocal started, last
+                started, last = (started, done) if done >= last else (time.perf_counter(), 0.0)  # the next fit
+                seconds = (time.perf_counter() - started) * (1 / done - 1)
+                bars.update(task, completed=done, state="  ".join([*state, self.say("time left", time=clock(seconds))]))
+
+            yield on_epoch, on_step
 
     def folds(self, folds: Sequence[Scores], evaluation: Evaluation) -> None:
         """Shows the mean of each score over the folds of cross-validation, and how it differs from fold to fold."""

@@ -7,7 +7,7 @@ import shlex
 import shutil
 import sys
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,10 +21,11 @@ from softxent.app.words import Mistake, Phrase, Words
 if TYPE_CHECKING:
     from softxent.app.cli.screen import Screen
     from softxent.app.report import Content
+    from softxent.app.settings import Settings
     from softxent.app.splits import Files
     from softxent.app.tables import Source
     from softxent.app.task import Task
-    from softxent.app.training import Settings, Training
+    from softxent.app.training import Training
 
 
 def train(
@@ -33,11 +34,12 @@ def train(
     target: Annotated[str | None, typer.Option(metavar="COLUMN", help="train target")] = None,
     drop: Annotated[list[str] | None, typer.Option(metavar="A,B", help="train drop")] = None,
     column: Annotated[list[str] | None, typer.Option(metavar="NAME=KIND", help="train column")] = None,
+    model: Annotated[str, typer.Option(metavar="MODEL", help="train model")] = "auto",
     hidden: Annotated[str | None, typer.Option(metavar="64,32", help="train hidden")] = None,
     epochs: Annotated[str | None, typer.Option(metavar="NUMBER", help="train epochs")] = None,
-    lr: Annotated[str, typer.Option(metavar="NUMBER", help="train lr")] = "0.001",
+    lr: Annotated[str | None, typer.Option(metavar="NUMBER", help="train lr")] = None,
     batch_size: Annotated[str | None, typer.Option(metavar="NUMBER", help="train batch size")] = None,
-    alpha: Annotated[str, typer.Option(metavar="NUMBER", help="train alpha")] = "0.0001",
+    alpha: Annotated[str, typer.Option(metavar="NUMBER", help="train alpha")] = "auto",
     class_weight: Annotated[str | None, typer.Option(metavar="WEIGHTS", help="train class weight")] = None,
     val: Annotated[str | None, typer.Option(metavar="FILE", help="train val")] = None,
     test: Annotated[str | None, typer.Option(metavar="FILE", help="train test")] = None,
@@ -46,6 +48,7 @@ def train(
     group: Annotated[str | None, typer.Option(metavar="COLUMN", help="train group")] = None,
     time: Annotated[str | None, typer.Option(metavar="COLUMN", help="train time")] = None,
     weight: Annotated[str | None, typer.Option(metavar="COLUMN", help="train weight")] = None,
+    comparison: Annotated[bool, typer.Option("--compare", help="train compare")] = False,
     seed: Annotated[str, typer.Option(metavar="NUMBER", help="train seed")] = "0",
     out: Annotated[str | None, typer.Option(metavar="DIR", help="train out")] = None,
     force: Annotated[bool, typer.Option("--force", help="train force")] = False,
@@ -54,23 +57,26 @@ def train(
     from softxent.app import folders, run
     from softxent.app.cli.screen import Screen
     from softxent.app.roles import Roles
+    from softxent.app.settings import Settings
     from softxent.app.splits import Files
     from softxent.app.tables import digits, inputs, open_file, open_files
     from softxent.app.task import Task
-    from softxent.app.training import Settings
 
     options.one_of({"--cv": cv, "--test": test, "--test-size": test_size}, "what to test")
     options.one_of({"--group": group, "--time": time}, "what to split by")
     settings = Settings(
-        hidden=options.hidden(hidden or ("0" if data else "64")),
+        model=options.model(model, hidden),
+        hidden=None if hidden is None else options.hidden(hidden),
         epochs=None if epochs is None else options.whole("--epochs", epochs, 1),
-        lr=options.positive("--lr", lr),
+        lr=None if lr is None else options.positive("--lr", lr),
         batch_size=None if batch_size is None else options.whole("--batch-size", batch_size, 1),
-        alpha=options.not_negative("--alpha", alpha),
+        alpha=None if alpha == "auto" else options.not_negative("--alpha", alpha),
         test_size=options.share("--test-size", test_size or "0.2"),
         cv=None if cv is None else options.whole("--cv", cv, 2),
         seed=options.seed("--seed", seed),
     )
+    if comparison and (cv or (test_size and not settings.test_size)):
+        raise Mistake("nothing to compare on", option="--cv" if cv else "--test-size 0")
     screen = Screen(context.obj, quiet=as_json)
     source = open_files(data) if data else digits()
     target = chosen_target(source, target or (None if data else "digit"), screen)
@@ -82,15 +88,23 @@ def train(
     task = Task.of(source, target, asked, Roles(group, time, weight))
     settings = replace(settings, class_weight=options.class_weight(class_weight, task.classes.tolist()))
     files = Files(*(open_file(file) if file else None for file in (val, test)))
-    training = trained(screen, task, settings, files)
+    training = trained(screen, task, settings, files, comparison=comparison)
     training = replace(training, importance=training.measured())
     save(screen, training, folder, command_line(context))
     if as_json:
         print(json.dumps(training.metrics, indent=1, ensure_ascii=False))
 
 
-def trained(screen: Screen, task: Task, settings: Settings, files: Files) -> Training:
-    """Splits, fits and tests, and shows what each step found."""
+def trained(screen: Screen, task: Task, settings: Settings, files: Files, *, comparison: bool) -> Training:
+    """Splits, fits and tests, and shows what each step found. One thread of BLAS: the same bits with any number."""
+    from softxent.sklearn.threads import one_blas_thread
+
+    with one_blas_thread():
+        training = tested(screen, task, settings, files)
+        return compared(screen, training) if comparison else training
+
+
+def tested(screen: Screen, task: Task, settings: Settings, files: Files) -> Training:
     from softxent.app import advice
     from softxent.app.crossvalidation import cross_validate
     from softxent.app.splits import split
@@ -98,15 +112,14 @@ def trained(screen: Screen, task: Task, settings: Settings, files: Files) -> Tra
 
     parts = split(task, replace(settings, test_size=0.0) if settings.cv else settings, files)
     screen.task(task, parts)
-    linear = not settings.hidden
-    with screen.progress(settings.max_iter, linear=linear) as on_epoch:
-        fitted = fit(parts, settings, on_epoch)
-    fitted.notes.extend(advice.of_fit(parts.train, fitted.model, None if linear else settings.lr))
-    screen.fitted(fitted, linear=linear)
+    with screen.progress() as progress:
+        fitted = fit(parts, settings, *progress)
+    fitted.notes.extend(advice.of_fit(parts.train, fitted.model, None if fitted.linear else fitted.rate))
+    screen.fitted(fitted)
     screen.line()
     if settings.cv:
-        with screen.progress(settings.max_iter, linear=linear) as on_epoch:
-            pooled, folds = cross_validate(task, settings, settings.cv, files, on_epoch)
+        with screen.progress() as progress:
+            pooled, folds = cross_validate(task, settings, settings.cv, files, *progress)
         screen.folds(folds, pooled)
         screen.notes(advice.of_scores(pooled))
         return Training(task, settings, parts, fitted, pooled, folds)
@@ -117,6 +130,17 @@ def trained(screen: Screen, task: Task, settings: Settings, files: Files) -> Tra
     else:
         screen.line(screen.say("nothing tested"))
     return Training(task, settings, parts, fitted, evaluation)
+
+
+def compared(screen: Screen, training: Training) -> Training:
+    """Fits other models on the same rows, and shows how good they are."""
+    from softxent.app.cli import compare
+    from softxent.app.comparison import compare as fit_others
+
+    fitted, parts = training.fitted, training.split
+    rows = fit_others(parts, fitted.model, fitted.seconds, training.settings.seed)
+    compare.show(screen, rows, len(parts.test))
+    return replace(training, compared=rows)
 
 
 def save(screen: Screen, training: Training, folder: str, command: str) -> None:
@@ -168,15 +192,15 @@ def report(training: Training, command: str) -> Content:
     from softxent.app.report import Content, shown
     from softxent.app.report.numbers import significant
 
-    task, settings, parts, evaluation = training.task, training.settings, training.split, training.evaluation
-    classifier = training.fitted.classifier
+    task, fitted, parts, evaluation = training.task, training.fitted, training.split, training.evaluation
+    classifier = fitted.classifier
     worst_rows = evaluation.worst if evaluation else ()
     facts = {
-        "model": model(parts.units),
+        "model": model(fitted.units),
         "rows": f"{len(parts.train):,}",
-        "alpha": significant(settings.alpha),
-        "time": Phrase("seconds", time=training.fitted.seconds),
-        **({"folds": f"{settings.cv}"} if settings.cv else {}),
+        "alpha": significant(classifier.alpha, 3),
+        "time": Phrase("seconds", time=fitted.seconds),
+        **({"folds": f"{training.settings.cv}"} if training.settings.cv else {}),
         **({"split": parts.sides[0]} if parts.sides else {}),
         **({"weight": task.roles.weight} if task.roles.weight else {}),
     }
@@ -193,8 +217,10 @@ def report(training: Training, command: str) -> Content:
         train_loss=list(classifier.loss_curve_),
         val_loss=list(getattr(classifier, "validation_loss_curve_", ())),
         val_accuracy=list(getattr(classifier, "validation_scores_", ())),
-        kept=training.fitted.best,
-        step="epoch" if settings.hidden else "iteration",
+        kept=fitted.best,
+        step="iteration" if fitted.linear else "epoch",
+        choice=fitted.choice.facts() if fitted.choice else None,
+        comparison=[asdict(row) for row in training.compared],
         columns=treated(task.columns),
         facts=[(Words.of(Phrase(f"fact {name}")), Words.of(value)) for name, value in facts.items()],
         command=command,

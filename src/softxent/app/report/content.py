@@ -35,6 +35,8 @@ class Content:
     train_loss    after each step of training (none: no curve)
     val_loss      after each step, as val_accuracy is (none: there was no validation set)
     kept          the step, from 1, whose parameters are the model's (none: the last)
+    choice        what was tried and chosen, as in metrics.json (none: the model was given)
+    comparison    other models on the same test rows, as in metrics.json, the best first
     step          "epoch" or "iteration"
     columns       the columns of the data
     facts         what else the summary says: ("model", "64 → 32 → 10") …
@@ -53,6 +55,8 @@ class Content:
     val_loss: list[float] = field(default_factory=list)
     val_accuracy: list[float] = field(default_factory=list)
     kept: int | None = None
+    choice: dict[str, Any] | None = None
+    comparison: list[dict[str, Any]] = field(default_factory=list)
     step: str = "epoch"
     columns: list[TreatedColumn] = field(default_factory=list)
     facts: list[tuple[Words, Words]] = field(default_factory=list)

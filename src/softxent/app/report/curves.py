@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from softxent.app.report.figures import MARGIN, Scale, Tick
 from softxent.app.report.numbers import percent, significant
@@ -44,6 +44,48 @@ def accuracies(values: Sequence[float], kept: int | None = None) -> Curves:
     marks = around(max(min(*values, high - 0.05), 0), high)
     places = max(-2 - math.floor(math.log10(marks[1] - marks[0]) + 1e-9), 0)
     return _curves([values], [(x, percent(x, places)) for x in marks], step, [percent(values[step - 1])])
+
+
+class Paths(NamedTuple):
+    """The log-loss of the candidates on rows left out: the linear one at each α, or the networks after each epoch."""
+
+    networks: bool
+    names: list[str]
+    curves: Curves
+
+
+def paths(tried: Sequence[Mapping[str, Any]]) -> list[Paths]:
+    """Draws the path of the linear model, if it has several steps, and those of the networks; marks each one's best."""
+    linear = [each for each in tried if not each["hidden"] and len(each["path"]) > 1]
+    networks = [each for each in tried if each["hidden"]]
+    return [_paths(group) for group in (linear, networks) if group]
+
+
+def _paths(group: Sequence[Mapping[str, Any]]) -> Paths:
+    (w, h), (below, left), networks = PANEL, MARGIN, bool(group[0]["hidden"])
+    places = [[at if networks else -math.log10(at) for at, _ in each["path"]] for each in group]
+    values = [[loss for _, loss in each["path"]] for each in group]
+    marks = around(min(map(min, values)), max(map(max, values)))
+    first, last = min(map(min, places)), max(map(max, places))
+    x, y = Scale(first, last, left, w - 14), Scale(marks[0], marks[-1], h - below, 14)
+    best = [row.index(min(row)) for row in values]
+    apart = max(spacing(first, last), 1)
+    ticks = multiples(apart, math.ceil(first / apart), math.floor(last / apart))
+    return Paths(
+        networks,
+        [", ".join(map(str, each["hidden"])) if networks else f"α = {significant(each['alpha'], 2)}" for each in group],
+        Curves(
+            lines=[
+                " ".join(f"{x(p)},{y(v)}" for p, v in zip(*path, strict=True))
+                for path in zip(places, values, strict=True)
+            ],
+            points=[(x(path[k]), y(row[k])) for path, row, k in zip(places, values, best, strict=True)],
+            values=[significant(min(row)) for row in values],
+            step=0,
+            x=[Tick(x(t), f"{int(t):,}" if networks else significant(10.0**-t, 1)) for t in ticks],
+            y=[Tick(y(value), significant(value)) for value in marks],
+        ),
+    )
 
 
 def _curves(series: Sequence[Sequence[float]], marks: list[tuple[float, str]], step: int, labels: list[str]) -> Curves:

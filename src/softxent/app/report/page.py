@@ -47,6 +47,7 @@ def shown(content: Content) -> dict[str, Any]:
         "evaluation": evaluation,
         "loss": curves.losses(content.train_loss, content.val_loss, content.kept) if content.train_loss else None,
         "accuracy": curves.accuracies(content.val_accuracy, content.kept) if content.val_accuracy else None,
+        "paths": curves.paths(content.choice["tried"]) if content.choice else [],
         "columns": merged(content.columns),
     } | (tested(content, evaluation) if evaluation else {})
 

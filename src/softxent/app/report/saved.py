@@ -40,6 +40,8 @@ def decoded(kind: Any, value: Any) -> Any:
     >>> decoded(tuple[float, ...], [0.5, "inf"]), decoded(int | None, None), decoded(dict[str, float], {"a": 1})
     ((0.5, inf), None, {'a': 1.0})
     """
+    if kind is Any:
+        return value
     origin, inner = get_origin(kind), get_args(kind)
     if origin is types.UnionType:
         return None if value is None else decoded(next(each for each in inner if each is not type(None)), value)

@@ -101,9 +101,45 @@ PHRASES = {
     ),
     "at": ("{step_name} {step}:", "{step_name} {step}："),
     "no validation": (
-        "There was no validation set, so only the training loss is known.",
-        "没有验证集，因此只有训练损失。",
+        "All rows but the test rows were trained on, so this is the training loss alone.",
+        "除测试数据外全部用于训练，因此这里只有训练损失。",
     ),
+    # Choice ---------------------------------------------------------------------------------------------------------
+    "choice": ("Choice of the model", "模型的选择"),
+    "choice by folds": (
+        "Tried in {folds}-fold validation: each of {rows} training rows was judged by models fitted without it.",
+        "以 {folds} 折交叉验证比较：{rows} 行训练数据中的每一行，都由没有用它训练的模型来评判。",
+    ),
+    "choice by rows": ("Tried on {rows} validation rows.", "在 {rows} 行验证数据上比较。"),
+    "tried model": ("model", "模型"),
+    "tried linear": ("linear, α = {alpha}", "线性模型，α = {alpha}"),
+    "tried network": ("network of {units} units, {epochs} epochs", "{units} 个单元的网络，{epochs} 轮"),
+    "is chosen": ("chosen", "选中"),
+    "simpler is kept": (
+        "The advantage of a network is within its standard error, so the linear model is kept: it is simpler.",
+        "网络的优势在一个标准误之内，因此保留更简单的线性模型。",
+    ),
+    "path of alpha": ("Log-loss of the linear model", "线性模型的对数损失"),
+    "path of networks": ("Log-loss of the networks", "网络的对数损失"),
+    "choice means": (
+        "The log-loss is that of rows left out. α is the penalty α/2·‖W‖² on the mean loss: from left to right it gets "
+        "weaker. The model was then trained on all training rows, a network for as many epochs as were best here.",
+        "对数损失均在留出的数据上计算。α 是加在平均损失上的惩罚项 α/2·‖W‖²，从左到右逐渐减弱。"
+        "随后用全部训练数据训练选中的模型；网络的训练轮数取这里最好的一轮。",
+    ),
+    # Comparison -----------------------------------------------------------------------------------------------------
+    "comparison": ("Beside other models", "与其他模型比较"),
+    "comparison means": (
+        "scikit-learn's models, fitted on the same training rows and features, on the same {rows} test rows. A tie: "
+        "the log-loss differs from the best one's by no more than two standard errors of the difference.",
+        "scikit-learn 的模型使用同样的训练数据和特征，在同样的 {rows} 行测试数据上比较。"
+        "不分上下：对数损失与最好者之差不超过该差值的两个标准误。",
+    ),
+    "fit seconds": ("seconds", "秒"),
+    "verdict": ("verdict", "结论"),
+    "is best": ("best", "最好"),
+    "is tie": ("tie", "不分上下"),
+    "is worse": ("worse", "较差"),
     # Confusion ------------------------------------------------------------------------------------------------------
     "confusion": ("Confusion matrix", "混淆矩阵"),
     "confusion means": (

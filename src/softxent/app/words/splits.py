@@ -32,6 +32,10 @@ PHRASES = {
         "Groups of {name}: {train} to train on, {val} to validate, {test} to test",
         "{name} 的分组：训练 {train} 组，验证 {val} 组，测试 {test} 组",
     ),
+    "groups of two parts": (
+        "Groups of {name}: {train} to train on, {test} to test",
+        "{name} 的分组：训练 {train} 组，测试 {test} 组",
+    ),
     "times of parts": (
         "{name}: up to {last} to learn from, from {first} to test on",
         "{name}：{last} 及以前训练，{first} 起测试",

@@ -34,23 +34,14 @@ PHRASES = {
         "columns to leave out, with commas between; of a name with commas in it: --drop 'NAME'",
         "不使用的列，用逗号隔开；列名本身含逗号时写 --drop '列名'",
     ),
-    "train hidden": (
-        "units of the hidden layers, e.g. 64,32; 0 for none (default; with the digits 64)",
-        "各隐藏层的单元数，例如 64,32；0 表示没有（默认；手写数字默认 64）",
-    ),
     "train epochs": (
         "at most so many passes over the rows (default 500; without hidden layers 1000)",
         "最多遍历数据多少遍（默认 500；没有隐藏层时 1000）",
-    ),
-    "train lr": (
-        "learning rate of Adam, with hidden layers (default 0.001)",
-        "Adam 的学习率，有隐藏层时用（默认 0.001）",
     ),
     "train batch size": (
         "rows in a mini-batch, with hidden layers (default 16 … 200: a twentieth of the rows)",
         "小批量的行数，有隐藏层时用（默认为行数的二十分之一，16 … 200）",
     ),
-    "train alpha": ("α of the penalty α/2·‖W‖² (default 0.0001)", "惩罚项 α/2·‖W‖² 的 α（默认 0.0001）"),
     "train class weight": (
         "balanced: rare classes count more; or cat=2,dog=1",
         "balanced：少见的类别权重更大；或 猫=2,狗=1",
@@ -108,8 +99,6 @@ PHRASES = {
     "linear": ("{units}, multinomial logistic regression", "{units}，多类逻辑回归"),
     "network": ("{units}, ReLU between", "{units}，层间为 ReLU"),
     "training": ("Training", "训练"),
-    "epoch": ("epoch {number}", "第 {number} 轮"),
-    "iteration": ("iteration {number}", "第 {number} 次迭代"),
     "loss so far": ("loss {loss:.4f}", "损失 {loss:.4f}"),
     "accuracy so far": ("validation accuracy {accuracy:.3f}", "验证准确率 {accuracy:.3f}"),
     "time left": ("at most {time} left", "最多还剩 {time}"),
