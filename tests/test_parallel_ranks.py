@@ -113,6 +113,17 @@ def test_a_mistake_of_one_rank_is_raised_on_all(ranks):
     assert re.fullmatch(f"group '\\d+' of 3 ranks: on rank 1 {re.escape(said)}", found[0][1])
 
 
+def other_targets(group):
+    t = torch.tensor([0, 1, -100 if rank_of(group) else 2])
+    return parallel.linear_cross_entropy(torch.zeros(3, 2), torch.zeros(2, 2), t, group)
+
+
+def test_layers_of_which_other_rows_are_ignored(ranks):
+    found = ranks.errors(other_targets, 2)
+    assert len(set(found)) == 1
+    assert "linear_cross_entropy: the numbers to send are 9 on rank 0, but 6 on rank 1: " in found[0][1]
+
+
 def after_errors(group):
     x = torch.arange(10.0).reshape(2, 5) + 5 * rank_of(group)
     return parallel.cross_entropy(x, torch.tensor([3, 9]), group).item()

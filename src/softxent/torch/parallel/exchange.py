@@ -39,6 +39,7 @@ class Told:
     stop: int = 0
     total: int = 0
     error: Exception | None = None
+    numbers: int = 0  # that it sends
     read: bool = True  # whether headers are; on a GPU that waits for it
 
     def header(self, room: int) -> list[int]:
@@ -50,7 +51,7 @@ class Told:
         """What is left of too long a text are its numbers."""
         error = None if self.error is None else [type(self.error).__name__, str(self.error)[: TEXT // 4]]
         facts = {"the call": self.call, **self.alike, "vocab_total": self.total}
-        return json.dumps({"error": error, "alike": facts, "slice": [self.start, self.stop]})
+        return json.dumps({"error": error, "alike": facts, "numbers": self.numbers})
 
 
 @dataclass
@@ -127,6 +128,7 @@ def exchange(group: Group, told: Told, numbers: Tensor) -> tuple[Tensor, Tensor]
 
 
 def send(group: Group, told: Told, needed: int, room: int, numbers: Tensor | None) -> Tensor:
+    told.numbers = needed
     device = torch.device("cpu") if numbers is None else numbers.device
     frame = torch.zeros(HEADER + room, dtype=torch.int64, device=device)
     frame[:HEADER] = torch.tensor(told.header(needed), dtype=torch.int64)
@@ -184,6 +186,10 @@ def disagreement(group: Group, told: Told, texts: list[dict[str, Any]]) -> Excep
             differences.append(
                 f"{name} is {facts[0].get(name)} on rank 0, but {facts[other].get(name)} on rank {other}"
             )
+    if not differences:  # of a layer whose targets, and so the rows that are ignored, differ
+        sent = [text["numbers"] for text in texts]
+        other = next(r for r, of_rank in enumerate(sent) if of_rank != sent[0])
+        differences = [f"the numbers to send are {sent[0]} on rank 0, but {sent[other]} on rank {other}"]
     return checks.InputError(f"{told.call}: {'; '.join(differences)}: the ranks of {group} must agree")
 
 

@@ -26,10 +26,31 @@ def losses(
     x: Tensor, W: Tensor | None, bias: Tensor | None, target: Tensor, weight: Tensor | None, call: Call
 ) -> tuple[Tensor, Tensor]:
     """The loss of each row, and State; float64."""
+    with reported(named(call.group), call.name, x):
+        of_vocabulary(target, call)
+        kept = counted(x, W, target, call)
+    if kept is None:
+        return losses_of_all(x, W, bias, target, weight, call)
+    found, of_kept = losses_of_all(x[kept], W, bias, target[kept], weight, call)
+    state = of_kept.new_zeros((len(of_kept), len(x)))
+    state[:, kept] = of_kept
+    return found.new_zeros(len(x)).index_copy_(0, kept, found), state
+
+
+def counted(x: Tensor, W: Tensor | None, target: Tensor, call: Call) -> Tensor | None:
+    """The rows of a layer that are not ignored, if some are and may be asked for: others take no part in products."""
+    if W is None or not waits(x) or target.is_floating_point():
+        return None
+    kept = target != call.ignore_index
+    return None if bool(kept.all()) else kept.nonzero()[:, 0]
+
+
+def losses_of_all(
+    x: Tensor, W: Tensor | None, bias: Tensor | None, target: Tensor, weight: Tensor | None, call: Call
+) -> tuple[Tensor, Tensor]:
     group = named(call.group)
     with reported(group, call.name, x):
         source = call.source(x, W, bias)
-        of_vocabulary(target, call)
         targets, dense = call.targets(target, source), is_dense(target, call)
         w = None if weight is None else weights(weight, source)
         sent = columns(source, target, targets, w, dense, call.total)
@@ -86,6 +107,25 @@ def gradients(
     call: Call,
 ) -> tuple[Tensor, ...]:
     """upstream · ∂loss/∂ x, W, bias, a probability target and its class weights; empty where not needed."""
+    kept = counted(x, W, target, call)
+    if kept is None:
+        return gradients_of_all(x, W, bias, target, weight, state, upstream, needs, call)
+    given = x[kept], W, bias, target[kept], weight
+    of_x, *others = gradients_of_all(*given, state[:, kept], upstream[kept], needs, call)
+    return torch.zeros_like(x).index_copy_(0, kept, of_x) if needs[0] else of_x, *others
+
+
+def gradients_of_all(
+    x: Tensor,
+    W: Tensor | None,
+    bias: Tensor | None,
+    target: Tensor,
+    weight: Tensor | None,
+    state: Tensor,
+    upstream: Tensor,
+    needs: list[bool],
+    call: Call,
+) -> tuple[Tensor, ...]:
     source = call.source(x, W, bias)
     targets, w = call.targets(target, source), None if weight is None else weight.to(source.dtype)
     rows, u, given = State(*state), upstream.double(), (x, W, bias, target, weight)
