@@ -9,6 +9,7 @@ import pytest
 from softxent.app.tables import open_file
 from softxent.app.tables.columns import Column
 from softxent.app.tables.kinds import Asked, infer, notes
+from softxent.app.task import Task
 from softxent.app.words import Mistake, Phrase
 
 MANY = [str(i) for i in range(99)]
@@ -360,3 +361,13 @@ def test_what_was_taken_for_missing_is_in_the_schema(softxent):
     with open("run/schema.json", encoding="utf-8") as file:
         (price,) = json.load(file)["columns"]
     assert (price["marks"], price["first_mark"], price["unit"], price["missing"]) == ({"unknown": 1}, 60, "$", 1)
+
+
+def test_rows_without_a_label_do_not_count(tmp_path):
+    (tmp_path / "t.csv").write_text("a,y\n,\nnobody,\n" + "1,p\n2,q\nunknown,p\n3,q\n" * 8, "utf-8")
+    task = Task.of(open_file(str(tmp_path / "t.csv")), "y", {})
+    assert [(each.kind, each.missing, each.distinct) for each in task.columns] == [("number", 8, 3)]
+    assert (
+        task.notes[0].say("en")
+        == "column 'a': 24 of 32 values are numbers; the other 8 ('unknown'; the first in line 6) are taken as missing"
+    )

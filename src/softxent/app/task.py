@@ -42,27 +42,32 @@ class Task:
         roles = roles or Roles()
         roles.check(source, target)
         rows = source.read()
-        columns = rows.infer(target, asked)
-        roles.mark(columns, kept=asked)
-        if not any(column.used for column in columns):
-            raise Mistake("no features", got=repr(source.path), target=repr(target))
         y, missing = rows.labels(target)
         facts = roles.read(rows)
-        notes = source.notes + kinds.notes(columns, len(rows), source.place)
         left_out = np.zeros(len(y), bool)
+        without_value = []
         for name, without in ((target, missing), *((name, unknown(facts[role])) for role, name in roles)):
             if (without & ~left_out).any():
                 place = source.place(int((without & ~left_out).argmax()))
-                notes.append(Phrase("no labels", rows=int((without & ~left_out).sum()), target=repr(name), place=place))
+                count = int((without & ~left_out).sum())
+                without_value.append(Phrase("no labels", rows=count, target=repr(name), place=place))
             left_out |= without
         classes, counts = np.unique(y[~left_out], return_counts=True)
         check_classes(source, target, classes, counts)
+        index = np.flatnonzero(~left_out)
+        used = rows.some(index)
+        columns = used.infer(target, asked)
+        roles.mark(columns, kept=asked)
+        if not any(column.used for column in columns):
+            raise Mistake("no features", got=repr(source.path), target=repr(target))
         quantity = advice.is_quantity(classes, counts)
+        notes = source.notes + kinds.notes(columns, len(used), used.place) + without_value
         if quantity:
             notes.append(Phrase("quantity", **numbers_of(target, classes, counts)))
         notes += [] if quantity else advice.single_examples(classes, counts)
         notes += advice.identifiers(columns)
-        labelled = LabelledRows(rows.features(columns), y, np.arange(len(y)), **facts)[np.flatnonzero(~left_out)]
+        facts = {role: each[index] for role, each in facts.items()}
+        labelled = LabelledRows(used.features(columns), y[index], index, **facts)
         return cls(source, target, columns, labelled, classes, notes, roles)
 
     @property

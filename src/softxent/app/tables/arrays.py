@@ -128,6 +128,9 @@ class SparseRows(Rows):
     def row(self, index: int) -> SparseRows:
         return SparseRows(self.source, self.X[index : index + 1], self.y[index : index + 1], self.start + index)
 
+    def some(self, index: NDArray[np.int64]) -> SparseRows:
+        return SparseRows(self.source, self.X[index], self.y[index])
+
     def infer(self, target: str, asked: Mapping[str, Asked]) -> list[Column]:
         return [Column("x", "sparse", distinct=int(self.X.shape[1]))]
 

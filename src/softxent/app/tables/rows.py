@@ -141,8 +141,16 @@ class Rows:
     def row(self, index: int) -> Rows:
         return Row(self, index)
 
+    def some(self, index: NDArray[np.int64]) -> Rows:
+        """Returns the rows of these indices."""
+        return SomeRows(self, index)
+
+    def number(self, index: int) -> int:
+        """Returns the number of a row in its file."""
+        return self.start + index
+
     def place(self, index: int) -> Phrase:
-        return self.source.place(self.start + index)
+        return self.source.place(self.number(index))
 
     def infer(self, target: str, asked: Mapping[str, Asked]) -> list[Column]:
         """Decides what each column is; `asked` has what the user says."""
@@ -193,8 +201,19 @@ class Rows:
     def _converted(self, column: Column, reading: Reading) -> Any:
         new = unread.found(column, reading)
         if new:
-            self.source.take_for_missing(column.name, replace(new, row=self.start + new.row))
+            self.source.take_for_missing(column.name, replace(new, row=self.number(new.row)))
         return column.converted(reading.values)
+
+
+class SomeRows(Rows):
+    """Rows that need not be one behind the other."""
+
+    def __init__(self, of: Rows, index: NDArray[np.int64]) -> None:
+        super().__init__(of.source, of.table.take(index))
+        self.numbers_in_file = of.start + index
+
+    def number(self, index: int) -> int:
+        return int(self.numbers_in_file[index])
 
 
 class Row(Rows):
