@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 NETWORKS = ((32,), (128,))  # hidden layers that are tried
-# Tried on two splits of some of the tables of benchmarks/tables.py, by their test rows: a rate of 5e-3 needs a quarter of
-# the epochs of 1e-3 for the same log-loss, and α = 1e-3 was never far from the best of 1e-4, 1e-3 and 1e-2
+# Tried on two splits of some of the tables of benchmarks/tables.py, by their test rows: a rate of 5e-3 needs a quarter
+# of the epochs of 1e-3 for the same log-loss, and α = 1e-3 was never far from the best of 1e-4, 1e-3 and 1e-2
 NETWORK_ALPHA, NETWORK_RATE = 1e-3, 5e-3
 VALIDATION = 0.1  # of the rows that are not tested, for a network whose layers are given
 GIVEN_ALPHA, GIVEN_RATE, GIVEN_EPOCHS = 1e-4, 1e-3, 500  # of such a network
