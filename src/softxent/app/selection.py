@@ -31,9 +31,9 @@ PATH_TOL = 1e-3  # of L-BFGS on the path: the log-loss is the same to three plac
 NETWORK_EPOCHS = 300  # at most
 PATIENCE = {"linear": 4, "network": 10}  # steps: two decades of α; epochs
 GAIN = 1e-4  # a log-loss that is lower by less is the same
-# Chosen among seven rules on four splits of six of the tables of benchmarks/tables.py, by their test rows: on penguins a
-# log-loss of 0.052 instead of 0.076, on iris of 0.145 instead of 0.164; "within one standard error" is better on these
-# two, but loses up to 0.02 on the others
+# Chosen among seven rules on four splits of six of the tables of benchmarks/tables.py, by their test rows: on penguins
+# a log-loss of 0.052 instead of 0.076, on iris of 0.145 instead of 0.164; "within one standard error" is better on
+# these two, but loses up to 0.02 on the others
 HARDLY, HARDLY_NATS = 0.02, 0.001
 # s, one thread of Zen 4: a step, a weight in a step, a row × weight
 STEP, PER_WEIGHT, PER_PRODUCT = 1.2e-4, 5e-9, 3e-10
