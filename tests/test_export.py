@@ -185,7 +185,7 @@ def test_mistakes(softxent, saved, words, en, zh):
 
 
 def test_without_the_package(softxent, saved, monkeypatch):
-    for name in [name for name in sys.modules if name == "onnx" or name.startswith("softxent.app.onnx")]:
+    for name in [name for name in sys.modules if name == "onnx" or name.startswith("softxent.app.exporting")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "onnx", None)
     en = 'error: the command needs onnx, which is not installed: pip install ".[cli,onnx]" in a clone of softxent\n'

@@ -43,7 +43,7 @@ PACKAGES = {
     "jinja2": ["app.report"],
     "rich": ["app.cli"],
     "typer": ["app.cli"],
-    "onnx": ["app.onnx"],
+    "onnx": ["app.exporting"],
     "skops": ["app.model_file", "app.run"],
     "skrub": ["app.features"],
 }

@@ -107,7 +107,7 @@ class Model:
 
     def onnx_inputs(self, X: Any) -> dict[str, Any]:
         """Returns what the model that `softxent export` writes takes for these rows: an array for each column."""
-        from softxent.app.onnx import inputs
+        from softxent.app.exporting import inputs
 
         return inputs(self._run, self._source("X", X).read().features(self._run.schema.columns))
 

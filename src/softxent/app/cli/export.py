@@ -17,7 +17,7 @@ def export(
     file: Annotated[str, typer.Argument(metavar="FILE.onnx", help="export file")],
     force: Annotated[bool, typer.Option("--force", help="force")] = False,
 ) -> None:
-    from softxent.app.onnx import MICROSOFT, converted
+    from softxent.app.exporting import MICROSOFT, converted
     from softxent.app.run import Run, files
 
     lang = context.obj

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from softxent.app.onnx.graph import MICROSOFT, Graph
+from softxent.app.exporting.graph import MICROSOFT, Graph
 from softxent.app.owners import MARK
 
 NAT = np.iinfo(np.int64).min  # what NumPy makes of a missing date

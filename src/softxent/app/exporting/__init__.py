@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from softxent.app.onnx import columns
-from softxent.app.onnx.graph import MICROSOFT, Graph
+from softxent.app.exporting import columns
+from softxent.app.exporting.graph import MICROSOFT, Graph
 from softxent.app.run import Run
 
 __all__ = ["MICROSOFT", "converted", "inputs"]
