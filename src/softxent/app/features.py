@@ -48,6 +48,13 @@ def fitted_features(columns: Sequence[Column], X: Any, seed: int) -> Any:
         return feature_pipeline(columns, seed).fit(X)
 
 
+def transformed(features: Any, X: Any) -> Any:
+    """Returns the features of rows; of a category that training did not have, all are 0."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # scikit-learn's, of such categories: the command says it in its own words
+        return features.transform(X)
+
+
 def fit_features(columns: Sequence[Column], X: Any, seed: int) -> Any:
     """Fits the pipeline; columns of text that TableVectorizer takes for categories get that kind, and their values."""
     made = fitted_features(columns, X, seed)

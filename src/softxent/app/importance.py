@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from softxent.app.features import transformed
 from softxent.app.owners import owners
 from softxent.functional import cross_entropy
 
@@ -65,7 +66,7 @@ def importance(model: Any, X: Any, y: NDArray[np.int64], w: Array | None, *, tra
     repeats = int(max(1, min(REPEATS, BUDGET // (cost * min(len(y), ROWS)))))
     n = int(min(len(y), ROWS, max(200, BUDGET // (cost * repeats))))
     pick = np.sort(rng.choice(len(y), n, replace=False))
-    x = features.transform(X.iloc[pick] if hasattr(X, "iloc") else X[pick])
+    x = transformed(features, X.iloc[pick] if hasattr(X, "iloc") else X[pick])
     weight = np.ones(n) if w is None or not w[pick].any() else np.asarray(w[pick], np.float64)
     first, *others = network.parameters.weights
     at_first, target = x @ first + network.parameters.biases[0], y[pick]

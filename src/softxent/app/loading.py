@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from softxent.app.features import transformed
 from softxent.app.prediction import Prediction
 from softxent.app.run import Run, Unseen
 from softxent.app.tables.memory import Frame, Matrix
@@ -103,7 +104,7 @@ class Model:
 
     def features(self, X: Any) -> Any:
         """Returns the features that the classifier sees, rows × features, as `pipeline[:-1]` makes them."""
-        return self.pipeline[:-1].transform(self._source("X", X).read().features(self._run.schema.columns))
+        return transformed(self.pipeline[:-1], self._source("X", X).read().features(self._run.schema.columns))
 
     def onnx_inputs(self, X: Any) -> dict[str, Any]:
         """Returns what the model that `softxent export` writes takes for these rows: an array for each column."""
