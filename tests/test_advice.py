@@ -136,11 +136,11 @@ def test_duplicates_are_counted():
     twice = pd.concat([frame, frame])
     (note,) = notes(twice, target)
     assert note == (
-        "test rows that also train, equal in every column and the label: 53 of 71. If they are copies, the scores are "
+        "test rows that also train, equal in every column and the label: 61 of 71. If they are copies, the scores are "
         "too good"
     )
     assert notes(twice, target, "zh") == [
-        "71 行测试数据中有 53 行与某一训练行完全相同（包括标签）：如果是重复的数据，分数会偏高"
+        "71 行测试数据中有 61 行与某一训练行完全相同（包括标签）：如果是重复的数据，分数会偏高"
     ]
 
 

@@ -296,7 +296,7 @@ def test_evaluate(softxent, penguins):
     assert (code, err) == (0, "")
     assert "On 344 rows of penguins.csv" in out
     metrics = json.loads(softxent("evaluate", penguins, str(PENGUINS / "penguins.csv"), "--json")[1])
-    assert f"  accuracy           {metrics['accuracy']:.4f}    {metrics['baseline']['accuracy']:.4f}" in out.split("\n")
+    assert re.search(f"\n  accuracy +{metrics['accuracy']:.4f}  .* {metrics['baseline']['accuracy']:.4f}\n", out)
 
 
 def test_explain_goes_down_to_each_feature(softxent):
@@ -369,7 +369,7 @@ GOOD = [f"{i % 7},{'ab'[i % 2]}" for i in range(30)]
             "'t.csv' 的 'y' 列没有任何标签",
         ),
         (
-            ["x,y", *(f"{i % 3},{i / 7}" for i in range(100))],
+            ["x,y", *(f"{i % 3},n{i}" for i in range(100))],
             ["--target", "y"],
             "'y' has 100 different values in 100 rows, but must have classes, with several rows each",
             "'y' 在 100 行中有 100 个不同的值，应为类别，每类有若干行",
@@ -630,7 +630,7 @@ def test_asks_once(answer, message):
 def test_full_disk_leaves_the_previous_model(softxent, penguins):
     """A limit on the size of files stands for the disk: model.skops does not fit."""
     before = {path.name: path.read_bytes() for path in Path(penguins).iterdir()}
-    train = ("train", str(PENGUINS / "penguins.csv"), "--target", "species", "--hidden", "8", "--epochs", "3")
+    train = ("train", str(PENGUINS / "penguins.csv"), "--target", "species", "--hidden", "8", "--epochs", "3", "--force")
     command = f"ulimit -f 20; trap '' XFSZ; exec {sys.executable} -m softxent {' '.join(train)}"
     done = subprocess.run(["/bin/bash", "-c", command], capture_output=True, encoding="utf-8", timeout=300)
     expected = f"error: the run could not be saved in '{penguins}': File too large. "

@@ -247,7 +247,7 @@ def test_story_fits_80_columns(case, lang, article):
         ("worked", True, "p = [0.015, 0.866, 0.117]"),
         ("worked", True, "gradient = [0.015, 0.866 − 1, 0.117]"),
         ("worked", True, "As in the article, numbers are truncated, not rounded, to three digits."),
-        ("certain", False, "−ln 1.000000 = 8.756511e-27 nats"),
+        ("certain", False, "−ln (1 − 8.76e-27) = 8.756511e-27 nats"),
         ("hopeless", False, "p_y is 0 in float64: −1/p_y cannot be computed, but p − y needs no division."),
         ("masked", False, "−∞ is a mask: that class has probability 0 and gradient 0."),
         ("masked target", False, "The target is masked: its probability is 0, so the loss is ∞."),
