@@ -192,8 +192,8 @@ def test_folder_with_a_schema_of_the_user_is_no_run(softxent):
 
 def table(name, shift=0):
     os.makedirs(Path(name).parent, exist_ok=True)
-    rows = ((x := (i + shift) % 7, "ab"[(x < 3) ^ (i % 6 == 0)], "cd"[(x > 3) ^ (i % 5 == 0)]) for i in range(200))
-    Path(name).write_text("x,y,z\n" + "".join(f"{x},{y},{z}\n" for x, y, z in rows))
+    pairs = [((i + shift) % 7, i * 3 % 8) for i in range(56)]
+    Path(name).write_text("x,v,y,z\n" + "".join(f"{x},{v},{'ab'[x + v > 6]},{'cd'[x > v]}\n" for x, v in pairs))
     return name
 
 
