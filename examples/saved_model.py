@@ -2,21 +2,20 @@
 
 import contextlib
 import tempfile
-from pathlib import Path
 
+from sklearn.datasets import load_digits
+
+import softxent as sx
 from softxent.app import cli
-from softxent.app.prediction import explain_row
-from softxent.app.run import Run
-from softxent.app.tables import digits
 
 with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-    assert cli.run(["train", "--hidden", "0"]) == 0  # softxent train --hidden 0
-    run = Run.load(str(Path("runs", "digits")))
+    assert cli.run(["train", "--model", "linear"]) == 0  # softxent train --model linear
+    model = sx.load("runs/digits")
 
-rows = digits().read()
-print(run.model.predict(rows.features(run.schema.columns))[:10], "predicted")
-print(rows.labels("digit")[0][:10], "labels")
+digits = load_digits(as_frame=True)
+print(model.predict(digits.data)[:10], "predicted")
+print(digits.target.to_numpy()[:10], "labels")
 
-why = explain_row(run, rows.row(5), None, data="digits")
-largest = abs(why.gradients[0]).argmax()
-print(f"row 5: p_y = {why.trace.p[why.trace.target]:.4f}, the steepest pixel is {why.features[largest]}")
+why = model.explain(digits.data.iloc[[5]], target=5)
+most = why.contributions.columns[0].column
+print(f"row 5: p_y = {why.trace.p[5]:.4f}; for {why.contributions.predicted} speaks {most} most")

@@ -18,6 +18,7 @@ Array = NDArray[Any]
 FACTOR = 100  # largest scale over the median one: less seldom keeps Adam and SGD from converging
 ROUNDING = 1e-12  # a column whose scale is a smaller part of its values is constant, but for rounding
 LEARNT = 0.99  # of the loss of class frequencies: a network that is no better has learned nothing
+LARGE_ALPHA = 1.0  # with standardised columns a penalty of this size outweighs the loss
 SAMPLE = 4096  # rows
 
 
@@ -76,6 +77,10 @@ def lower_rate(estimator: Any) -> str:
     return f"Lower learning_rate_init (now {estimator.learning_rate_init:g})."
 
 
+def lower_penalty(estimator: Any) -> str:
+    return f"Lower alpha (now {estimator.alpha:g})." if estimator.alpha >= LARGE_ALPHA else ""
+
+
 def learned_nothing(estimator: Any, network: Network, examples: Examples, loss: Loss) -> str:
     """Says so if the training loss is not below that of the class frequencies; empty if it is."""
     sample = examples[:: -(-len(examples) // SAMPLE)]
@@ -97,7 +102,7 @@ def learned_nothing(estimator: Any, network: Network, examples: Examples, loss: 
     return (
         f"The {what} nothing: its log-loss on the rows that trained it is {ours:.4g}, that of class "
         f"frequencies alone {baseline:.4g}; it is right in {right:.1%}. "
-    ) + (scale_advice(estimator, examples.X) or lower_rate(estimator))
+    ) + (scale_advice(estimator, examples.X) or lower_penalty(estimator) or lower_rate(estimator))
 
 
 def imprecise(X: Any) -> str:

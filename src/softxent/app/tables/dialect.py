@@ -50,13 +50,13 @@ def encoding(sample: bytes) -> str:
 
 
 def _is_chinese(sample: bytes) -> bool:
-    """Whether nearly all characters beyond ASCII are in GB 2312: text in other encodings, read so, has rarer ones."""
+    """Whether nearly all characters beyond ASCII are in GB 2312, or €: other encodings, read so, have rarer ones."""
     try:
         text = codecs.getincrementaldecoder("gb18030")().decode(sample)
     except UnicodeDecodeError:
         return False
     beyond = [c for c in text if c > "\x7f"]
-    common = sum(bool(c.encode("gb2312", "ignore")) for c in beyond)
+    common = sum(bool(c.encode("gb2312", "ignore")) or c == "€" for c in beyond)
     return common >= 0.9 * len(beyond)
 
 

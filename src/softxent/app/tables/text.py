@@ -27,13 +27,12 @@ class Text(Source):
             sample = stream.read(SAMPLE + 1)
         text, self.encoding = dialect.decoded(sample[:SAMPLE])
         lines = text.splitlines(keepends=True)[: -1 if len(sample) > SAMPLE else None]
-        self.delimiter = dialect.delimiter(lines) if "".join(lines).strip() else ""
+        if not text.strip():
+            raise Mistake("empty file", got=repr(self.path))
+        self.delimiter = dialect.delimiter(lines)
         self.decimal = "," if self.delimiter == ";" else "."
         self.points_only = self.delimiter == ","
-        rows = list(islice(self._rows(lines), dialect.ROWS))
-        if not rows:
-            raise Mistake("empty file", got=repr(self.path))
-        first, *below = rows
+        first, *below = islice(self._rows(lines), dialect.ROWS)
         self.has_header = dialect.is_header(first, below, headed=file.ending in HEADED)
         self._name_columns(first)
         delimiter = "" if self.delimiter == dialect.BLANKS else f", {self.delimiter or ','!r}"
