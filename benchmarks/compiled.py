@@ -73,7 +73,12 @@ class Launch:
     @property
     def block(self) -> int:
         """Elements that a program takes at once."""
-        return int(self.named.get("ROWS", 1) * self.named["BLOCK"])
+        return int(self.named.get("ROWS", 1) * self.named.get("BLOCK", 1))
+
+    @property
+    def strip(self) -> int:
+        """Of these, those that an operation takes."""
+        return self.block // int(self.named.get("STRIPS", 1))
 
     def compiled(self, chip: Chip) -> Compiled:
         backend = make_backend(chip.target)
@@ -205,18 +210,9 @@ class Compiled:
         return chosen[True] / self.elements_of(True, elements) + chosen[False] / self.elements_of(False, elements)
 
     def elements_of(self, in_loop: bool, elements: int) -> float:
-        """Those that a thread takes with an instruction; the assembler may have repeated what is in a loop."""
-        n = self.launch.block * self.repeated if in_loop else elements / self.launch.programs
+        """Those that a thread takes with an instruction."""
+        n = self.launch.block if in_loop else elements / self.launch.programs
         return n / (self.threads * self.ctas)
-
-    @cached_property
-    def repeated(self) -> float:
-        """How many copies of a loop's body there are, where a thread takes one number at a time."""
-        asked = sum(in_loop and re.search(r"tt\.(load|store) ", line) is not None for line, in_loop in self.ir)
-        if self.launch.named["BLOCK"] > 1 or not asked:
-            return 1
-        found = sum(in_loop and re.match("LDG|STG", each.name) is not None for each, in_loop in self.code)
-        return found * self.threads / (asked * self.launch.block)
 
     def cycles(self, elements: int) -> tuple[float, str]:
         """Issue slots an element, or what the busiest pipe needs if that is more; and its name."""
@@ -233,18 +229,15 @@ class Compiled:
             if found := re.search(r"tt\.(?:load|store) .* : (?:tensor<(.*)x)?!tt\.ptr<[a-z]+(\d+)>", line):
                 n = prod(map(int, found[1].split("x"))) if found[1] else 1
                 total += (
-                    int(found[2]) / 8 * n / (self.launch.block if in_loop and n >= self.launch.block else of_program)
+                    int(found[2]) / 8 * n / (self.launch.block if in_loop and n >= self.launch.strip else of_program)
                 )
         return total
 
     def of_blocks(self, kind: str) -> int:
-        """Operations of Triton's on whole blocks of numbers of this kind; a block of one class is one of a loop."""
-        count = 0
-        for line, in_loop in self.ir:
-            found = re.search(rf"(?:arith|math)\.\w+ .*tensor<([\dx]+)x{kind}>", line)
-            of_block = found and prod(map(int, found[1].split("x"))) >= max(self.launch.block, 2)
-            count += bool(of_block and (in_loop or self.launch.named["BLOCK"] > 1))
-        return count
+        """Operations of Triton's on whole strips of numbers of this kind, where a strip is more than a number a row."""
+        found = re.findall(rf"(?:arith|math)\.\w+ .*tensor<([\dx]+)x{kind}>", self.asm["ttir"])
+        sizes = [prod(map(int, shape.split("x"))) for shape in found]
+        return sum(n >= self.launch.strip > self.launch.named.get("ROWS", 1) for n in sizes)
 
     @cached_property
     def ir(self) -> list[tuple[str, bool]]:
@@ -260,10 +253,13 @@ class Compiled:
         return lines
 
     def asked_to_fuse(self) -> int:
-        """How many fused operations a thread may have: those of tl.fma, each on its share of a block."""
+        """How many fused operations a thread may have: those of tl.fma, each on its share of a strip.
+
+        Of what there is one of a row twice: for its own sake, and where the threads of the row need it.
+        """
         shapes = re.findall(r"math\.fma .*?: (?:tensor<(.*)x)?f32", self.asm["ttir"])
         sizes = [prod(map(int, shape.split("x"))) if shape else 1 for shape in shapes]
-        return sum(max(1, n // self.threads) if n >= self.launch.block else n for n in sizes)
+        return sum(max(1, n // self.threads) if n >= self.launch.strip else 2 * n for n in sizes)
 
     def wide_accesses(self, kind: str) -> int:
         """Bytes a program moves by 128-bit loads (LDG) or stores (STG), in one visit of each place in the code."""

@@ -204,7 +204,7 @@ COLUMNS = (
 def line(case: Case, made: Any) -> list[str]:
     """The cells from the third on."""
     launch = made.launch
-    block = f"{launch.named['ROWS']} × {launch.named['BLOCK']}"
+    block = f"{launch.named.get('ROWS', 1)} × {launch.named.get('BLOCK', 1)}"
     block += "" if launch.named.get("ONE_BLOCK", True) else " in turn"
     block += f", {launch.named['PARTS']} parts" if launch.named.get("PARTS", 1) > 1 else ""
     wide = "".join(word for kind, word in (("LDG", "load "), ("STG", "store")) if made.wide_accesses(kind))

@@ -3,32 +3,34 @@
 import triton
 import triton.language as tl
 
-from softxent.kernels.triton.finish import finish
-from softxent.kernels.triton.math import capped_in_double, exp_in, exp_wide, float_of, range_around
-from softxent.kernels.triton.parts import combine
-from softxent.kernels.triton.rows import (
-    NOTHING,
-    TARGET,
+from softxent.kernels.triton.blocks import (
+    all_scaled,
     class_of_rows,
-    defined,
+    classes_of,
+    end_of,
     logits,
     place_of_rows,
-    scaled,
-    sum_up,
+    places_of,
     target_logit,
     target_weights,
 )
+from softxent.kernels.triton.finish import finish
+from softxent.kernels.triton.math import capped_in_double, exp_in, exp_of, float_of, range_around
+from softxent.kernels.triton.parts import sums_of_rows
+from softxent.kernels.triton.rows import NOTHING, TARGET, defined, moved, sum_up
 
 
 @triton.jit
 def in_two_steps(factor, WIDE: tl.constexpr):
     """Two factors with this product, which alone could leave the range that a result is in."""
+    size = tl.abs(factor)
     if WIDE == tl.float32:
-        size = tl.minimum(tl.maximum(tl.abs(factor), 1e-30), 1e30)
+        second = tl.where(size < 1e-30, 2.0**-100, tl.where(size > 1e30, 2.0**100, 1.0))
+        first = factor * tl.where(size < 1e-30, 2.0**100, tl.where(size > 1e30, 2.0**-100, 1.0))
     else:
-        size = tl.minimum(tl.maximum(tl.abs(factor), 1e-200), 1e200)
-    first = tl.where(factor < 0, -size, size)
-    return first.to(WIDE)[:, None], (factor / first).to(WIDE)[:, None]
+        second = tl.where(size < 1e-200, 2.0**-600, tl.where(size > 1e200, 2.0**600, 1.0))
+        first = factor * tl.where(size < 1e-200, 2.0**600, tl.where(size > 1e200, 2.0**-600, 1.0))
+    return first.to(WIDE)[:, None], second.to(WIDE)[:, None]
 
 
 @triton.jit(do_not_specialize=["ignore_index", "smoothing", "temperature", "softcap", "z_loss"], debug=True)
@@ -40,8 +42,8 @@ def cross_entropy_kernel(
     PROBABILITIES: tl.constexpr, WEIGHTED: tl.constexpr, SMOOTHING: tl.constexpr, TEMPERATURE: tl.constexpr,
     SOFTCAP: tl.constexpr, Z_LOSS: tl.constexpr, LOSS: tl.constexpr, GRADIENT: tl.constexpr,
     AHEAD: tl.constexpr, CHECKED: tl.constexpr,
-    WIDE: tl.constexpr, ALIGNED: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr, ONE_BLOCK: tl.constexpr,
-    PARTS: tl.constexpr, WIDTH: tl.constexpr,
+    WIDE: tl.constexpr, ALIGNED: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr, STRIPS: tl.constexpr,
+    FULL: tl.constexpr, ONE_BLOCK: tl.constexpr, PARTS: tl.constexpr,
 ):  # fmt: skip
     """ROWS rows a program, or part program_id(1) of one, `width` classes, whose sums sums_kernel left.
 
@@ -76,13 +78,14 @@ def cross_entropy_kernel(
 
     begin, end = 0, classes
     if PARTS == 1:
-        m, others, gap, mass, first, above, z, e = sum_up(
+        m, others, gap, mass, first, above, zs, es = sum_up(
             x_ptr, x_at, x_class, t_ptr, t_at, t_class, weight_ptr, z_y, counted, begin, end, classes,
             smoothing, temperature, softcap,
-            BESIDE, PROBABILITIES, WEIGHTED, TEMPERATURE, SOFTCAP, CHECKED, WIDE, ALIGNED, ROWS, BLOCK, ONE_BLOCK,
+            BESIDE, PROBABILITIES, WEIGHTED, TEMPERATURE, SOFTCAP, CHECKED,
+            WIDE, ALIGNED, ROWS, BLOCK, STRIPS, FULL, ONE_BLOCK,
         )  # fmt: skip
     else:
-        m, others, gap, mass, first, above = combine(sums_ptr, i, rows, BESIDE, WIDE, PARTS, WIDTH)
+        m, others, gap, mass, first, above = sums_of_rows(sums_ptr, i, is_row, BESIDE, WIDE)
         begin = tl.program_id(1) * width
         end = tl.minimum(begin + width, classes)
 
@@ -94,13 +97,13 @@ def cross_entropy_kernel(
         divisor = tl.where(divisor == 0, float("inf"), divisor)
     if upstream_ptr is not None:
         upstream = tl.load(upstream_ptr + i * upstream_stride, mask=is_row, other=0.0).to(tl.float64)
-    each = divisor / upstream if SOFTCAP else divisor * temperature / upstream
+    share = upstream / (divisor if SOFTCAP else divisor * temperature)
     shift, round, lowest, n = range_around(m)
     others = defined(m, others)
     loss, factor, target_grad = finish(
-        m.to(tl.float64), exp_wide(m, shift, round, lowest, n), others, z_y.to(tl.float64),
-        exp_wide(z_y, shift, round, lowest, n), w_y, gap, mass,
-        weight_sum, each, smoothing, z_loss, classes, PROBABILITIES, SMOOTHING, Z_LOSS,
+        m.to(tl.float64), exp_of(m, shift, round, lowest, n), others, z_y.to(tl.float64),
+        exp_in(z_y - shift, round, lowest).to(tl.float64), w_y, gap, mass,
+        weight_sum, share, smoothing, z_loss, classes, PROBABILITIES, SMOOTHING, Z_LOSS, WIDE,
     )  # fmt: skip
     if LOSS:
         teller = tl.program_id(1) == 0
@@ -111,31 +114,38 @@ def cross_entropy_kernel(
     if GRADIENT:
         grad_at = place_of_rows(i, inner, grad_outer, grad_inner, ALIGNED)
         first, second = in_two_steps(tl.where(counted, factor, 0.0), WIDE)
-        first_a, second_a = in_two_steps(tl.where(counted, 1 / each, 0.0), WIDE)
+        first_a, second_a = in_two_steps(tl.where(counted, share, 0.0), WIDE)
         target_grad = tl.where(counted, target_grad, 0.0).to(WIDE)[:, None]
+        y = y.to(tl.int32)
+        LANES: tl.constexpr = BLOCK // STRIPS
+        lanes = tl.arange(0, LANES)[None, :]
         zero_or_nan = (others - others).to(WIDE)[:, None]
-        end = (end // ALIGNED) * ALIGNED
+        end = end_of(end, ALIGNED)
         for start in range(begin, end, BLOCK):
-            j = start + tl.arange(0, BLOCK)[None, :]
-            is_class = j < end
-            mask = counted[:, None] & is_class
-            place = j.to(tl.int64)
+            place, step = places_of(grad_ptr, grad_at, grad_class, start, BLOCK, STRIPS)
             if not ONE_BLOCK or PARTS > 1 or SOFTCAP:
-                x = logits(x_ptr, x_at, x_class, j, mask, WIDE)
+                again = logits(x_ptr, x_at, x_class, counted, start, end, WIDE, BLOCK, STRIPS, FULL)
             if not ONE_BLOCK or PARTS > 1:
-                z = scaled(x, temperature, softcap, TEMPERATURE, SOFTCAP)
-                e = exp_in(z, shift[:, None], round[:, None], lowest[:, None])
-            g = e * first * second
-            if SOFT:
-                at = t_at[:, None] + place * t_class
-                a = target_weights(
-                    t_ptr, weight_ptr, at, j, mask, classes, smoothing, PROBABILITIES, WEIGHTED, False, WIDE
-                )
-                g -= a * first_a * second_a
-            if not PROBABILITIES:
-                g = tl.where(j == y.to(tl.int32)[:, None], target_grad, g)
-            if SOFTCAP:
-                g *= (capped_in_double(x.to(tl.float64), softcap)[1] / temperature).to(WIDE)
-            if SOFT or SOFTCAP:
-                g = tl.where(mask & (z == float("-inf")), zero_or_nan, g)
-            tl.store(grad_ptr + (grad_at[:, None] + place * grad_class), g, mask=is_row[:, None] & is_class)
+                z_again = all_scaled(again, temperature, softcap, TEMPERATURE, SOFTCAP, STRIPS)
+                y_again = moved(z_again, shift, ROWS, STRIPS)
+            for k in tl.static_range(STRIPS):
+                if ONE_BLOCK and PARTS == 1:
+                    z, e = zs[k], es[k]
+                else:
+                    z, e = z_again[k], exp_in(y_again[k], round[:, None], lowest[:, None])
+                j, is_class = classes_of(start, k, end, BLOCK, STRIPS, FULL)
+                mask = counted[:, None] & is_class
+                g = e * first * second
+                if SOFT:
+                    at = t_at[:, None] + j.to(tl.int64) * t_class
+                    a = target_weights(
+                        t_ptr, weight_ptr, at, j, mask, classes, smoothing, PROBABILITIES, WEIGHTED, False, WIDE
+                    )
+                    g -= a * first_a * second_a
+                if not PROBABILITIES:
+                    g = tl.where(lanes == (y - (start + k * LANES))[:, None], target_grad, g)
+                if SOFTCAP:
+                    g *= (capped_in_double(again[k].to(tl.float64), softcap)[1] / temperature).to(WIDE)
+                if SOFT or SOFTCAP:
+                    g = tl.where(mask & (z == float("-inf")), zero_or_nan, g)
+                tl.store(place + k * step, g, mask=is_row[:, None] if FULL else is_row[:, None] & is_class)

@@ -3,15 +3,15 @@
 import triton
 import triton.language as tl
 
-from softxent.kernels.triton.math import log1p
+from softxent.kernels.triton.math import log1p, reciprocal
 
 
 @triton.jit
 def finish(
-    m, largest, others, z_y, e_y, w_y, gap, soft_weight, weight_sum, divisor, smoothing, z_loss, classes,
-    PROBABILITIES: tl.constexpr, SMOOTHING: tl.constexpr, Z_LOSS: tl.constexpr,
+    m, largest, others, z_y, e_y, w_y, gap, soft_weight, weight_sum, share, smoothing, z_loss, classes,
+    PROBABILITIES: tl.constexpr, SMOOTHING: tl.constexpr, Z_LOSS: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
-    """The loss, and ∂loss/∂z_j = factor·E_j − a_j / divisor but at the target, where it comes third.
+    """The loss, and ∂loss/∂z_j = factor·E_j − share·a_j but at the target, where it comes third.
 
     largest, others    E(m) and Σ_j E_j without one of it; NaN where the row has no softmax
     z_y, e_y, w_y      of a class index: its logit, E(z_y) and class weight
@@ -19,7 +19,7 @@ def finish(
     weight_sum         Σ w_j of all classes
     """
     denominator = largest + others
-    log_denominator = log1p(others / largest)
+    log_denominator = log1p(others * reciprocal(largest, WIDE), WIDE)
     zero_or_nan = others - others
     weight = w_y * (1 - smoothing)
     each = smoothing / classes
@@ -35,7 +35,8 @@ def finish(
         loss += z_loss * lse * lse
         lse_grad += 2 * z_loss * lse
         total += lse_grad
-    factor = total / (denominator * divisor)
+    inverse = reciprocal(denominator, WIDE) * share
+    factor = total * inverse
     if PROBABILITIES:
         loss += gap + soft_weight * log_denominator
         target_grad = zero_or_nan
@@ -49,6 +50,6 @@ def finish(
         if SMOOTHING:
             a_y += w_y * each
             b += each * (weight_sum - w_y)
-        target_grad = (b * e_y - a_y * others_than_y) / (denominator * divisor)
+        target_grad = (b * e_y - a_y * others_than_y) * inverse
         target_grad = tl.where(z_y == float("-inf"), zero_or_nan, target_grad)  # of a mask 0
     return loss, factor, target_grad

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from triton import cdiv, next_power_of_2
 
 # Not measured yet: chosen by benchmarks/gpu_check.py, so that no program spills and instructions an element are few.
-# About 800 instructions a thread are the row's own, so that a thread has as many elements as registers hold.
+# Some hundred instructions a thread are the row's own, so that a thread has as many elements as registers hold.
 FEW = 32  # classes: with no more, a thread has whole rows
 ROWS = 128  # of a program then
 EACH = {4: 64, 8: 32}  # elements a thread, by the bytes of a number as it is computed; half, a quarter, … of it where
-PLAIN, MORE, IN_TURN, HEAVY = range(4)  # more numbers live at once: probabilities and softcaps are HEAVY
+PLAIN, MORE, MOST, HEAVY = range(4)  # more numbers live at once: probabilities and softcaps are HEAVY
 LONGEST = {4: 32768, 8: 8192}  # classes that a program holds at once, of PLAIN passes
 BLOCK = {4: 8192, 8: 4096}  # of a longer row, or of a part of it
 PLANE = 32, 128  # rows × classes at a time where the rows lie side by side: their numbers fill a line of memory
@@ -20,6 +21,8 @@ ENOUGH = 256  # programs: with fewer rows, long ones are taken in parts
 OF_SAMPLE = 4096  # classes a part, of which one is read twice
 OF_STATISTICS_GRADIENT = 4096  # classes a program
 MOST_WARPS = 16  # 32 leave 64 registers a thread; of 64 threads each, 16 are all that a program may have
+WARP = 32  # threads
+ACCESS = 16  # bytes that a thread reads or writes at once
 
 
 class Shape(NamedTuple):
@@ -27,58 +30,71 @@ class Shape(NamedTuple):
 
     rows: int  # a program
     block: int  # classes at a time
+    warps: int
+    strips: int  # that a block comes in
     one_block: bool
+    full: bool  # there is no block with fewer classes
     parts: int  # of a row
     width: int  # classes a part
-    level: int  # PLAIN … HEAVY
 
     @property
     def constants(self) -> dict[str, Any]:
-        return {"ROWS": self.rows, "BLOCK": self.block, "ONE_BLOCK": self.one_block, "PARTS": self.parts}
+        return {
+            "ROWS": self.rows, "BLOCK": self.block, "STRIPS": self.strips, "FULL": self.full,
+            "ONE_BLOCK": self.one_block, "PARTS": self.parts,
+        }  # fmt: skip
 
     @property
-    def padded_parts(self) -> int:
-        return next_power_of_2(self.parts)
-
-    def compiler(self, size: int) -> dict[str, Any]:
+    def compiler(self) -> dict[str, Any]:
         """Contraction off, since two_sum (math.py) finds the errors of operations that are not fused."""
-        threads = self.rows if self.block == 1 else self.rows * self.block // (EACH[size] >> self.level)
-        warps = max(1, min(MOST_WARPS, threads // 32))
-        return {"num_warps": warps, "enable_fp_fusion": False, "sanitize_overflow": False}
+        return {"num_warps": self.warps, "enable_fp_fusion": False, "sanitize_overflow": False}
+
+
+ROW_OF_PARTS = Shape(1, 1, 1, 1, True, True, 1, 1)  # of a program that combines them
+
+
+def shaped(rows: int, block: int, classes: int, parts: int, level: int, size: int, item: int) -> Shape:
+    """With so many rows and classes at a time, and as many threads as they take at this level."""
+    width = cdiv(cdiv(classes, parts), block) * block
+    warps = max(1, min(MOST_WARPS, rows * block // (EACH[size] >> level) // WARP))
+    lanes = max(1, ACCESS // item * warps * WARP // rows)
+    return Shape(
+        rows, block, warps, max(1, block // lanes), width == block, classes % block == 0, cdiv(classes, width), width
+    )
 
 
 @lru_cache(maxsize=1024)
-def shape_of(rows: int, classes: int, size: int, side_by_side: bool = False, level: int = PLAIN) -> Shape:
+def shape_of(rows: int, classes: int, size: int, item: int, side_by_side: bool = False, level: int = PLAIN) -> Shape:
     """Of a pass over so many rows.
 
-    size           bytes of a number as it is computed
+    size, item     bytes of a number as it is computed, and as it is read
     side_by_side   rows are neighbours in memory, classes are not
     level          of the pass
     """
     if classes <= FEW:
-        return Shape(ROWS, 1, False, 1, classes, level)
+        lanes = 1 if side_by_side else math.gcd(classes, ACCESS // item)  # that a thread reads at once
+        return Shape(ROWS, classes, ROWS // WARP, classes // lanes, True, True, 1, classes)
     block = next_power_of_2(classes)
     if block <= LONGEST[size] >> level and not side_by_side:
-        return Shape(1, block, True, 1, classes, level)
-    level = IN_TURN if level == PLAIN else HEAVY
+        return shaped(1, block, classes, 1, level, size, item)
+    level = MORE if level == PLAIN else HEAVY
     if side_by_side:
-        return Shape(PLANE[0], min(block, PLANE[1]), block <= PLANE[1], 1, classes, level)
+        return shaped(PLANE[0], min(block, PLANE[1]), classes, 1, level, size, item)
     block = BLOCK[size] >> 2 * (level == HEAVY)
     # not of float64, where combining parts would add an ULP
     parts = min(cdiv(classes, block), cdiv(ENOUGH, rows)) if size == 4 and rows < ENOUGH else 1
-    width = cdiv(cdiv(classes, parts), block) * block
-    return Shape(1, block, width == block, cdiv(classes, width), width, level)
+    return shaped(1, block, classes, parts, level, size, item)
 
 
 @lru_cache(maxsize=1024)
-def shape_of_sample(classes: int) -> Shape:
-    """Of sample, whose parts are a block each."""
+def shape_of_sample(classes: int, item: int, level: int) -> Shape:
+    """Of sample's sums (PLAIN), whose parts are a block each, and of what draws from these."""
     block = min(next_power_of_2(classes), OF_SAMPLE)
-    return Shape(max(1, min(ROWS, 1024 // block)), block, True, cdiv(classes, block), block, IN_TURN)
+    return shaped(max(1, min(ROWS, 1024 // block)), block, classes, cdiv(classes, block), level, 4, item)
 
 
 @lru_cache(maxsize=1024)
 def shape_of_statistics_gradient(classes: int) -> Shape:
     """Of the gradient of statistics, whose programs need nothing of each other."""
     block = min(next_power_of_2(classes), OF_STATISTICS_GRADIENT)
-    return Shape(1, block, False, cdiv(classes, block), block, IN_TURN)
+    return shaped(1, block, classes, cdiv(classes, block), MOST, 4, 4)

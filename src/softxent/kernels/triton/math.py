@@ -11,12 +11,13 @@ import triton.language as tl
 
 # E(z) = exp(z) · 2^(BIAS − N), N = round(m / ln 2), as in ../cpu/math/exp.hpp: m is not subtracted, it brings exp into
 # range. Where n·ln 2 would lose bits, |m| ≥ EXACT, z − m is exact for every z that counts, and m is subtracted first.
-# CUTOFF: how far below m E becomes 0, beyond the subnormals, since a gradient may be scaled up. HEADROOM: how far above
-# m E still fits.
+# ZERO: what N brings to the exponent's place; where n is as far below, E is 0, which is beyond the subnormals, since a
+# gradient may be scaled up. HEADROOM: how far above m E still fits.
 LOG2E = tl.constexpr(1.4426950408889634)
-ROUND32, CUTOFF32, HEADROOM32, EXACT32, BIAS32 = map(tl.constexpr, (1.5 * 2.0**23, 130.0, 27.0, 512.0, 64))
-ROUND64, CUTOFF64, HEADROOM64, EXACT64, BIAS64 = map(tl.constexpr, (1.5 * 2.0**52, 800.0, 200.0, 4096.0, 192))
+ROUND32, HEADROOM32, EXACT32, ZERO32 = map(tl.constexpr, (1.5 * 2.0**23, 27.0, 512.0, 127 + 64))
+ROUND64, HEADROOM64, EXACT64, ZERO64 = map(tl.constexpr, (1.5 * 2.0**52, 200.0, 4096.0, 1023 + 192))
 LN2 = tl.constexpr(0.6931471805599453)
+SQRT_HALF = tl.constexpr(0x3FE6A09E667F3BCD)  # as float64's bits
 LN2_HI32, LN2_LO32 = tl.constexpr(0.693359375), tl.constexpr(-0.00021219444170128554)  # n·LN2_HI is exact
 LN2_HI64, LN2_LO64 = tl.constexpr(0.6931471803691238), tl.constexpr(1.9082149292705877e-10)
 
@@ -27,6 +28,13 @@ def two_sum(a, b):
     total = a + b
     of_b = total - a
     return total, (a - (total - of_b)) + (b - of_b)
+
+
+@triton.jit
+def add_above(total, lo, e):
+    """total + lo + e for 0 ≤ e ≤ total, or a little more (Dekker's sum of two numbers in order)."""
+    larger = total + e
+    return larger, lo + (e - (larger - total))
 
 
 @triton.jit
@@ -45,70 +53,79 @@ def sum_of_pairs(a, a_lo):
 
 @triton.jit
 def range_around(m):
-    """What E takes: what is subtracted of z, the number that rounds to n, the lowest z whose E is not 0, and N."""
+    """What E takes: what is subtracted of z, the number that rounds to n, what z − shift is at least, and N."""
     at = tl.where(m == float("-inf"), 0.0, m)  # of nothing but masks
     if m.dtype == tl.float32:
         shift = tl.where(tl.abs(at) < EXACT32, at * 0, at)
         n = ((at - shift) * LOG2E + ROUND32) - ROUND32
-        return shift, -n + (ROUND32 + (127 + BIAS32)), at - CUTOFF32, n
+        return shift, -n + (ROUND32 + ZERO32), (n - ZERO32) * LN2, n
     else:
         shift = tl.where(tl.abs(at) < EXACT64, at * 0, at)
         n = ((at - shift) * LOG2E + ROUND64) - ROUND64
-        return shift, -n + (ROUND64 + (1023 + BIAS64)), at - CUTOFF64, n
+        return shift, -n + (ROUND64 + ZERO64), (n - ZERO64) * LN2, n
 
 
 @triton.jit
-def exp_in(z, shift, round, lowest):
-    """E(z), NaN for NaN. exp(r) = 1 + r + r²·(…), minimax by mpmath.chebyfit; error 8e-9·r², in float64 1.3e-17·r²."""
-    y = z - shift
-    if z.dtype == tl.float32:
+def series32(r):
+    """(exp(r) − 1 − r) / r² for |r| ≤ ln 2 / 2, minimax by mpmath.chebyfit: error 8e-9."""
+    q = tl.fma(r, 0.00139263256, 0.00836329275)
+    q = tl.fma(q, r, 0.0416665538)
+    q = tl.fma(q, r, 0.166665763)
+    return tl.fma(q, r, 0.5)
+
+
+@triton.jit
+def series64(r):
+    """The same; error 1.3e-17."""
+    q = r * 2.5100569275813682631e-8 + 2.762032742826823816e-7
+    q = q * r + 2.7557268072890098263e-6
+    q = q * r + 2.4801520792572692843e-5
+    q = q * r + 1.9841269863303223296e-4
+    q = q * r + 1.3888888917538295848e-3
+    q = q * r + 8.3333333333300117609e-3
+    q = q * r + 4.1666666666623476764e-2
+    q = q * r + 0.16666666666666667468
+    return q * r + 0.50000000000000010417
+
+
+@triton.jit
+def exp_in(y, round, lowest):
+    """E(z) = (1 + r + r²·(…))·2^… of y = z − shift; NaN for NaN."""
+    if y.dtype == tl.float32:
+        y = tl.maximum(y, lowest, propagate_nan=tl.PropagateNan.ALL)
         t = tl.fma(y, LOG2E, round)  # n and its place among the exponents, in the low bits
         n = t - round
         r = tl.fma(n, -LN2_LO32, tl.fma(n, -LN2_HI32, y))
-        q = tl.fma(r, 0.00139263256, 0.00836329275)
-        q = tl.fma(q, r, 0.0416665538)
-        q = tl.fma(q, r, 0.166665763)
-        q = tl.fma(q, r, 0.5)
-        s = tl.fma(r * r, q, r)
+        s = tl.fma(r * r, series32(r), r)
         power = (t.to(tl.int32, bitcast=True) << 23).to(tl.float32, bitcast=True)
-        e = tl.fma(s, power, power)
+        return tl.fma(s, power, power)
     else:
         t = y * LOG2E + round
         n = t - round
         r_hi = n * -LN2_HI64 + y  # n·LN2_HI is exact, and so is the difference
         r = n * -LN2_LO64 + r_hi
-        q = r * 2.5100569275813682631e-8 + 2.762032742826823816e-7
-        q = q * r + 2.7557268072890098263e-6
-        q = q * r + 2.4801520792572692843e-5
-        q = q * r + 1.9841269863303223296e-4
-        q = q * r + 1.3888888917538295848e-3
-        q = q * r + 8.3333333333300117609e-3
-        q = q * r + 4.1666666666623476764e-2
-        q = q * r + 0.16666666666666667468
-        q = q * r + 0.50000000000000010417
-        s = (r * r) * q + r
+        s = (r * r) * series64(r) + r
         s += n * -LN2_LO64 + (r_hi - r)  # what r rounded away
         power = (t.to(tl.int64, bitcast=True) << 52).to(tl.float64, bitcast=True)
-        e = s * power + power
-    return tl.where(z < lowest, 0.0, e)
+        return tl.where(y < lowest, 0.0, s * power + power)
 
 
 @triton.jit
-def exp_wide(z, shift, round, lowest, n):
-    """E(z) of what there is one of a row, in float64; for float32 exact to that."""
-    if z.dtype == tl.float32:
-        r = (z.to(tl.float64) - shift.to(tl.float64)) - n.to(tl.float64) * LN2
-        e = tl.where(z < lowest, 0.0, tl.exp(r) * 18446744073709551616.0)  # 2^BIAS32
+def exp_of(m, shift, round, lowest, n):
+    """E(m) around m itself, in float64; of float32 to 2^-28 of it."""
+    if m.dtype == tl.float32:
+        r = (m.to(tl.float64) - shift.to(tl.float64)) - n.to(tl.float64) * LN2
+        q = series32(r.to(tl.float32)).to(tl.float64)
+        return tl.where(m == float("-inf"), 0.0, (1 + (r + (r * r) * q)) * 18446744073709551616.0)  # 2^64
     else:
-        e = exp_in(z, shift, round, lowest)
-    return e
+        return exp_in(m - shift, round, lowest)
 
 
 @triton.jit
 def exp_of_largest(m):
     """E(m) in the range around m, in float64."""
     shift, round, lowest, n = range_around(m)
-    return exp_wide(m, shift, round, lowest, n)
+    return exp_of(m, shift, round, lowest, n)
 
 
 @triton.jit
@@ -129,10 +146,28 @@ def float_of(bits):
 
 
 @triton.jit
-def log1p(y):
-    """Of float64."""
+def reciprocal(x, WIDE: tl.constexpr):
+    """1 / x in float64; for float32, of a normal one of those, to 2^-44 of it by a step of Newton's."""
+    if WIDE == tl.float32:
+        guess = (1 / x.to(tl.float32)).to(tl.float64)
+        return guess * (2 - x * guess)
+    else:
+        return 1 / x
+
+
+@triton.jit
+def log1p(y, WIDE: tl.constexpr):
+    """Of float64, y ≥ 0; for float32 to 2^-28 of it: 2^k·(1 + d) = 1 + y, log(1 + d) = 2·artanh(d / (2 + d))."""
     u = 1 + y
-    return tl.where(u == 1, y, tl.log(u) + (y - (u - 1)) / u)
+    if WIDE == tl.float32:
+        k = (u.to(tl.int64, bitcast=True) - SQRT_HALF) >> 52
+        d = tl.where(k == 0, y, u * ((1023 - k) << 52).to(tl.float64, bitcast=True) - 1)  # of NaN NaN
+        s = d * reciprocal(2 + d, WIDE)
+        w = (s * s).to(tl.float32)
+        q = tl.fma(tl.fma(tl.fma(w, 2 / 9, 2 / 7), w, 2 / 5), w, 2 / 3)
+        return k.to(tl.float64) * LN2 + (2 * s + s * (w * q).to(tl.float64))
+    else:
+        return tl.where(u == 1, y, tl.log(u) + (y - (u - 1)) / u)
 
 
 @triton.jit

@@ -1,18 +1,22 @@
-"""How a row's classes are read and summed up, a block of rows × classes at a time.
+"""How a row's classes are summed up, a block (blocks.py) at a time.
 
 Of each row the largest logit m is kept apart from the others: `others` is Σ_j E(z_j) without that of one largest, so
 that log(1 + tiny) stays tiny and p − 1 is −(the others). It is what is left of Σ E when E(m) is taken away again: both
 are known with their rounding errors, which are no larger than the sum of the others, so that nothing cancels.
+
+Every lane's sum begins with E(m), its base: no term is larger, so that three additions find what one rounds away
+(add_above), and a sum that began higher would round away digits of E(m) too, beside which those of the others drown.
 """
 
 import triton
 import triton.language as tl
 
+from softxent.kernels.triton.blocks import all_scaled, classes_of, end_of, logits, target_weights
 from softxent.kernels.triton.math import (
     HEADROOM32,
     HEADROOM64,
+    add_above,
     add_pairs,
-    capped_in_double,
     conversion,
     exp_in,
     range_around,
@@ -22,75 +26,41 @@ from softxent.kernels.triton.math import (
 
 NOTHING, TARGET, STATISTICS = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2)  # what is summed up beside E
 LAST = tl.constexpr(2147483647)  # beyond every class
-
-
-@triton.jit
-def place_of_rows(i, inner, outer_stride, inner_stride, ALIGNED: tl.constexpr):
-    """Where rows begin, a multiple of ALIGNED: row i is (i // inner, i % inner)."""
-    return tl.multiple_of((i // inner) * outer_stride + (i % inner) * inner_stride, [ALIGNED])
-
-
-@triton.jit
-def logits(x_ptr, x_at, x_class, j, mask, WIDE: tl.constexpr):
-    """Classes j of rows that begin at x_at; −inf where there is none."""
-    return tl.load(x_ptr + (x_at[:, None] + j.to(tl.int64) * x_class), mask=mask, other=float("-inf")).to(WIDE)
-
-
-@triton.jit
-def scaled(x, temperature, softcap, TEMPERATURE: tl.constexpr, SOFTCAP: tl.constexpr):
-    """z = c·tanh(x / c) / T, rounded once."""
-    if SOFTCAP:
-        capped = capped_in_double(x.to(tl.float64), softcap)[0] / temperature
-        z = tl.where(tl.abs(x) < float("inf"), capped.to(x.dtype), x)  # −inf stays a mask, NaN stays NaN
-    elif TEMPERATURE:
-        z = (x.to(tl.float64) / temperature).to(x.dtype)
-    else:
-        z = x
-    return z
-
-
-@triton.jit
-def target_weights(
-    t_ptr, weight_ptr, at, j, mask, classes, smoothing,
-    PROBABILITIES: tl.constexpr, WEIGHTED: tl.constexpr, CHECKED: tl.constexpr, WIDE: tl.constexpr,
-):  # fmt: skip
-    """a_j = w_j·((1 − ε)·t_j + ε / V), but for (1 − ε)·w_y of a class index."""
-    if PROBABILITIES:
-        t = tl.load(t_ptr + at, mask=mask, other=0.0).to(tl.float64)
-        if CHECKED:
-            tl.device_assert((t >= 0) & (t < float("inf")), "target must be finite numbers, 0 or more", mask=mask)
-        a = (1 - smoothing) * t + smoothing / classes
-        if WEIGHTED:
-            a *= tl.load(weight_ptr + j, mask=mask, other=0.0).to(tl.float64)
-        a = a.to(WIDE)
-    else:
-        a = (smoothing / classes).to(WIDE)
-        if WEIGHTED:
-            a *= tl.load(weight_ptr + j, mask=mask, other=0.0)
-    return tl.where(mask, a, 0.0)
-
-
-@triton.jit
-def target_logit(
-    x_ptr, x_at, x_class, y, counted, temperature, softcap, TEMPERATURE: tl.constexpr, SOFTCAP: tl.constexpr,
-    WIDE: tl.constexpr
-):  # fmt: skip
-    z_y = tl.load(x_ptr + (x_at + y * x_class), mask=counted, other=0.0).to(WIDE)
-    return scaled(z_y, temperature, softcap, TEMPERATURE, SOFTCAP)
-
-
-@triton.jit
-def class_of_rows(t_ptr, t_at, is_row, classes, ignore_index):
-    """The target of each row, and whether it counts; one that is no class stops the program."""
-    y = tl.load(t_ptr + t_at, mask=is_row, other=0).to(tl.int64)
-    is_class = (y >= 0) & (y < classes)
-    tl.device_assert(is_class | (y == ignore_index), "target is no class, nor ignore_index", mask=is_row)
-    return y, is_row & is_class & (y != ignore_index)
+FAR = tl.constexpr(1000.0)  # below m, E is 0
 
 
 @triton.jit
 def larger(a, b):
     return tl.maximum(a, b, propagate_nan=tl.PropagateNan.ALL)
+
+
+@triton.jit
+def largest_of(zs, STRIPS: tl.constexpr):
+    """Of each row, NaN if there is one."""
+    best = zs[0]
+    for k in tl.static_range(1, STRIPS):
+        best = larger(best, zs[k])
+    return tl.reduce(best, 1, larger)
+
+
+@triton.jit
+def all_moved(zs, shift, STRIPS: tl.constexpr):
+    ys = ()
+    for k in tl.static_range(STRIPS):
+        ys += (zs[k] - shift[:, None],)
+    return ys
+
+
+@triton.jit
+def moved(zs, shift, ROWS: tl.constexpr, STRIPS: tl.constexpr):
+    """z − shift, which is 0 in most rows."""
+    if ROWS > 1:
+        ys = all_moved(zs, shift, STRIPS)
+    else:
+        ys = zs
+        if tl.max((shift != 0).to(tl.int32), 0) > 0:
+            ys = all_moved(zs, shift, STRIPS)
+    return ys
 
 
 @triton.jit
@@ -100,8 +70,14 @@ def defined(m, others):
 
 
 @triton.jit
-def first_where(found, j):
-    return tl.min(tl.where(found, j, LAST), 1)
+def first_largest(zs, m, start, BLOCK: tl.constexpr, STRIPS: tl.constexpr):
+    """Where each lane's first z = m or NaN stands; LAST if it has none."""
+    LANES: tl.constexpr = BLOCK // STRIPS
+    strip = tl.full(zs[0].shape, -1, tl.int32)
+    for k in tl.static_range(STRIPS):
+        z = zs[STRIPS - 1 - k]
+        strip = tl.where((z == m[:, None]) | (z != z), STRIPS - 1 - k, strip)
+    return tl.where(strip < 0, LAST, start + strip * LANES + tl.arange(0, LANES)[None, :])
 
 
 @triton.jit
@@ -121,112 +97,170 @@ def rescaled(s, s_lo, factor):
 
 
 @triton.jit
+def without(s, s_lo, base):
+    """A pair less what its sum began with (as add_above, for it is the smaller)."""
+    rest = s - base[:, None]
+    return rest, s_lo + ((s - rest) - base[:, None])
+
+
+@triton.jit
+def rebased(s, s_lo, by):
+    """A pair and a number more of each row: what sums begin with, so that no term of theirs is larger."""
+    s, lost = two_sum(s, by[:, None])
+    return s, s_lo + lost
+
+
+@triton.jit
+def add_block(
+    zs, m, shift, round, lowest, total, total_lo, gap, gap_lo, mass, mass_lo, first, above,
+    t_ptr, t_at, t_class, weight_ptr, z_y, is_row, start, end, classes, smoothing,
+    BESIDE: tl.constexpr, PROBABILITIES: tl.constexpr, WEIGHTED: tl.constexpr, CHECKED: tl.constexpr,
+    WIDE: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr, STRIPS: tl.constexpr, FULL: tl.constexpr,
+):  # fmt: skip
+    """The sums of each lane with a block more; and its E."""
+    es = ()
+    ys = moved(zs, shift, ROWS, STRIPS)
+    for k in tl.static_range(STRIPS):
+        z = zs[k]
+        e = exp_in(ys[k], round[:, None], lowest[:, None])
+        es += (e,)
+        total, total_lo = add_above(total, total_lo, e)
+        if BESIDE == TARGET:
+            j, is_class = classes_of(start, k, end, BLOCK, STRIPS, FULL)
+            at, mask = t_at[:, None] + j.to(tl.int64) * t_class, is_row[:, None] & is_class
+            a = target_weights(
+                t_ptr, weight_ptr, at, j, mask, classes, smoothing, PROBABILITIES, WEIGHTED, CHECKED, WIDE
+            )
+            mass, lost = two_sum(mass, a)
+            mass_lo += lost
+            gap, lost = two_sum(gap, products(a, m[:, None], z))
+            gap_lo += tl.where(gap < float("inf"), lost, 0.0)
+        elif BESIDE == STATISTICS:
+            gap, gap_lo = add_above(gap, gap_lo, e * tl.minimum(m[:, None] - z, FAR))
+            above += (z > z_y[:, None]).to(tl.int32)
+    if BESIDE == STATISTICS:
+        first = tl.minimum(first, first_largest(zs, m, start, BLOCK, STRIPS))
+    return es, total, total_lo, gap, gap_lo, mass, mass_lo, first, above
+
+
+@triton.jit
+def sum_in_turn(
+    x_ptr, x_at, x_class, t_ptr, t_at, t_class, weight_ptr, z_y, is_row, begin, end, classes,
+    smoothing, temperature, softcap,
+    BESIDE: tl.constexpr, PROBABILITIES: tl.constexpr, WEIGHTED: tl.constexpr, TEMPERATURE: tl.constexpr,
+    SOFTCAP: tl.constexpr, CHECKED: tl.constexpr, WIDE: tl.constexpr, ROWS: tl.constexpr,
+    BLOCK: tl.constexpr, STRIPS: tl.constexpr, FULL: tl.constexpr,
+):  # fmt: skip
+    """Each lane's sums of several blocks: m, the range that they are in, E(m) in it, and they."""
+    HEADROOM: tl.constexpr = HEADROOM32 if WIDE == tl.float32 else HEADROOM64
+    zeros, nothing = tl.zeros([ROWS, BLOCK // STRIPS], WIDE), float("-inf")
+    total, total_lo, gap, gap_lo, mass, mass_lo = zeros, zeros, zeros, zeros, zeros, zeros
+    first, above = tl.full(zeros.shape, LAST, tl.int32), tl.full(zeros.shape, 0, tl.int32)
+    m = tl.full([ROWS], nothing, WIDE)
+    at, base = m, tl.zeros([ROWS], WIDE)
+    shift, round, lowest, n = range_around(at)
+    for start in range(begin, end, BLOCK):
+        xs = logits(x_ptr, x_at, x_class, is_row, start, end, WIDE, BLOCK, STRIPS, FULL)
+        zs = all_scaled(xs, temperature, softcap, TEMPERATURE, SOFTCAP, STRIPS)
+        last = m
+        m = larger(m, largest_of(zs, STRIPS))
+        risen = (m > last) | ((m != m) & (last == last))
+        if tl.max(risen.to(tl.int32), 0) > 0:
+            total, total_lo = without(total, total_lo, base)
+            by = tl.where(last > nothing, m - last, 0.0)[:, None]
+            if BESIDE == TARGET:
+                gap, lost = two_sum(gap, tl.where(mass == 0, 0.0, mass * by))
+                gap_lo += lost
+            elif BESIDE == STATISTICS:
+                gap, gap_lo = without(gap, gap_lo, base)
+                gap, lost = two_sum(gap, tl.where(total == 0, 0.0, total * by))
+                gap_lo += lost
+                first = tl.where(risen[:, None], LAST, first)
+            at = tl.where((m <= at + HEADROOM) & (at > nothing), at, m)
+            to_shift, round, lowest, to_n = range_around(at)
+            factor = tl.where(last > nothing, conversion(shift, n, to_shift, to_n), 1.0)[:, None]
+            shift, n = to_shift, to_n
+            base = exp_in(m - shift, round, lowest)
+            total, total_lo = rescaled(total, total_lo, factor)
+            total, total_lo = rebased(total, total_lo, base)
+            if BESIDE == STATISTICS:
+                gap, gap_lo = rescaled(gap, gap_lo, factor)
+                gap, gap_lo = rebased(gap, gap_lo, base)
+        es, total, total_lo, gap, gap_lo, mass, mass_lo, first, above = add_block(
+            zs, m, shift, round, lowest, total, total_lo, gap, gap_lo, mass, mass_lo, first, above,
+            t_ptr, t_at, t_class, weight_ptr, z_y, is_row, start, end, classes, smoothing,
+            BESIDE, PROBABILITIES, WEIGHTED, CHECKED, WIDE, ROWS, BLOCK, STRIPS, FULL,
+        )  # fmt: skip
+    return m, shift, n, base, total, total_lo, gap, gap_lo, mass, mass_lo, first, above
+
+
+@triton.jit
+def sum_of_block(
+    x_ptr, x_at, x_class, t_ptr, t_at, t_class, weight_ptr, z_y, is_row, begin, end, classes,
+    smoothing, temperature, softcap,
+    BESIDE: tl.constexpr, PROBABILITIES: tl.constexpr, WEIGHTED: tl.constexpr, TEMPERATURE: tl.constexpr,
+    SOFTCAP: tl.constexpr, CHECKED: tl.constexpr, WIDE: tl.constexpr, ROWS: tl.constexpr,
+    BLOCK: tl.constexpr, STRIPS: tl.constexpr, FULL: tl.constexpr,
+):  # fmt: skip
+    """The same of a single block, and its z and E."""
+    zeros = tl.zeros([ROWS, BLOCK // STRIPS], WIDE)
+    first, above = tl.full(zeros.shape, LAST, tl.int32), tl.full(zeros.shape, 0, tl.int32)
+    xs = logits(x_ptr, x_at, x_class, is_row, begin, end, WIDE, BLOCK, STRIPS, FULL)
+    zs = all_scaled(xs, temperature, softcap, TEMPERATURE, SOFTCAP, STRIPS)
+    m = largest_of(zs, STRIPS)
+    shift, round, lowest, n = range_around(m)
+    base = exp_in(m - shift, round, lowest)
+    total = zeros + base[:, None]
+    gap = total if BESIDE == STATISTICS else zeros
+    es, total, total_lo, gap, gap_lo, mass, mass_lo, first, above = add_block(
+        zs, m, shift, round, lowest, total, zeros, gap, zeros, zeros, zeros, first, above,
+        t_ptr, t_at, t_class, weight_ptr, z_y, is_row, begin, end, classes, smoothing,
+        BESIDE, PROBABILITIES, WEIGHTED, CHECKED, WIDE, ROWS, BLOCK, STRIPS, FULL,
+    )  # fmt: skip
+    return m, shift, n, base, total, total_lo, gap, gap_lo, mass, mass_lo, first, above, zs, es
+
+
+@triton.jit
 def sum_up(
     x_ptr, x_at, x_class, t_ptr, t_at, t_class, weight_ptr, z_y, is_row, begin, end, classes,
     smoothing, temperature, softcap,
     BESIDE: tl.constexpr, PROBABILITIES: tl.constexpr, WEIGHTED: tl.constexpr, TEMPERATURE: tl.constexpr,
     SOFTCAP: tl.constexpr, CHECKED: tl.constexpr, WIDE: tl.constexpr, ALIGNED: tl.constexpr, ROWS: tl.constexpr,
-    BLOCK: tl.constexpr, ONE_BLOCK: tl.constexpr,
+    BLOCK: tl.constexpr, STRIPS: tl.constexpr, FULL: tl.constexpr, ONE_BLOCK: tl.constexpr,
 ):  # fmt: skip
     """Classes begin … end − 1 of each row: m, others in the range around m, and beside them
 
     TARGET       gap = Σ a_j·(m − z_j) and mass = Σ a_j, in float64
     STATISTICS   gap = Σ E_j·(m − z_j), the first class with z = m or NaN, and how many z exceed z_y
 
-    At last z and E, for what is computed from a single block.
+    At last the strips' z and E, if they are a single block.
     """
-    lanes = tl.arange(0, BLOCK)[None, :]
-    end = (end // ALIGNED) * ALIGNED  # no other number, but one that loads without a mask within can be known for
-    zeros = tl.zeros([ROWS, BLOCK], WIDE)
-    gap, gap_lo, mass, mass_lo = zeros, zeros, zeros, zeros
-    first, above = tl.full([ROWS], LAST, tl.int32), tl.full([ROWS], 0, tl.int32)
+    end = end_of(end, ALIGNED)
     if ONE_BLOCK:
-        j = begin + lanes
-        mask = is_row[:, None] & (j < end)
-        x = logits(x_ptr, x_at, x_class, j, mask, WIDE)
-        z = scaled(x, temperature, softcap, TEMPERATURE, SOFTCAP)
-        m = tl.reduce(z, 1, larger)
-        shift, round, lowest, n = range_around(m)
-        e = exp_in(z, shift[:, None], round[:, None], lowest[:, None])
-        total, total_lo = e, zeros
-        if BESIDE == TARGET:
-            at = t_at[:, None] + j.to(tl.int64) * t_class
-            mass = target_weights(
-                t_ptr, weight_ptr, at, j, mask, classes, smoothing, PROBABILITIES, WEIGHTED, CHECKED, WIDE
-            )
-            gap = products(mass, m[:, None], z)
-        elif BESIDE == STATISTICS:
-            gap = products(e, m[:, None], z)
-            first = first_where((z == m[:, None]) | (z != z), j)
-            above = tl.sum((z > z_y[:, None]).to(tl.int32), 1)
+        m, shift, n, base, total, total_lo, gap, gap_lo, mass, mass_lo, first, above, zs, es = sum_of_block(
+            x_ptr, x_at, x_class, t_ptr, t_at, t_class, weight_ptr, z_y, is_row, begin, end, classes,
+            smoothing, temperature, softcap,
+            BESIDE, PROBABILITIES, WEIGHTED, TEMPERATURE, SOFTCAP, CHECKED, WIDE, ROWS, BLOCK, STRIPS, FULL,
+        )  # fmt: skip
     else:
-        m = tl.full([ROWS], float("-inf"), WIDE)
-        at = m
-        shift, round, lowest, n = range_around(at)
-        total, total_lo = zeros, zeros
-        if BLOCK == 1:  # a thread has whole rows: the first visit finds m, the second has it from the cache
-            for c in range(begin, end):
-                x_c = logits(x_ptr, x_at, x_class, c + lanes, is_row[:, None], WIDE)
-                m = larger(m, tl.reduce(scaled(x_c, temperature, softcap, TEMPERATURE, SOFTCAP), 1, larger))
-            shift, round, lowest, n = range_around(m)
-        for start in range(begin, end, BLOCK):
-            j = start + lanes
-            mask = is_row[:, None] & (j < end)
-            x = logits(x_ptr, x_at, x_class, j, mask, WIDE)
-            z = scaled(x, temperature, softcap, TEMPERATURE, SOFTCAP)
-            last = m
-            if BLOCK > 1:
-                m = larger(m, tl.reduce(z, 1, larger))
-                if tl.max((m > last).to(tl.int32), 0) > 0:
-                    if WIDE == tl.float32:
-                        fits = (m <= at + HEADROOM32) & (at > float("-inf"))
-                    else:
-                        fits = (m <= at + HEADROOM64) & (at > float("-inf"))
-                    by = tl.where(last > float("-inf"), m - last, 0.0)[:, None]
-                    if BESIDE == TARGET:
-                        gap, lost = two_sum(gap, tl.where(mass == 0, 0.0, mass * by))
-                        gap_lo += lost
-                    elif BESIDE == STATISTICS:
-                        gap, lost = two_sum(gap, tl.where(total == 0, 0.0, total * by))
-                        gap_lo += lost
-                    at = tl.where(fits, at, m)
-                    to_shift, round, lowest, to_n = range_around(at)
-                    factor = tl.where(last > float("-inf"), conversion(shift, n, to_shift, to_n), 1.0)[:, None]
-                    shift, n = to_shift, to_n
-                    total, total_lo = rescaled(total, total_lo, factor)
-                    if BESIDE == STATISTICS:
-                        gap, gap_lo = rescaled(gap, gap_lo, factor)
-            e = exp_in(z, shift[:, None], round[:, None], lowest[:, None])
-            total, lost = two_sum(total, e)
-            total_lo += lost
-            if BESIDE == TARGET:
-                t_place = t_at[:, None] + j.to(tl.int64) * t_class
-                a = target_weights(
-                    t_ptr, weight_ptr, t_place, j, mask, classes, smoothing, PROBABILITIES, WEIGHTED, CHECKED, WIDE
-                )
-                mass, lost = two_sum(mass, a)
-                mass_lo += lost
-                gap, lost = two_sum(gap, products(a, m[:, None], z))
-                gap_lo += tl.where(gap < float("inf"), lost, 0.0)
-            elif BESIDE == STATISTICS:
-                gap, lost = two_sum(gap, products(e, m[:, None], z))
-                gap_lo += lost
-                here = first_where((z == m[:, None]) | (z != z), j)
-                first = tl.where((m > last) | ((m != m) & (last == last)), here, tl.minimum(first, here))
-                above += tl.sum((z > z_y[:, None]).to(tl.int32), 1)
-        z, e = zeros, zeros  # the compiler knows no name that only a loop defines
-
-    total, lo = tl.reduce((total, total_lo), 1, add_pairs)
-    others = (total.to(tl.float64) - exp_in(m, shift, round, lowest).to(tl.float64)) + lo.to(tl.float64)
+        m, shift, n, base, total, total_lo, gap, gap_lo, mass, mass_lo, first, above = sum_in_turn(
+            x_ptr, x_at, x_class, t_ptr, t_at, t_class, weight_ptr, z_y, is_row, begin, end, classes,
+            smoothing, temperature, softcap,
+            BESIDE, PROBABILITIES, WEIGHTED, TEMPERATURE, SOFTCAP, CHECKED, WIDE, ROWS, BLOCK, STRIPS, FULL,
+        )  # fmt: skip
+        zs, es = (), ()
+    total, total_lo = tl.reduce(without(total, total_lo, base), 1, add_pairs)
+    others = (total.to(tl.float64) - base.to(tl.float64)) + total_lo.to(tl.float64)
     wide_gap, wide_mass = others * 0, others * 0
-    if BESIDE != NOTHING:
-        wide_gap = sum_of_pairs(gap, gap_lo)
     if BESIDE == TARGET:
-        wide_mass = sum_of_pairs(mass, mass_lo)
-    if not ONE_BLOCK and BLOCK > 1:
+        wide_gap, wide_mass = sum_of_pairs(gap, gap_lo), sum_of_pairs(mass, mass_lo)
+    elif BESIDE == STATISTICS:
+        gap, gap_lo = without(gap, gap_lo, base)
+        wide_gap = sum_of_pairs(gap, gap_lo)
+    if not ONE_BLOCK:
         to_shift, round, lowest, to_n = range_around(m)
         factor = tl.where(m > float("-inf"), conversion(shift, n, to_shift, to_n), 1.0)
         others *= factor
         if BESIDE == STATISTICS:
             wide_gap *= factor
-    return m, others, wide_gap, wide_mass, first, above, z, e
+    return m, others, wide_gap, wide_mass, tl.min(first, 1), tl.sum(above, 1), zs, es

@@ -3,9 +3,10 @@
 import triton
 import triton.language as tl
 
-from softxent.kernels.triton.math import exp_in, exp_wide, float_of, log1p, range_around
+from softxent.kernels.triton.blocks import place_of_rows, scaled
+from softxent.kernels.triton.math import exp_in, exp_of, float_of, log1p, range_around
 from softxent.kernels.triton.parts import combine, weights_of_parts
-from softxent.kernels.triton.rows import NOTHING, defined, logits, place_of_rows, scaled
+from softxent.kernels.triton.rows import NOTHING, defined
 
 
 @triton.jit
@@ -26,37 +27,38 @@ def sample_kernel(
     x_ptr, sums_ptr, uniform_ptr, index_ptr, log_prob_ptr, rows, classes, inner, width, x_outer, x_inner, x_class,
     temperature,
     TEMPERATURE: tl.constexpr, WIDE: tl.constexpr, ALIGNED: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr,
-    ONE_BLOCK: tl.constexpr, PARTS: tl.constexpr, WIDTH: tl.constexpr,
+    PARTS: tl.constexpr, WIDTH: tl.constexpr,
 ):  # fmt: skip
     """ROWS rows a program. Only the part that u·Σ falls into is read again; −1 for a row without probabilities."""
     temperature = float_of(temperature)
     i = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
     is_row = i < rows
-    m, others, gap, mass, first, above = combine(sums_ptr, i, rows, NOTHING, WIDE, PARTS, WIDTH)
-    at, m_k, wide_m, weight = weights_of_parts(sums_ptr, i, rows, PARTS, WIDTH)
+    wide_m, ratio, gap, mass, first, above = combine(sums_ptr, i, rows, NOTHING, PARTS, WIDTH)
+    at, m_k, m, weight = weights_of_parts(sums_ptr, i, rows, PARTS, WIDTH)
     k = tl.arange(0, WIDTH)[None, :]
     weight *= 1 + tl.load(at + 1, mask=is_row[:, None] & (k < PARTS), other=0.0)
     until = tl.load(uniform_ptr + i, mask=is_row, other=0.0) * tl.sum(weight, 1)
     part, below = drawn(weight, until, k, WIDTH)
 
-    others = defined(m, others)
+    m = wide_m.to(WIDE)
+    ratio = defined(m, ratio)
     shift, round, lowest, n = range_around(m)
-    largest = exp_wide(m, shift, round, lowest, n)
+    largest = exp_of(m, shift, round, lowest, n)
     begin = part * width
     end = tl.minimum(begin + width, classes)
     x_at = place_of_rows(i, inner, x_outer, x_inner, ALIGNED)
     lanes = tl.arange(0, BLOCK)[None, :]
     j = begin[:, None] + lanes
     mask = is_row[:, None] & (begin[:, None] >= 0) & (j < end[:, None])
-    x = logits(x_ptr, x_at, x_class, j, mask, WIDE)
+    x = tl.load(x_ptr + (x_at[:, None] + j.to(tl.int64) * x_class), mask=mask, other=float("-inf")).to(WIDE)
     z = scaled(x, temperature, 1.0, TEMPERATURE, False)
-    e = exp_in(z, shift[:, None], round[:, None], lowest[:, None]).to(tl.float64) / largest[:, None]
+    e = exp_in(z - shift[:, None], round[:, None], lowest[:, None]).to(tl.float64) / largest[:, None]
     choice, before = drawn(e, until - below, lanes, BLOCK)
     z_choice = tl.sum(tl.where(lanes == choice[:, None], z, 0.0), 1).to(tl.float64)
-    has_softmax = others == others
+    has_softmax = ratio == ratio
     tl.store(index_ptr + i, tl.where(has_softmax, begin + choice, -1).to(tl.int64), mask=is_row)
     tl.store(
         log_prob_ptr + i,
-        tl.where(has_softmax, (z_choice - m.to(tl.float64)) - log1p(others / largest), others),
+        tl.where(has_softmax, (z_choice - wide_m) - log1p(ratio, WIDE), ratio),
         mask=is_row,
     )

@@ -3,9 +3,10 @@
 import triton
 import triton.language as tl
 
-from softxent.kernels.triton.math import exp_in, exp_wide, float_of, log1p, range_around, two_sum
-from softxent.kernels.triton.parts import combine
-from softxent.kernels.triton.rows import NOTHING, defined, logits, place_of_rows, scaled, sum_up
+from softxent.kernels.triton.blocks import all_scaled, classes_of, end_of, logits, place_of_rows, places_of
+from softxent.kernels.triton.math import exp_in, exp_of, float_of, log1p, range_around, reciprocal, two_sum
+from softxent.kernels.triton.parts import sums_of_rows
+from softxent.kernels.triton.rows import NOTHING, defined, moved, sum_up
 
 SOFTMAX, LOG_SOFTMAX, LOGSUMEXP = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2)
 
@@ -21,8 +22,8 @@ def softmax_kernel(
     x_ptr, out_ptr, sums_ptr, rows, classes, inner, width, x_outer, x_inner, x_class, out_outer, out_inner, out_class,
     temperature,
     WORK: tl.constexpr, TEMPERATURE: tl.constexpr,
-    WIDE: tl.constexpr, ALIGNED: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr, ONE_BLOCK: tl.constexpr,
-    PARTS: tl.constexpr, WIDTH: tl.constexpr,
+    WIDE: tl.constexpr, ALIGNED: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr, STRIPS: tl.constexpr,
+    FULL: tl.constexpr, ONE_BLOCK: tl.constexpr, PARTS: tl.constexpr,
 ):  # fmt: skip
     """Programs, parts and strides as cross_entropy_kernel's."""
     temperature = float_of(temperature)
@@ -31,19 +32,20 @@ def softmax_kernel(
     x_at = place_of_rows(i, inner, x_outer, x_inner, ALIGNED)
     begin, end = 0, classes
     if PARTS == 1:
-        m, others, gap, mass, first, above, z, e = sum_up(
+        m, others, gap, mass, first, above, zs, es = sum_up(
             x_ptr, x_at, x_class, None, None, 0, None, None, is_row, begin, end, classes,
             0.0, temperature, 1.0,
-            NOTHING, False, False, TEMPERATURE, False, False, WIDE, ALIGNED, ROWS, BLOCK, ONE_BLOCK,
+            NOTHING, False, False, TEMPERATURE, False, False,
+            WIDE, ALIGNED, ROWS, BLOCK, STRIPS, FULL, ONE_BLOCK,
         )  # fmt: skip
     else:
-        m, others, gap, mass, first, above = combine(sums_ptr, i, rows, NOTHING, WIDE, PARTS, WIDTH)
+        m, others, gap, mass, first, above = sums_of_rows(sums_ptr, i, is_row, NOTHING, WIDE)
         begin = tl.program_id(1) * width
         end = tl.minimum(begin + width, classes)
     others = defined(m, others)
     shift, round, lowest, n = range_around(m)
-    largest = exp_wide(m, shift, round, lowest, n)
-    log_denominator = log1p(others / largest)
+    largest = exp_of(m, shift, round, lowest, n)
+    log_denominator = log1p(others * reciprocal(largest, WIDE), WIDE)
     if WORK == LOGSUMEXP:
         tl.store(out_ptr + i, lse_of(m.to(tl.float64), log_denominator).to(WIDE), mask=is_row)
     else:
@@ -51,19 +53,24 @@ def softmax_kernel(
         factor = (1 / (largest + others)).to(WIDE)[:, None]
         hi = log_denominator.to(WIDE)
         lo = (log_denominator - hi.to(tl.float64)).to(WIDE)[:, None]
-        end = (end // ALIGNED) * ALIGNED
+        end = end_of(end, ALIGNED)
         for start in range(begin, end, BLOCK):
-            j = start + tl.arange(0, BLOCK)[None, :]
-            mask = is_row[:, None] & (j < end)
+            place, step = places_of(out_ptr, out_at, out_class, start, BLOCK, STRIPS)
             if not ONE_BLOCK or PARTS > 1:
-                x = logits(x_ptr, x_at, x_class, j, mask, WIDE)
-                z = scaled(x, temperature, 1.0, TEMPERATURE, False)
-                e = exp_in(z, shift[:, None], round[:, None], lowest[:, None])
-            if WORK == SOFTMAX:
-                result = e * factor
-            else:
-                # (z − m) − log Σ, two terms ≤ 0, rounded about once
-                d, d_lo = two_sum(z, -m[:, None])
-                result, lost = two_sum(d, -hi[:, None])
-                result += tl.where(result > float("-inf"), lost + (d_lo - lo), 0.0)
-            tl.store(out_ptr + (out_at[:, None] + j.to(tl.int64) * out_class), result, mask=mask)
+                again = logits(x_ptr, x_at, x_class, is_row, start, end, WIDE, BLOCK, STRIPS, FULL)
+                z_again = all_scaled(again, temperature, 1.0, TEMPERATURE, False, STRIPS)
+                y_again = moved(z_again, shift, ROWS, STRIPS)
+            for k in tl.static_range(STRIPS):
+                if ONE_BLOCK and PARTS == 1:
+                    z, e = zs[k], es[k]
+                else:
+                    z, e = z_again[k], exp_in(y_again[k], round[:, None], lowest[:, None])
+                if WORK == SOFTMAX:
+                    result = e * factor
+                else:
+                    # (z − m) − log Σ, two terms ≤ 0, rounded about once
+                    d, d_lo = two_sum(z, -m[:, None])
+                    result, lost = two_sum(d, -hi[:, None])
+                    result += tl.where(result > float("-inf"), lost + (d_lo - lo), 0.0)
+                j, is_class = classes_of(start, k, end, BLOCK, STRIPS, FULL)
+                tl.store(place + k * step, result, mask=is_row[:, None] if FULL else is_row[:, None] & is_class)

@@ -18,8 +18,7 @@ def capped(x, softcap):
 def statistics_gradient_kernel(
     x_ptr, grad_ptr, y_ptr, lse_ptr, level_ptr, slope_ptr, target_grad_ptr, rows, classes, x_row, grad_row, temperature,
     softcap,
-    SOFTCAP: tl.constexpr, WIDE: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr, ONE_BLOCK: tl.constexpr,
-    PARTS: tl.constexpr,
+    SOFTCAP: tl.constexpr, WIDE: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """Block program_id(1) of row program_id(0): p_j·(level − slope·log p_j), and target_grad at y, −1 if there is none.
 

@@ -11,19 +11,21 @@ from typing import Any
 import torch
 import triton.language as tl
 from torch import Tensor
-from triton import cdiv
+from triton import cdiv, next_power_of_2
 
 from softxent.kernels.triton.cross_entropy import cross_entropy_kernel
 from softxent.kernels.triton.launch import (
     HEAVY,
     MORE,
+    MOST,
     PLAIN,
+    ROW_OF_PARTS,
     Shape,
     shape_of,
     shape_of_sample,
     shape_of_statistics_gradient,
 )
-from softxent.kernels.triton.parts import FIELDS, sums_kernel
+from softxent.kernels.triton.parts import FIELDS, combine_kernel, sums_kernel
 from softxent.kernels.triton.rows import NOTHING, STATISTICS, TARGET
 from softxent.kernels.triton.sample import sample_kernel
 from softxent.kernels.triton.softmax import LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, softmax_kernel
@@ -49,7 +51,7 @@ class Rows:
     def __init__(self, x: Tensor, axis: int, *others: Tensor) -> None:
         self.axis, self.shape, self.classes = axis, rows_of(x, axis), x.shape[axis]
         self.count = math.prod(self.shape)
-        splits = range(len(self.shape) + 1)
+        splits = range(len(self.shape), -1, -1)  # inner = 1 takes no division
         self.split = axis
         self.split = next((k for k in splits if all(self.strides(t, k) for t in (x, *others))), axis)
         self.inner = math.prod(self.shape[self.split :])
@@ -69,7 +71,9 @@ class Rows:
     def shape_for(self, x: Tensor, level: int = PLAIN) -> Shape:
         """Of the programs for `x`, as it is here."""
         size = COMPUTED_IN[x.dtype].itemsize
-        return shape_of(self.count, self.classes, size, self.inner > 1 and x.stride(self.axis) > 1, level)
+        outer, inner, of_classes = self.strides(x, self.split)
+        side_by_side = self.count > 1 and of_classes > 1 and (inner if self.inner > 1 else outer) < of_classes
+        return shape_of(self.count, self.classes, size, x.itemsize, side_by_side, level)
 
     def aligned(self, *tensors: Tensor) -> int:
         """How many elements every row of these begins and ends at a multiple of; at most as many as a load takes."""
@@ -100,9 +104,9 @@ def launch(kernel: Any, x: Tensor, shape: Shape, rows: int, parts: int, *argumen
     if rows:
         wide = COMPUTED_IN[x.dtype]
         with torch.cuda.device_of(x):
-            kernel[(cdiv(rows, shape.rows), parts)](
-                *arguments, WIDE=WIDE[wide], **shape.constants, **constants, **shape.compiler(wide.itemsize)
-            )
+            given = {"WIDE": WIDE[wide], **shape.constants, **constants}
+            given = {name: value for name, value in given.items() if name in kernel.arg_names}
+            kernel[(cdiv(rows, shape.rows), parts)](*arguments, **given, **shape.compiler)
 
 
 def sums_of_parts(
@@ -121,6 +125,19 @@ def sums_of_parts(
         ALIGNED=rows.aligned(x),
     )  # fmt: skip
     return sums
+
+
+def sums_of_rows(x: Tensor, of_x: tuple[int, ...], rows: Rows, shape: Shape, beside: Any, *more: Any) -> Tensor | None:
+    """The parts' sums combined, of rows that are taken in parts; arguments as sums_of_parts's."""
+    if shape.parts == 1:
+        return None
+    sums = sums_of_parts(x, of_x, rows, shape, beside, *more)
+    combined = x.new_empty((rows.count, FIELDS.value), dtype=torch.float64)
+    launch(
+        combine_kernel, x, ROW_OF_PARTS, rows.count, 1,
+        sums, combined, rows.count, BESIDE=beside, PARTS=shape.parts, WIDTH=next_power_of_2(shape.parts),
+    )  # fmt: skip
+    return combined
 
 
 # softmax, log_softmax, logsumexp ------------------------------------------------------------------------------------
@@ -142,11 +159,11 @@ def normalized(work: Any, x: Tensor, axis: int, temperature: float, out: Tensor)
     rows = Rows(x, axis, out)
     (x, of_x), (result, of_result) = rows.of(x), rows.of(out)
     shape = rows.shape_for(x, PLAIN if temperature == 1 else MORE)
-    sums = sums_of_parts(x, of_x, rows, shape, NOTHING, temperature) if shape.parts > 1 else None
+    sums = sums_of_rows(x, of_x, rows, shape, NOTHING, temperature)
     launch(
         softmax_kernel, x, shape, rows.count, 1 if work is LOGSUMEXP else shape.parts,
         x, result, sums, *rows.arguments, shape.width, *of_x, *of_result, bits(temperature),
-        WORK=work, TEMPERATURE=temperature != 1, WIDTH=shape.padded_parts,
+        WORK=work, TEMPERATURE=temperature != 1,
         ALIGNED=rows.aligned(x) if work is LOGSUMEXP else rows.aligned(x, result),
     )  # fmt: skip
     return out if result is out else out.copy_(result)
@@ -223,10 +240,8 @@ def run(
     smoothing, T, c = options.label_smoothing, options.temperature, options.softcap
     level = HEAVY if probabilities or c is not None else MORE if soft or T != 1 else PLAIN
     shape = rows.shape_for(x, level)
-    sums, checked = None, call.names is ARRAYS
-    if shape.parts > 1:
-        beside = TARGET if soft else NOTHING
-        sums = sums_of_parts(x, of_x, rows, shape, beside, T, t, of_t, w, options.ignore_index, smoothing, c, checked)
+    beside, checked = TARGET if soft else NOTHING, call.names is ARRAYS
+    sums = sums_of_rows(x, of_x, rows, shape, beside, T, t, of_t, w, options.ignore_index, smoothing, c, checked)
     launch(
         cross_entropy_kernel, x, shape, rows.count, shape.parts if out is not None else 1,
         x, t, w, weight_sum, sums, loss, grad, divisor, u,
@@ -235,7 +250,7 @@ def run(
         PROBABILITIES=probabilities, WEIGHTED=w is not None, SMOOTHING=smoothing > 0, TEMPERATURE=T != 1,
         SOFTCAP=c is not None, Z_LOSS=options.z_loss > 0, LOSS=loss is not None, GRADIENT=out is not None,
         AHEAD=ahead and grad is out, CHECKED=checked,
-        WIDTH=shape.padded_parts, ALIGNED=rows.aligned(x) if grad is None else rows.aligned(x, grad),
+        ALIGNED=rows.aligned(x) if grad is None else rows.aligned(x, grad),
     )  # fmt: skip
     if out is not None and grad is not out:
         out.copy_(grad)
@@ -267,14 +282,13 @@ def statistics(x: Tensor, target: Tensor, call: Call) -> Columns:
     integers = [x.new_empty(target.shape, dtype=torch.int64) for _ in range(2)]
     rows = Rows(x, call.axis, target)
     (x, of_x), (t, of_t) = rows.of(x), rows.of(target)
-    shape = rows.shape_for(x, MORE)
-    T, sums = options.temperature, None
-    if shape.parts > 1:
-        sums = sums_of_parts(x, of_x, rows, shape, STATISTICS, T, t, of_t, None, options.ignore_index)
+    T = options.temperature
+    shape = rows.shape_for(x, PLAIN if T == 1 else MORE)
+    sums = sums_of_rows(x, of_x, rows, shape, STATISTICS, T, t, of_t, None, options.ignore_index)
     launch(
         statistics_kernel, x, shape, rows.count, 1,
         x, t, sums, *floats, *integers, *rows.arguments, *of_x, *of_t[:2], options.ignore_index, bits(T),
-        TEMPERATURE=T != 1, WIDTH=shape.padded_parts, ALIGNED=rows.aligned(x),
+        TEMPERATURE=T != 1, ALIGNED=rows.aligned(x),
     )  # fmt: skip
     return Columns(*floats, *integers)
 
@@ -315,11 +329,11 @@ def drawn(x: Tensor, axis: int, temperature: float, uniform: Tensor) -> tuple[Te
     index = torch.empty_like(log_prob, dtype=torch.int64)
     rows = Rows(x, axis)
     x, of_x = rows.of(x)
-    shape = shape_of_sample(rows.classes)
+    shape = shape_of_sample(rows.classes, x.itemsize, PLAIN)
     sums = sums_of_parts(x, of_x, rows, shape, NOTHING, temperature)
     launch(
-        sample_kernel, x, shape, rows.count, 1,
+        sample_kernel, x, shape_of_sample(rows.classes, x.itemsize, MOST), rows.count, 1,
         x, sums, uniform.contiguous(), index, log_prob, *rows.arguments, shape.width, *of_x, bits(temperature),
-        TEMPERATURE=temperature != 1, WIDTH=shape.padded_parts, ALIGNED=rows.aligned(x),
+        TEMPERATURE=temperature != 1, WIDTH=next_power_of_2(shape.parts), ALIGNED=rows.aligned(x),
     )  # fmt: skip
     return index, log_prob
