@@ -85,7 +85,10 @@ def content(columns, delimiter):
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+    max_examples=20,
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(
     columns=tables(),
@@ -116,7 +119,9 @@ def test_every_value_of_every_table(tmp_path_factory, columns, delimiter, encodi
             )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=100, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     data=st.one_of(st.binary(max_size=300), st.text('ab1,;\t\n" .{}[]:<', max_size=200).map(str.encode)),
     ending=st.sampled_from(["csv", "data", "json", "jsonl", "xlsx", "parquet", "svm", "npz", "csv.gz", "", "zip"]),
