@@ -403,6 +403,7 @@ def test_points_by_mouse(opened):
     page.get_by_label("adds ▲ orange").check()
     page.mouse.click(*at(page, 1, -1))
     page.get_by_text("As a table: Points").click()
+    page.locator("main [data-name='points[3].x']").first.wait_for()
     shown = numbers(page)
     assert (shown["points[3].x"], shown["points[3].y"]) == pytest.approx((1, -1), abs=0.02)
     page.mouse.move(*at(page, 1, -1))
