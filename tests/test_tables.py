@@ -240,6 +240,7 @@ def parquet(tmp_path, table):
     [
         ("t.csv", b"", "'t.csv' is empty", "'t.csv' 是空文件"),
         ("t.csv", b"\n \n", "'t.csv' is empty", "'t.csv' 是空文件"),
+        ("t.csv", b";\n", "'t.csv' is empty", "'t.csv' 是空文件"),
         ("t.csv", b"a,b\n", "'t.csv' has no rows below its header", "'t.csv' 除表头外没有任何行"),
         (
             "t.csv",

@@ -27,12 +27,13 @@ class Text(Source):
             sample = stream.read(SAMPLE + 1)
         text, self.encoding = dialect.decoded(sample[:SAMPLE])
         lines = text.splitlines(keepends=True)[: -1 if len(sample) > SAMPLE else None]
-        if not text.strip():
-            raise Mistake("empty file", got=repr(self.path))
-        self.delimiter = dialect.delimiter(lines)
+        self.delimiter = dialect.delimiter(lines) if text.strip() else ""
         self.decimal = "," if self.delimiter == ";" else "."
         self.points_only = self.delimiter == ","
-        first, *below = islice(self._rows(lines), dialect.ROWS)
+        rows = list(islice(self._rows(lines), dialect.ROWS))
+        if not text.strip() or not rows:
+            raise Mistake("empty file", got=repr(self.path))
+        first, *below = rows
         self.has_header = dialect.is_header(first, below, headed=file.ending in HEADED)
         self._name_columns(first)
         delimiter = "" if self.delimiter == dialect.BLANKS else f", {self.delimiter or ','!r}"
