@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from softxent.app.features import dense
 from softxent.app.run import LabelledRows, log_proba
 from softxent.app.selection import difference
 from softxent.app.splits import Split
@@ -110,20 +111,15 @@ def fallback(model: Any) -> Any:
     )
 
 
-def dense(X: Any) -> Any:
-    """Returns the features as an array: scikit-learn's trees and networks take no names here, and no sparse rows."""
-    return X.toarray() if hasattr(X, "toarray") else np.asarray(X)
-
-
 def row_losses(model: Any, test: LabelledRows) -> tuple[Array, NDArray[np.bool_]]:
     """Returns −ln p_y of each test row, and whether its most probable class is right."""
     features, classifier = model[0], model[-1]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        if hasattr(classifier, "predict_log_proba") and type(classifier).__module__.startswith("softxent"):
-            log_p = log_proba(model, test.X)
-        else:
-            p = classifier.predict_proba(dense(features.transform(test.X)))
-            log_p = np.log(np.maximum(p, np.finfo(p.dtype).tiny))
+    if type(classifier).__module__.startswith("softxent"):
+        log_p = log_proba(model, test.X)
+    else:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            p = classifier.predict_proba(dense(features.transform(test.X)))  # trees and networks take no sparse rows
+        log_p = np.log(np.maximum(p, np.finfo(p.dtype).tiny))
     y = np.searchsorted(classifier.classes_, test.y)
     return -log_p[np.arange(len(y)), y], log_p.argmax(axis=1) == y

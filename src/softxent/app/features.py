@@ -7,6 +7,8 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from softxent.app.tables.columns import Column
 
 
@@ -53,6 +55,11 @@ def transformed(features: Any, X: Any) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # scikit-learn's, of such categories: the command says it in its own words
         return features.transform(X)
+
+
+def dense(x: Any) -> Any:
+    """Returns features as an array, sparse ones too."""
+    return x.toarray() if hasattr(x, "toarray") else np.asarray(x)
 
 
 def fit_features(columns: Sequence[Column], X: Any, seed: int) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 MARK = "missingindicator_"  # scikit-learn's, in front of a feature's name
 ROWS = 10_000  # to take the mean of; more change none of the digits that are shown
@@ -24,13 +23,9 @@ def owners(features: Any) -> list[str]:
     return [made.get(name) or made.get(name.removeprefix(MARK), name) for name in names]
 
 
-def dense(x: Any) -> NDArray[np.float64]:
-    return np.asarray(x.toarray() if hasattr(x, "toarray") else x, np.float64)
-
-
 def means(features: Any, X: Any) -> list[float]:
     """Returns the mean of each feature over the training rows; none of sparse ones, most of which are 0."""
     if not hasattr(X, "iloc"):
         return []
     some = X.iloc[np.linspace(0, len(X) - 1, min(len(X), ROWS)).astype(int)]
-    return [float(mean) for mean in dense(features.transform(some)).mean(axis=0)]
+    return [float(mean) for mean in features.transform(some).astype(np.float64).mean(axis=0)]

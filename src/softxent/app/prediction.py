@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from softxent.app.contributions import Contribution, Contributions, input_gradients, integrated_gradients
-from softxent.app.features import transformed
-from softxent.app.owners import dense, owners
+from softxent.app.features import dense, transformed
+from softxent.app.owners import owners
 from softxent.app.run import Run
 from softxent.app.tables import Rows
 from softxent.explain import Layer, Trace, explain
@@ -58,7 +58,7 @@ class Prediction:
 
         X = rows.features(run.schema.columns)
         made, classifier = run.model[:-1], run.model[-1]
-        x = dense(transformed(made, X))
+        x = dense(transformed(made, X)).astype(np.float64)
         network = Network.of(classifier.coefs_, classifier.intercepts_, classifier.activation, np.float64)
         hidden, _ = network.forward(x)
         label = _label(run, rows)

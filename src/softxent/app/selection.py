@@ -213,10 +213,7 @@ def folds_of(split: Split, settings: Settings) -> list[Fold]:
 
 
 def fold(features: Any, train: LabelledRows, val: LabelledRows) -> Fold:
-    X, X_val = (features.transform(rows.X) for rows in (train, val))
-    if hasattr(X, "to_numpy"):
-        X, X_val = X.to_numpy(), X_val.to_numpy()
-    return Fold(X, train, X_val, val)
+    return Fold(features.transform(train.X), train, features.transform(val.X), val)
 
 
 def work(fold: Fold) -> int:

@@ -14,6 +14,7 @@ import numpy as np
 
 from softxent.app.exporting import columns
 from softxent.app.exporting.graph import MICROSOFT, Graph
+from softxent.app.features import dense
 from softxent.app.run import Run
 
 __all__ = ["MICROSOFT", "converted", "inputs"]
@@ -69,7 +70,7 @@ def _words(graph: Graph, column: str, steps: Any) -> columns.Block:
 def inputs(run: Run, X: Any) -> dict[str, Any]:
     """Returns what the ONNX model takes for rows as the pipeline takes them."""
     if not hasattr(X, "iloc"):
-        return {"X": np.asarray(X.toarray() if hasattr(X, "toarray") else X, np.float64)}
+        return {"X": dense(X).astype(np.float64)}
     kinds = {column.name: column.kind for column in run.schema.columns}
     found = {}
     for name in X.columns:
