@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 import softxent as sx
 from softxent import definition
-from softxent.sklearn import SoftmaxClassifier, lbfgs
+from softxent.sklearn import SoftmaxClassifier, lbfgs, sums
 from softxent.sklearn.examples import Examples
 from softxent.sklearn.loss import Loss
 from softxent.sklearn.network import ACTIVATIONS, Network, Parameters
@@ -67,17 +67,25 @@ FORMS = {"dense": np.asarray, "fortran": np.asfortranarray, "sparse": sparse.csr
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("target", ["labels", "probabilities"])
 def test_gradient_of_the_linear_objective(form, weighted, target, monkeypatch):
-    monkeypatch.setattr(lbfgs, "BLOCK", 9 * 8 * 7)  # 7 rows: blocks, the last one shorter
-    monkeypatch.setattr(lbfgs, "SPARSE_BLOCK", 4 * 8 * 7)
+    monkeypatch.setattr(sums, "BLOCK", 9 * 8 * 7)  # 7 rows: blocks, the last one shorter
+    monkeypatch.setattr(sums, "SPARSE_BLOCK", 4 * 8 * 7)
     X, y = problem()
     rng = RNG(1)
     t = y if target == "labels" else rng.dirichlet(np.ones(4), len(y))
     s = rng.random(len(y)) if weighted else None
     loss = Loss(np.array([1.0, 2.0, 0.5, 1.0]), label_smoothing=0.1)
-    monkeypatch.setattr(lbfgs, "SHARES", 3)
-    f = lbfgs.Objective(Examples(FORMS[form](X), t, s), loss, 0.3, Parameters((5, 4), np.float64))
-    assert sum(-(-share.plan.rows // share.plan.chunk[0]) for share in f.shares) == 9
-    u = rng.standard_normal(5 * 4 + 4)
+    monkeypatch.setattr(sums, "SHARES", 3)
+    examples, parameters = Examples(FORMS[form](X), t, s), Parameters((5, 4), np.float64)
+    (W,), (b,) = parameters.weights, parameters.biases
+    shares = sums.shares_of(examples, loss, W, b)
+    assert sum(-(-share.plan.rows // share.plan.chunk[0]) for share in shares) == 9
+    rows = sums.InMemory(examples)
+    with rows.sums(loss, W, b) as evaluate:
+        check_gradient(lbfgs.Objective(evaluate, len(rows), rows.sample, 0.3, parameters), X, t, s)
+
+
+def check_gradient(f, X, t, s):
+    u = RNG(2).standard_normal(5 * 4 + 4)
     value, grad = f(u)
     numeric = [(f(u + h)[0] - f(u - h)[0]) / 2e-6 for h in 1e-6 * np.eye(len(u))]
     np.testing.assert_allclose(grad, numeric, rtol=1e-6, atol=1e-8)

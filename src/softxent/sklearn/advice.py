@@ -19,12 +19,11 @@ FACTOR = 100  # largest scale over the median one: less seldom keeps Adam and SG
 ROUNDING = 1e-12  # a column whose scale is a smaller part of its values is constant, but for rounding
 LEARNT = 0.99  # of the loss of class frequencies: a network that is no better has learned nothing
 LARGE_ALPHA = 1.0  # with standardised columns a penalty of this size outweighs the loss
-SAMPLE = 4096  # rows
 
 
 def scales(X: Any) -> Array:
     """Returns the standard deviation of each column, or if X is sparse its root mean square (scaling keeps zeros)."""
-    x = X[:: -(-X.shape[0] // SAMPLE)].astype(np.float64)
+    x = X.astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
         if sparse.issparse(x):
             return np.sqrt(np.asarray(x.power(2).mean(axis=0)).ravel())
@@ -81,9 +80,8 @@ def lower_penalty(estimator: Any) -> str:
     return f"Lower alpha (now {estimator.alpha:g})." if estimator.alpha >= LARGE_ALPHA else ""
 
 
-def learned_nothing(estimator: Any, network: Network, examples: Examples, loss: Loss) -> str:
-    """Says so if the training loss is not below that of the class frequencies; empty if it is."""
-    sample = examples[:: -(-len(examples) // SAMPLE)]
+def learned_nothing(estimator: Any, network: Network, sample: Examples, loss: Loss) -> str:
+    """Says so if the loss of training rows is not below that of the class frequencies; empty if it is."""
     one_hot = sample.target.ndim == 1
     q = np.eye(len(estimator.classes_))[sample.target] if one_hot else sample.target.astype(np.float64)
     s = np.ones(len(sample)) if sample.weight is None else sample.weight.astype(np.float64)
@@ -102,7 +100,7 @@ def learned_nothing(estimator: Any, network: Network, examples: Examples, loss: 
     return (
         f"The {what} nothing: its log-loss on the rows that trained it is {ours:.4g}, that of class "
         f"frequencies alone {baseline:.4g}; it is right in {right:.1%}. "
-    ) + (scale_advice(estimator, examples.X) or lower_penalty(estimator) or lower_rate(estimator))
+    ) + (scale_advice(estimator, sample.X) or lower_penalty(estimator) or lower_rate(estimator))
 
 
 def imprecise(X: Any) -> str:

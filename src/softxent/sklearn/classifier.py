@@ -21,6 +21,7 @@ from softxent.sklearn.examples import Examples, hold_out, weighted
 from softxent.sklearn.loss import Loss
 from softxent.sklearn.network import Network, Parameters
 from softxent.sklearn.progress import OnEpoch, Progress, fitted
+from softxent.sklearn.sums import InMemory, TrainingRows
 
 Array = NDArray[Any]
 
@@ -197,7 +198,7 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):  
         if first:
             network.parameters.draw(self._rng)
             self.loss_curve_, self.n_iter_ = [], 0
-        self.loss_curve_.append(solvers.epoch(self, network, given, loss, self._optimizer, self._rng))
+        self.loss_curve_.append(solvers.epoch(self, network, InMemory(given), loss, self._optimizer, self._rng))
         self.n_iter_ += 1
         self._keep(network, network.parameters.flat)
         return self
@@ -207,18 +208,28 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):  
         if self.early_stopping and validation is None:
             given, validation = hold_out(given, self.classes_, self.validation_fraction, rng)
         given, w = weighted(given, self.class_weight, self.classes_)
-        loss = Loss(w, self.label_smoothing)
-        network = self._network(given.X, warm=self.warm_start)
+        return self._train(InMemory(given), w, validation, rng, on_epoch)
+
+    def _train(
+        self,
+        rows: TrainingRows,
+        class_weight: Array | None,
+        validation: Examples | None,
+        rng: np.random.RandomState,
+        on_epoch: OnEpoch,
+    ) -> SoftmaxClassifier:
+        loss = Loss(class_weight, self.label_smoothing)
+        network = self._network(rows.sample.X, warm=self.warm_start)
         if not (self.warm_start and hasattr(self, "coefs_")):
             network.parameters.draw(rng)
         self.__dict__.pop("_optimizer", None)  # partial_fit's, of other parameters
-        progress = Progress(self, network, given, validation, on_epoch)
+        progress = Progress(self, network, rows, validation, on_epoch)
         try:
-            words = solvers.solve(self, network, given, loss, rng, progress)
+            words = solvers.solve(self, network, rows, loss, rng, progress)
             if words:
-                warnings.warn(words, ConvergenceWarning, stacklevel=4)
+                warnings.warn(words, ConvergenceWarning, stacklevel=5)
         except KeyboardInterrupt:
-            warnings.warn("Training interrupted by user.", stacklevel=4)
+            warnings.warn("Training interrupted by user.", stacklevel=5)
             progress.stopped = "interrupt"
         keep_best = progress.best is not None and (self.early_stopping or progress.stopped == "interrupt")
         self._keep(network, progress.best if keep_best else network.parameters.flat)

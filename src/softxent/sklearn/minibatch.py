@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
@@ -10,6 +11,7 @@ from softxent.sklearn.examples import Examples
 from softxent.sklearn.loss import Loss
 from softxent.sklearn.network import Network, Parameters
 from softxent.sklearn.optimizers import SGD, Adam
+from softxent.sklearn.sums import TrainingRows
 
 BLOCK = 2**16  # parameters: θ, g, m and v of a block stay in the cache through all of a step's passes
 
@@ -17,7 +19,7 @@ BLOCK = 2**16  # parameters: θ, g, m and v of a block stay in the cache through
 @np.errstate(over="ignore", invalid="ignore")  # a loss that is not finite is reported as such
 def epoch(
     network: Network,
-    examples: Examples,
+    rows: TrainingRows,
     loss: Loss,
     alpha: float,
     batch_size: int,
@@ -25,11 +27,10 @@ def epoch(
     rng: np.random.RandomState,
 ) -> float:
     """Goes through all rows once, in a new order; returns 1/n·Σ_i s_i·loss_i, as each batch found it, + α/2·‖W‖²."""
-    theta, n, total = network.parameters, len(examples), 0.0
-    grad, blocks, order = theta.like(), parameter_blocks(theta), rng.permutation(n)
-    for start in range(0, n, batch_size):
-        batch = order[start : start + batch_size]
-        total += network.loss_and_grad(examples[batch], loss, grad, divisor=len(batch))
+    theta, total = network.parameters, 0.0
+    grad, blocks = theta.like(), parameter_blocks(theta)
+    for batch in batches(rows, batch_size, rng):
+        total += network.loss_and_grad(batch, loss, grad, divisor=len(batch))
         optimizer.begin()
         for block in blocks:
             g = grad.flat[block]
@@ -37,7 +38,15 @@ def epoch(
                 g += alpha * theta.flat[block]  # ∂/∂W α/2·‖W‖²
             optimizer(theta.flat, g, block)
     weights = theta.flat[: theta.penalized]
-    return total / n + alpha / 2 * float(np.vdot(weights, weights))
+    return total / len(rows) + alpha / 2 * float(np.vdot(weights, weights))
+
+
+def batches(rows: TrainingRows, size: int, rng: np.random.RandomState) -> Iterator[Examples]:
+    """Yields all rows once, `size` at a time, in a new order: of all that are in memory together."""
+    for examples in rows.groups(rng):
+        order = rng.permutation(len(examples))
+        for start in range(0, len(examples), size):
+            yield examples[order[start : start + size]]
 
 
 def parameter_blocks(theta: Parameters) -> list[slice]:

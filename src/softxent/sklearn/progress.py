@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from softxent.sklearn.examples import Examples
 from softxent.sklearn.loss import Loss
 from softxent.sklearn.network import Network
+from softxent.sklearn.sums import InMemory, TrainingRows
 
 Array = NDArray[Any]
 
@@ -42,7 +43,7 @@ class Progress:
     """Keeps the curves of a fit; `stopped` says why it ended, None if max_iter was reached."""
 
     def __init__(
-        self, estimator: Any, network: Network, training: Examples, validation: Examples | None, on_epoch: OnEpoch
+        self, estimator: Any, network: Network, training: TrainingRows, validation: Examples | None, on_epoch: OnEpoch
     ) -> None:
         self.estimator, self.network, self.training, self.validation = estimator, network, training, validation
         self.on_epoch = on_epoch
@@ -105,10 +106,11 @@ class Progress:
 
     def callback_arguments(self) -> dict[str, Any]:
         """Returns what scikit-learn's callbacks may ask for, built lazily where it costs something."""
-        target, weight = self.training.target, self.training.weight
+        given = self.training.examples if isinstance(self.training, InMemory) else self.training.sample
+        target, weight = given.target, given.weight
         return {
             "estimator": self.estimator,
-            "X": self.training.X,
+            "X": given.X,
             "y": (lambda: self.estimator.classes_[target]) if target.ndim == 1 else target,
             "metadata": None if weight is None else {"sample_weight": weight},
             "reconstruction_attributes": lambda: fitted(self.network.parameters.flat, self.network),
