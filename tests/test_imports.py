@@ -17,7 +17,7 @@ SOURCE = Path(__file__).parents[1] / "src"
 STOREYS = [
     "softxent __main__",  # softxent is its __init__.py
     "app",
-    "diagnosis",
+    "dask diagnosis",
     "sklearn explain transformers",
     "last_layer",
     "functional",
@@ -33,9 +33,11 @@ PACKAGES = {
     "transformers": ["transformers"],
     "triton": ["kernels.triton", "torch.devices"],
     "jax": ["jax"],
-    "scipy": ["sklearn"],
+    "dask": ["dask"],
+    "distributed": ["dask"],
+    "scipy": ["dask", "sklearn"],
     "threadpoolctl": ["sklearn"],
-    "sklearn": ["sklearn", "app"],
+    "sklearn": ["dask", "sklearn", "app"],
     "charset_normalizer": ["app.tables"],
     "openpyxl": ["app.tables"],
     "pandas": ["app.tables"],

@@ -1,0 +1,78 @@
+"""What runs where the partitions are: functions of a partition's examples, one thread each."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from softxent.functional import get_num_threads, set_num_threads
+from softxent.sklearn.examples import Examples
+from softxent.sklearn.loss import Loss
+from softxent.sklearn.sums import Sums, in_order, shares_of
+from softxent.sklearn.threads import one_blas_thread
+
+Array = NDArray[Any]
+
+
+class Parameters(NamedTuple):
+    """What an evaluation needs beside the rows."""
+
+    loss: Loss
+    W: Array
+    b: Array
+
+
+class OneThread:
+    """A context in which BLAS and the kernel have one thread, in the whole process.
+
+    A worker runs as many tasks at once as it has threads: the first to come sets the limit, the last to go lifts it.
+    """
+
+    def __init__(self) -> None:
+        self.lock, self.users = threading.Lock(), 0
+
+    def __enter__(self) -> None:
+        with self.lock:
+            if not self.users:
+                self.blas, self.of_kernel = one_blas_thread(), get_num_threads()
+                set_num_threads(1)
+            self.users += 1
+
+    def __exit__(self, *of_error: object) -> None:
+        with self.lock:
+            self.users -= 1
+            if not self.users:
+                self.blas.restore_original_limits()
+                set_num_threads(self.of_kernel)
+
+
+one_thread = OneThread()
+
+
+@np.errstate(over="ignore", invalid="ignore")  # an objective that is not finite is reported as such
+def sums(examples: Examples, given: Parameters) -> Sums:
+    with one_thread:
+        return in_order(share() for share in shares_of(examples, *given))
+
+
+def add(left: Sums, right: Sums) -> Sums:
+    return in_order([left, right])
+
+
+def every(examples: Examples, first: int, step: int) -> Examples:
+    return examples[first::step]
+
+
+def concatenated(parts: Sequence[Examples]) -> Examples:
+    X = [part.X for part in parts]
+    weights = [part.weight for part in parts if part.weight is not None]
+    return Examples(
+        sparse.vstack(X, format="csr") if sparse.issparse(X[0]) else np.concatenate(X),
+        np.concatenate([part.target for part in parts]),
+        np.concatenate(weights) if weights else None,
+    )
