@@ -8,3 +8,7 @@ except ModuleNotFoundError as missing:
     raise ModuleNotFoundError(
         f"softxent.dask needs {missing.name}: pip install '.[dask]' in a clone of softxent", name=missing.name
     ) from None
+
+from softxent.dask.classifier import SoftmaxClassifier
+
+__all__ = ["SoftmaxClassifier"]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
+from itertools import zip_longest
 from typing import Any
+from uuid import uuid4
 
 import dask
 import numpy as np
@@ -12,43 +16,46 @@ from distributed import wait
 
 Part = Any  # a future of a client, or without one a task (Delayed)
 
-ANY_SIZE = {"distributed.admin.large-graph-warning-threshold": "1 PiB"}  # parameters are in the graph: see `task`
+ANY_SIZE = {"distributed.admin.large-graph-warning-threshold": "1 PiB"}  # parameters are in the graph: see `tasks`
 
 
-def task(name: str, f: Callable[..., Any], *arguments: Any, key: Any, home: str | None = None) -> Delayed:
-    """Returns the call as a task; dask's dashboard shows softxent-`name`.
+def tasks(
+    name: str, f: Callable[..., Any], arguments: Iterable[tuple[Any, ...]], homes: Sequence[str | None] = ()
+) -> list[Delayed]:
+    """Returns a task for each tuple of arguments; dask's dashboard shows softxent-`name`.
 
     Arguments are part of the task, so that dask makes them again too when a worker dies.
 
-    home  the worker where it should run; another will do if that one is gone
+    homes  the worker where each should run, None for any; another will do if that one is gone
     """
-    call = delayed(f, pure=False, traverse=False)
-    if home is None:
-        return call(*arguments, dask_key_name=f"softxent-{name}-{key}")
-    with dask.annotate(workers=[home], allow_other_workers=True):
-        return call(*arguments, dask_key_name=f"softxent-{name}-{key}")
+    call, run = delayed(f, pure=False, traverse=False), uuid4().hex
+    made = []
+    for k, (given, home) in enumerate(zip_longest(arguments, homes)):
+        with dask.annotate(workers=[home], allow_other_workers=True) if home else nullcontext():
+            made.append(call(*given, dask_key_name=f"softxent-{name}-{k}-{run}"))
+    return made
 
 
-def compute(client: Any, tasks: Sequence[Delayed]) -> list[Any]:
+def compute(client: Any, made: Sequence[Delayed]) -> list[Any]:
     """Returns what the tasks return; nothing of it stays in the cluster."""
     with dask.config.set(ANY_SIZE):
-        return list(dask.compute(*tasks, scheduler=client, traverse=False, optimize_graph=False))
+        return list(dask.compute(*made, scheduler=client, traverse=False, optimize_graph=False))
 
 
-def placed(client: Any, tasks: Sequence[Delayed]) -> list[Part]:
+def placed(client: Any, made: Sequence[Delayed]) -> list[Part]:
     """Returns futures of the tasks, which are computed and stay in the cluster, adjacent ones on the same worker.
 
     Without a client it returns the tasks: their results are computed each time that they are needed.
     """
     if client is None:
-        return list(tasks)
+        return list(made)
     workers = client.nthreads()
     if not workers:
         raise ValueError(f"client has no workers, but fit needs at least one: {client.scheduler.address} has none")
     futures: list[Part] = []
     with dask.config.set(ANY_SIZE):
-        for address, stop in zip(workers, edges(len(tasks), list(workers.values())), strict=True):
-            run = tasks[len(futures) : stop]
+        for address, stop in zip(workers, edges(len(made), list(workers.values())), strict=True):
+            run = made[len(futures) : stop]
             futures += client.compute(run, workers=[address], allow_other_workers=True, traverse=False) if run else []
     wait(futures)
     return futures
@@ -71,6 +78,11 @@ def homes(client: Any, parts: Sequence[Part]) -> list[str | None]:
         return [None] * len(parts)
     found = client.who_has(parts)
     return [next(iter(found.get(part.key, ())), None) for part in parts]
+
+
+def threads(client: Any) -> int:
+    """Returns how many tasks run at once on all workers; without a client no task is to have several partitions."""
+    return sys.maxsize if client is None else max(1, sum(client.nthreads().values()))
 
 
 def fetched(client: Any, parts: Sequence[Part]) -> list[Any]:

@@ -1,6 +1,6 @@
 """Rows to learn from that lie in the partitions of a dask collection, on the workers of a cluster.
 
-An evaluation is a graph of tasks: the parameters, the sums of each partition where it lies, and a tree that adds up
+An evaluation is a graph of tasks: the parameters, the sums of partitions where they lie, and a tree that adds up
 neighbours, two at a time. Its shape depends on the number of partitions alone, so that the bits don't depend on which
 worker has which. With adjacent partitions on the same worker only one sum a worker travels.
 """
@@ -10,21 +10,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import accumulate
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 from dask.delayed import Delayed
 from numpy.typing import NDArray
 
 from softxent.dask import worker
-from softxent.dask.cluster import Part, compute, fetched, homes, task
+from softxent.dask.cluster import Part, compute, fetched, homes, tasks, threads
 from softxent.sklearn.examples import Examples
 from softxent.sklearn.loss import Loss
 from softxent.sklearn.sums import SAMPLE, Evaluate, Sums
 
 Array = NDArray[Any]
 
+BUNDLES = 4  # tasks a thread, at least, where there are enough partitions: an even load, and few tasks
 GROUP = 2**26  # bytes of X in a group of partitions that are shuffled together; the next group is fetched meanwhile
 
 
@@ -48,16 +49,21 @@ class DaskRows:
     @contextmanager
     def sums(self, loss: Loss, W: Array, b: Array) -> Iterator[Evaluate]:
         where = homes(self.client, self.parts)
-        yield lambda: self.evaluate(worker.Parameters(loss, W, b), where)
+        most = max(1, len(self.parts) // (BUNDLES * threads(self.client)))
+        yield lambda: self.evaluate(worker.Parameters(loss, W, b), where, most)
 
-    def evaluate(self, given: worker.Parameters, where: Sequence[str | None]) -> Sums:
-        run = uuid4().hex
-        parameters = task("parameters", worker.Parameters, *given, key=run, home=where[0])
-        leaves = [
-            task("sums", worker.sums, part, parameters, key=f"{k}-{run}", home=home)
-            for k, (part, home) in enumerate(zip(self.parts, where, strict=True))
-        ]
-        return compute(self.client, [tree(leaves, where, run)])[0]
+    def evaluate(self, given: worker.Parameters, where: Sequence[str | None], most: int) -> Sums:
+        """Returns the sums over all rows, in tasks of as many partitions of one worker at most."""
+        (parameters,) = tasks("parameters", worker.Parameters, [given], where[:1])
+
+        def total(start: int, stop: int) -> Delayed:
+            home = where[start : start + 1]
+            if stop - start == 1 or (stop - start <= most and len(set(where[start:stop])) == 1):
+                return tasks("sums", worker.sums, [(parameters, *self.parts[start:stop])], home)[0]
+            middle = start + worker.left_of(stop - start)
+            return tasks("add", worker.add, [(total(start, middle), total(middle, stop))], home)[0]
+
+        return compute(self.client, [total(0, len(self.parts))])[0]
 
     def groups(self, rng: np.random.RandomState) -> Iterator[Examples]:
         """Yields partitions in a new order, as many together as have GROUP bytes, while the next ones are fetched."""
@@ -88,27 +94,9 @@ class DaskRows:
         return worker.concatenated(fetched(self.client, [self.parts[k] for k in group]))
 
 
-def tree(nodes: list[Delayed], where: Sequence[str | None], run: str) -> Delayed:
-    """Returns the sum of all nodes: neighbours are added up, then neighbouring sums, and so on."""
-    places, level = list(where), 0
-    while len(nodes) > 1:
-        pairs = range(0, len(nodes) - 1, 2)
-        last = nodes[-1:] if len(nodes) % 2 else []
-        nodes = [
-            task("add", worker.add, nodes[k], nodes[k + 1], key=f"{level}-{k}-{run}", home=places[k]) for k in pairs
-        ] + last
-        places, level = places[::2], level + 1
-    return nodes[0]
-
-
 def sample_of(client: Any, parts: Sequence[Part], counts: Sequence[int]) -> Examples:
     """Returns every k-th row of all: those that InMemory takes."""
     step = -(-sum(counts) // SAMPLE)
-    starts = np.cumsum([0, *counts]).tolist()
-    run = uuid4().hex
-    tasks = [
-        task("sample", worker.every, part, -start % step, step, key=f"{k}-{run}")
-        for k, (part, rows, start) in enumerate(zip(parts, counts, starts, strict=False))
-        if -start % step < rows
-    ]
-    return worker.concatenated(compute(client, tasks))
+    firsts = [-start % step for start in accumulate(counts, initial=0)]
+    of = [(part, first, step) for part, rows, first in zip(parts, counts, firsts, strict=False) if first < rows]
+    return worker.concatenated(compute(client, tasks("sample", worker.every, of)))

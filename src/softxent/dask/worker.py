@@ -55,13 +55,22 @@ one_thread = OneThread()
 
 
 @np.errstate(over="ignore", invalid="ignore")  # an objective that is not finite is reported as such
-def sums(examples: Examples, given: Parameters) -> Sums:
-    with one_thread:
-        return in_order(share() for share in shares_of(examples, *given))
+def sums(given: Parameters, *parts: Examples) -> Sums:
+    """Returns the sums over the rows of neighbouring partitions."""
+    if len(parts) == 1:
+        with one_thread:
+            return in_order(share() for share in shares_of(parts[0], *given))
+    middle = left_of(len(parts))
+    return add(sums(given, *parts[:middle]), sums(given, *parts[middle:]))
 
 
 def add(left: Sums, right: Sums) -> Sums:
     return in_order([left, right])
+
+
+def left_of(parts: int) -> int:
+    """Returns how many of the parts are on the left side of their sum: the largest power of two below their number."""
+    return 1 << (parts - 1).bit_length() - 1
 
 
 def every(examples: Examples, first: int, step: int) -> Examples:

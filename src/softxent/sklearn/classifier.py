@@ -26,7 +26,7 @@ from softxent.sklearn.sums import InMemory, TrainingRows
 Array = NDArray[Any]
 
 
-def _takes_minibatches(estimator: Any) -> bool:
+def takes_minibatches(estimator: Any) -> bool:
     if estimator.solver == "lbfgs":
         raise AttributeError("partial_fit needs solver 'auto', 'adam' or 'sgd': L-BFGS goes through all rows at once")
     return True
@@ -170,7 +170,7 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):  
         given = Examples(X, P[:, order].astype(X.dtype), inputs.row_weights(sample_weight, X.shape[0]))
         return self._fit(given, self._validation("P_val", X_val, P_val), on_epoch)
 
-    @available_if(_takes_minibatches)  # type: ignore[untyped-decorator]
+    @available_if(takes_minibatches)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> SoftmaxClassifier:
         """Trains for one epoch on these rows, in mini-batches, starting from the parameters of the last call.
 

@@ -37,12 +37,7 @@ def hold_out(
     held_out = max(int(np.ceil(fraction * n)), len(classes) if y is not None else 1)
     if y is not None:
         counts = np.bincount(y, minlength=len(classes))
-        if counts[alone := int(np.argmin(counts))] < 2:
-            raise ValueError(
-                f"class {label_text(classes[alone])} has {counts[alone]} example, but early_stopping needs 2 of each "
-                "class, to learn from one and validate with the other: add examples, drop the class, or pass X_val and "
-                "y_val"
-            )
+        two_of_each(counts, classes)
         if n - held_out < len(classes):
             raise ValueError(
                 f"validation_fraction is {fraction:g}, which leaves {n - held_out} of {n} rows to learn from, "
@@ -50,6 +45,15 @@ def hold_out(
             )
     training, validation = train_test_split(np.arange(n), test_size=held_out, stratify=y, random_state=rng)
     return examples[training], examples[validation]
+
+
+def two_of_each(counts: Array, classes: Array) -> None:
+    if counts[alone := int(np.argmin(counts))] < 2:
+        raise ValueError(
+            f"class {label_text(classes[alone])} has {counts[alone]} example, but early_stopping needs 2 of each "
+            "class, to learn from one and validate with the other: add examples, drop the class, or pass X_val and "
+            "y_val"
+        )
 
 
 def weighted(examples: Examples, class_weight: Any, classes: Array) -> tuple[Examples, Array | None]:
@@ -62,11 +66,14 @@ def weighted(examples: Examples, class_weight: Any, classes: Array) -> tuple[Exa
         counts = np.bincount(t, s, minlength=len(classes))
     else:
         counts = t.sum(axis=0, dtype=np.float64) if s is None else s @ t
+    w, factor = weighing(class_weight, classes, counts, len(examples))
+    return Examples(examples.X, t, None if s is None else (s * factor).astype(examples.X.dtype)), w
+
+
+def weighing(class_weight: Any, classes: Array, counts: Array, rows: int) -> tuple[Array | None, float]:
+    """Returns w, and the factor of s, from Σ_i s_i·t_ij of each class."""
     w = class_weights(class_weight, classes, counts)
-    total = counts.sum() if w is None else w @ counts
+    total = float(counts.sum() if w is None else w @ counts)
     if not total > 0:
         raise ValueError("class_weight times sample_weight is zero for every row, but must be above 0 for some")
-    factor = len(examples) / total
-    if w is not None:
-        w, factor = w * factor, 1.0
-    return Examples(examples.X, t, None if s is None else (s * factor).astype(examples.X.dtype)), w
+    return (None, rows / total) if w is None else (w * (rows / total), 1.0)

@@ -22,13 +22,16 @@ def labels(name: str, y: Any, of: str, rows: int) -> Array:
     if y is None:
         raise ValueError(f"SoftmaxClassifier requires {name} to be passed, but the target {name} is None")
     if (row := first_missing(np.asarray(y).ravel())) is not None:
-        value = np.asarray(y).ravel()[row]
-        raise ValueError(f"{name}[{row}] is {value}, but every row must have a label: drop the row, or give it one")
+        raise no_label(f"{name}[{row}]", np.asarray(y).ravel()[row])
     y = column_or_1d(y, warn=True)
     if len(y) != rows:
         raise ValueError(f"{name} has {len(y)} labels, but {of} has {rows} rows")
     check_classification_targets(y)
     return y
+
+
+def no_label(where: str, value: Any) -> ValueError:
+    return ValueError(f"{where} is {value}, but every row must have a label: drop the row, or give it one")
 
 
 def first_missing(y: Array) -> int | None:
@@ -117,28 +120,35 @@ def features(estimator: Any, name: str, X: Any, reset: bool) -> Any:
 
 
 def finite(name: str, X: Any, columns: Any) -> None:
-    """Raises at the first NaN or inf; the sum finds out whether there is one without an array of X's size."""
+    """Raises at the first NaN or inf."""
+    if (place := first_not_finite(X)) is not None:
+        raise not_finite(entry(name, *place, columns), X[place])
+
+
+def first_not_finite(X: Any) -> tuple[int, int] | None:
+    """Returns row and column; the sum finds out whether there is one without an array of X's size."""
     values = X.data if sparse.issparse(X) else X
     with np.errstate(over="ignore", invalid="ignore"):
         if get_config()["assume_finite"] or not values.size or np.isfinite(values.sum()) or np.isfinite(values).all():
-            return
-    row, column = first_not_finite(X)
-    value = X[row, column]
-    where = f"{name}[{row}, {column}]" if columns is None else f"{name}[{row}, {columns[column]!r}]"
-    if np.isinf(value):
-        raise ValueError(f"{where} is {value}, but must be finite: replace or clip it")
-    raise ValueError(
-        f"{where} is NaN, but must be finite: fill in what is missing, "
-        "for example with make_pipeline(SimpleImputer(), SoftmaxClassifier())"
-    )
-
-
-def first_not_finite(X: Any) -> tuple[int, int]:
+            return None
     if sparse.issparse(X):
         flat = int(np.argmin(np.isfinite(X.data)))
         return int(np.searchsorted(X.indptr, flat, side="right")) - 1, int(X.indices[flat])
     row, column = np.argwhere(~np.isfinite(X))[0]
     return int(row), int(column)
+
+
+def entry(name: str, row: int, column: int, columns: Any) -> str:
+    return f"{name}[{row}, {column}]" if columns is None else f"{name}[{row}, {columns[column]!r}]"
+
+
+def not_finite(where: str, value: Any) -> ValueError:
+    if np.isinf(value):
+        return ValueError(f"{where} is {value}, but must be finite: replace or clip it")
+    return ValueError(
+        f"{where} is NaN, but must be finite: fill in what is missing, "
+        "for example with make_pipeline(SimpleImputer(), SoftmaxClassifier())"
+    )
 
 
 def row_weights(weight: Any, rows: int) -> Array | None:
@@ -149,13 +159,24 @@ def row_weights(weight: Any, rows: int) -> Array | None:
     s = np.full(rows, s[()]) if s.ndim == 0 else s
     if s.shape != (rows,):
         raise ValueError(f"sample_weight has shape {s.shape}, but X has {rows} rows: expected ({rows},)")
-    valid = (s >= 0) & (s < np.inf)
-    if not valid.all():
-        row = int(np.argmin(valid))
-        raise ValueError(f"sample_weight[{row}] is {s[row]}, but must be a finite number at least 0")
+    if (row := first_bad_weight(s)) is not None:
+        raise bad_weight(f"sample_weight[{row}]", s[row])
     if not s.any():
-        raise ValueError("sample_weight is zero for every row, but must be above 0 for some")
+        raise no_weight()
     return s
+
+
+def first_bad_weight(s: Array) -> int | None:
+    valid = (s >= 0) & (s < np.inf)
+    return None if valid.all() else int(np.argmin(valid))
+
+
+def bad_weight(where: str, value: Any) -> ValueError:
+    return ValueError(f"{where} is {value}, but must be a finite number at least 0")
+
+
+def no_weight() -> ValueError:
+    return ValueError("sample_weight is zero for every row, but must be above 0 for some")
 
 
 def class_weights(given: Any, classes: Array, counts: Array) -> Array | None:
