@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from itertools import zip_longest
 from typing import Any
 from uuid import uuid4
@@ -36,9 +36,16 @@ def tasks(
     return made
 
 
+@contextmanager
+def current(client: Any) -> Iterator[None]:
+    """Graphs go to this client, and so do the futures in them, which look for a current one."""
+    with dask.config.set(ANY_SIZE), client.as_current() if client else nullcontext():
+        yield
+
+
 def compute(client: Any, made: Sequence[Delayed]) -> list[Any]:
     """Returns what the tasks return; nothing of it stays in the cluster."""
-    with dask.config.set(ANY_SIZE):
+    with current(client):
         return list(dask.compute(*made, scheduler=client, traverse=False, optimize_graph=False))
 
 
@@ -53,11 +60,11 @@ def placed(client: Any, made: Sequence[Delayed]) -> list[Part]:
     if not workers:
         raise ValueError(f"client has no workers, but fit needs at least one: {client.scheduler.address} has none")
     futures: list[Part] = []
-    with dask.config.set(ANY_SIZE):
+    with current(client):
         for address, stop in zip(workers, edges(len(made), list(workers.values())), strict=True):
             run = made[len(futures) : stop]
             futures += client.compute(run, workers=[address], allow_other_workers=True, traverse=False) if run else []
-    wait(futures)
+        wait(futures)
     return futures
 
 

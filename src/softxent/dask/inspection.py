@@ -85,6 +85,7 @@ def check(found: Sequence[Found], columns: Any) -> None:
         if part.label is not None:
             row, value = part.label
             raise inputs.no_label(f"y[{start + row}]{inside(k, row)}", value)
+    for k, part in enumerate(found):
         if part.odd:
             raise ValueError(f"y, partition {k}: {part.odd}")
     for k, (part, start) in enumerate(zip(found, starts, strict=False)):

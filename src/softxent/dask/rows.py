@@ -55,15 +55,7 @@ class DaskRows:
     def evaluate(self, given: worker.Parameters, where: Sequence[str | None], most: int) -> Sums:
         """Returns the sums over all rows, in tasks of as many partitions of one worker at most."""
         (parameters,) = tasks("parameters", worker.Parameters, [given], where[:1])
-
-        def total(start: int, stop: int) -> Delayed:
-            home = where[start : start + 1]
-            if stop - start == 1 or (stop - start <= most and len(set(where[start:stop])) == 1):
-                return tasks("sums", worker.sums, [(parameters, *self.parts[start:stop])], home)[0]
-            middle = start + worker.left_of(stop - start)
-            return tasks("add", worker.add, [(total(start, middle), total(middle, stop))], home)[0]
-
-        return compute(self.client, [total(0, len(self.parts))])[0]
+        return compute(self.client, [tree(parameters, self.parts, where, most)])[0]
 
     def groups(self, rng: np.random.RandomState) -> Iterator[Examples]:
         """Yields partitions in a new order, as many together as have GROUP bytes, while the next ones are fetched."""
@@ -92,6 +84,16 @@ class DaskRows:
 
     def fetch(self, group: Sequence[int]) -> Examples:
         return worker.concatenated(fetched(self.client, [self.parts[k] for k in group]))
+
+
+def tree(parameters: Delayed, parts: Sequence[Part], where: Sequence[str | None], most: int) -> Delayed:
+    """Returns the sums over the parts: tasks of neighbours that lie on one worker, and the additions of their sums."""
+    if len(parts) == 1 or (len(parts) <= most and len(set(where)) == 1):
+        return tasks("sums", worker.sums, [(parameters, *parts)], where[:1])[0]
+    middle = worker.left_of(len(parts))
+    left = tree(parameters, parts[:middle], where[:middle], most)
+    right = tree(parameters, parts[middle:], where[middle:], most)
+    return tasks("add", worker.add, [(left, right)], where[:1])[0]
 
 
 def sample_of(client: Any, parts: Sequence[Part], counts: Sequence[int]) -> Examples:
