@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import doctest
 import os
 import pickle
 import subprocess
 import sys
 import time
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -470,7 +472,28 @@ def test_missing_package(package):
     assert f"softxent.dask needs {package}: pip install '.[dask]' in a clone of softxent" in done.stderr
 
 
+def test_no_workers():
+    where = {"processes": False, "threads_per_worker": 2, "dashboard_address": "127.0.0.1:0"}
+    with LocalCluster(n_workers=0, **where) as cluster, Client(cluster, set_as_default=False) as client:
+        with pytest.raises(
+            ValueError, match="client has no workers, but fit places partitions on them: start some, or"
+        ):
+            SoftmaxClassifier().fit(DX, DY, client=client)
+        cluster.scale(1)  # in this process, in which tasks and fit are on threads
+        client.wait_for_workers(1, timeout=30)
+        assert bits(SoftmaxClassifier(alpha=0.1).fit(DX, DY, client=client)) == bits(
+            SoftmaxClassifier(alpha=0.1).fit(DX, DY)
+        )
+
+
 def test_scheduler_that_is_not_there():
     # what distributed says; softxent has no addresses of its own
     with pytest.raises(OSError, match=r"Timed out trying to connect to tcp://127.0.0.1:1 after 0.3 s"):
         Client("tcp://127.0.0.1:1", timeout="0.3s")
+
+
+def test_examples_of_the_page():
+    path = Path(__file__).parents[1] / "docs/larger_than_memory.md"
+    failed, tried = doctest.testfile(str(path), module_relative=False, encoding="utf-8")
+    assert not failed
+    assert tried

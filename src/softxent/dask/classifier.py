@@ -83,7 +83,10 @@ class SoftmaxClassifier(sklearn.SoftmaxClassifier):
         given = partitions.given(client, X, y, sample_weight)
         found = inspection.first_pass(client, given, getattr(self, "feature_names_in_", None))
         self._name_classes(inputs.two_classes(inspection.classes_of(found)))
-        rng, validation = check_random_state(self.random_state), self._validation("y_val", here(X_val), here(y_val))
+        rng, validation = (
+            check_random_state(self.random_state),
+            self._validation("y_val", here(X_val, client), here(y_val, client)),
+        )
         prepared = preparation.prepared(client, given, found, self.classes_)
         del given  # which lets the cluster forget it
         if self.early_stopping and validation is None:
@@ -148,8 +151,8 @@ def current_client() -> Any:
         return None
 
 
-def here(a: Any) -> Any:
-    return a.compute() if is_dask(a) else a
+def here(a: Any, client: Any) -> Any:
+    return a.compute(scheduler=client) if is_dask(a) else a
 
 
 def in_memory(method: str, **arguments: Any) -> None:

@@ -58,7 +58,7 @@ def placed(client: Any, made: Sequence[Delayed]) -> list[Part]:
         return list(made)
     workers = client.nthreads()
     if not workers:
-        raise ValueError(f"client has no workers, but fit needs at least one: {client.scheduler.address} has none")
+        raise ValueError("client has no workers, but fit places partitions on them: start some, or adapt(minimum=1)")
     futures: list[Part] = []
     with current(client):
         for address, stop in zip(workers, edges(len(made), list(workers.values())), strict=True):
