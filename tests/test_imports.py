@@ -41,7 +41,7 @@ PACKAGES = {
     "charset_normalizer": ["app.tables"],
     "openpyxl": ["app.tables"],
     "pandas": ["app.tables"],
-    "pyarrow": ["app.tables"],
+    "pyarrow": ["app.tables", "app.streaming"],
     "jinja2": ["app.report"],
     "rich": ["app.cli"],
     "typer": ["app.cli"],

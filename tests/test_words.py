@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from softxent.app.words import advice, choice, command, files, report, rows, splits, tables, training
+from softxent.app.words import advice, choice, command, files, report, rows, splits, streaming, tables, training
 from softxent.diagnosis import words as diagnosis
 from softxent.explain import words as story
 from softxent.words import PHRASES
@@ -16,7 +16,7 @@ SOURCE = Path(__file__).parents[1] / "src/softxent"
 
 
 def test_no_phrase_is_there_twice():
-    subjects = (story, diagnosis, command, training, files, rows, splits, tables, advice, choice)
+    subjects = (story, diagnosis, command, training, files, rows, splits, streaming, tables, advice, choice)
     assert len(PHRASES) == sum(len(subject.PHRASES) for subject in subjects)
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import partial
 from html import escape
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 LANGUAGES = ("en", "zh")
 WIDTH = 80  # columns of a terminal: all output fits in
@@ -87,3 +88,6 @@ class Mistake(Phrase, ValueError):
     def __init__(self, phrase: str, **values: object) -> None:
         Phrase.__init__(self, phrase, **values)
         ValueError.__init__(self, self.say("en"))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(type(self), self.phrase, **self.values), ()  # an exception is copied by its text

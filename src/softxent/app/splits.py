@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -26,6 +26,21 @@ class Files:
     test: Source | None = None
 
 
+class Stream(Protocol):
+    """The rows of a table larger than memory that train: see softxent.app.streaming."""
+
+    size: int
+
+    def fit(self, classifier: Any, split: Split, on_epoch: Callable[[Any], None]) -> None:
+        """Learns from all the rows."""
+
+    def for_choice(self, split: Split) -> Split:
+        """Returns the split with as many rows of the sample as a model is chosen by."""
+
+    def without(self, rows: LabelledRows) -> Stream:
+        """Returns the stream without these rows, which validate."""
+
+
 @dataclass(frozen=True)
 class Split:
     """The rows to train on, to validate and to test; the fitted pipeline that turns them into features; the schema."""
@@ -38,6 +53,12 @@ class Split:
     tested: Source  # what has the test rows
     sides: list[Phrase] = field(default_factory=list)  # which groups, or times, are in which part
     notes: list[Phrase] = field(default_factory=list)
+    stream: Stream | None = None  # all rows that train, of a table larger than memory: `train` is a sample of them
+
+    @property
+    def train_rows(self) -> int:
+        """The number of rows that train."""
+        return len(self.train) if self.stream is None else self.stream.size
 
 
 def split(task: Task, settings: Settings, files: Files = Files()) -> Split:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from softxent.app.run import LabelledRows
 from softxent.app.tables import kinds
 from softxent.app.tables.columns import Column
 from softxent.app.tables.kinds import Asked
-from softxent.app.tables.rows import Source
+from softxent.app.tables.rows import Rows, Source
 from softxent.app.words import Mistake, Phrase
 
 FEW = 20  # with more classes than this, a target must have two rows a class
@@ -31,8 +31,9 @@ class Task:
     source: Source
     target: str
     columns: list[Column]
-    rows: LabelledRows
+    rows: LabelledRows  # of a table larger than memory, those that are held
     classes: Array
+    counts: Array  # rows of each class
     notes: list[Phrase]
     roles: Roles = Roles()
 
@@ -52,12 +53,18 @@ class Task:
                 count = int((without & ~left_out).sum())
                 without_value.append(Phrase("no labels", rows=count, target=repr(name), place=place))
             left_out |= without
-        classes, counts = np.unique(y[~left_out], return_counts=True)
-        check_classes(source, target, classes, counts)
         index = np.flatnonzero(~left_out)
-        used = rows.some(index)
+        classes, counts = np.unique(y[index], return_counts=True)
+        check_classes(source, target, classes, counts)
+        facts = {role: each[index] for role, each in facts.items()}
+        made = cls(source, target, [], LabelledRows(None, y[index], index, **facts), classes, counts, [], roles)
+        return made.described(rows.some(index), asked, without_value)
+
+    def described(self, used: Rows, asked: Mapping[str, Asked], without_value: list[Phrase]) -> Task:
+        """Returns the task with its columns, what the rows have in them, and the notes."""
+        source, target, classes, counts = self.source, self.target, self.classes, self.counts
         columns = used.infer(target, asked)
-        roles.mark(columns, kept=asked)
+        self.roles.mark(columns, kept=asked)
         if not any(column.used for column in columns):
             raise Mistake("no features", got=repr(source.path), target=repr(target))
         quantity = advice.is_quantity(classes, counts)
@@ -66,9 +73,13 @@ class Task:
             notes.append(Phrase("quantity", **numbers_of(target, classes, counts)))
         notes += [] if quantity else advice.single_examples(classes, counts)
         notes += advice.identifiers(columns)
-        facts = {role: each[index] for role, each in facts.items()}
-        labelled = LabelledRows(used.features(columns), y[index], index, **facts)
-        return cls(source, target, columns, labelled, classes, notes, roles)
+        rows = replace(self.rows, X=used.features(columns))
+        return replace(self, columns=columns, rows=rows, notes=notes)
+
+    @property
+    def size(self) -> int:
+        """The number of rows that have a label."""
+        return int(self.counts.sum())
 
     @property
     def name(self) -> str:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from softxent.app.comparison import Compared
+from softxent.app.dealing import split_rows
 from softxent.app.importance import Importance, importance
 from softxent.app.run import LabelledRows, log_proba
 from softxent.app.selection import Choice, OnStep, choose
-from softxent.app.settings import UNCHOSEN_ALPHA, Settings
+from softxent.app.settings import UNCHOSEN_ALPHA, VALIDATION, Settings
 from softxent.app.splits import Split
 from softxent.app.task import Task
 from softxent.app.words import Mistake, Phrase
@@ -64,7 +65,8 @@ def fit(
     from sklearn.pipeline import Pipeline
 
     started = time.perf_counter()
-    choice = choose(split, settings, on_step) if settings.chooses else None
+    choice = choose(for_choice(split), settings, on_step) if settings.chooses else None
+    split = stopped_early(split, settings, choice)
     classifier = chosen_classifier(split, settings, choice)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -82,6 +84,19 @@ def fit(
     return Fitted(model, time.perf_counter() - started, best if best < epochs else None, notes, choice)
 
 
+def for_choice(split: Split) -> Split:
+    return split if split.stream is None else split.stream.for_choice(split)
+
+
+def stopped_early(split: Split, settings: Settings, choice: Choice | None) -> Split:
+    """Holds back rows that validate a network if it was chosen by a sample: for all rows, other epochs are best."""
+    if split.stream is None or len(split.val) or not choice or not choice.chosen.hidden:
+        return split
+    trains, validates, _ = split_rows(split.train, 0, VALIDATION, settings.seed)
+    val = split.train[validates]
+    return replace(split, train=split.train[trains], val=val, stream=split.stream.without(val))
+
+
 def choice_notes(settings: Settings, choice: Choice | None) -> list[Phrase]:
     if choice is None:
         return [Phrase("nothing to choose by", alpha=f"{UNCHOSEN_ALPHA:g}")] if settings.chooses else []
@@ -90,22 +105,29 @@ def choice_notes(settings: Settings, choice: Choice | None) -> list[Phrase]:
 
 def chosen_classifier(split: Split, settings: Settings, choice: Choice | None) -> Any:
     """Returns the classifier to train: for exactly the epochs that were chosen, to the optimum, or until it stops."""
-    rows = len(split.train)
+    rows = split.train_rows
     if choice is None:
         hidden = settings.hidden or ()
         return settings.classifier(rows, hidden, early_stopping=bool(hidden) and len(split.val) > 0)
     chosen = choice.chosen
     if not chosen.hidden:
         return settings.classifier(rows, (), alpha=chosen.at)
+    if split.stream is not None:
+        return settings.classifier(rows, chosen.hidden, early_stopping=True)
     epochs = int(chosen.at)
     return settings.classifier(rows, chosen.hidden, max_iter=epochs, n_iter_no_change=epochs, tol=0)
 
 
 def train(classifier: Any, split: Split, on_epoch: Callable[[Any], None]) -> None:
-    rows, val = split.train, split.val
-    validation = {"X_val": split.features.transform(val.X), "y_val": val.y} if len(val) else {}
     try:
+        if split.stream is not None:
+            split.stream.fit(classifier, split, on_epoch)
+            return
+        rows, val = split.train, split.val
+        validation = {"X_val": split.features.transform(val.X), "y_val": val.y} if len(val) else {}
         classifier.fit(split.features.transform(rows.X), rows.y, rows.weight, **validation, on_epoch=on_epoch)
+    except Mistake:
+        raise
     except ValueError as error:
         raise Mistake("diverged", why=error) from None
 
@@ -165,7 +187,7 @@ class Training:
         """The content of metrics.json."""
         classifier, choice = self.fitted.classifier, self.fitted.choice
         facts = {
-            "train_rows": len(self.split.train),
+            "train_rows": self.split.train_rows,
             "hidden": list(self.fitted.units[1:-1]),
             "alpha": classifier.alpha,
             "epochs": classifier.n_iter_,

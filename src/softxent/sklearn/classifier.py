@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from softxent.functional import log_softmax, softmax
 from softxent.sklearn import inputs, parameters, solvers
 from softxent.sklearn.callbacks import CallbackSupportMixin, with_callbacks
-from softxent.sklearn.examples import Examples, hold_out, weighted
+from softxent.sklearn.examples import Examples, hold_out, weighing, weighted
 from softxent.sklearn.loss import Loss
 from softxent.sklearn.network import Network, Parameters
 from softxent.sklearn.progress import OnEpoch, Progress, fitted
@@ -209,6 +209,15 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):  
             given, validation = hold_out(given, self.classes_, self.validation_fraction, rng)
         given, w = weighted(given, self.class_weight, self.classes_)
         return self._train(InMemory(given), w, validation, rng, on_epoch)
+
+    def _fit_rows(
+        self, rows: TrainingRows, counts: Array, validation: Examples | None, on_epoch: OnEpoch
+    ) -> SoftmaxClassifier:
+        """Learns from rows that need not be in memory; `counts` has Σ_i s_i of each class of `classes_`."""
+        w, factor = weighing(self.class_weight, self.classes_, counts, len(rows))
+        if factor != 1:  # of the rows' weights, which are not at hand
+            w = np.full(len(counts), factor)
+        return self._train(rows, w, validation, check_random_state(self.random_state), on_epoch)
 
     def _train(
         self,

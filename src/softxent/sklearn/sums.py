@@ -79,9 +79,10 @@ class InMemory:
 
 def in_order(parts: Iterable[Sums]) -> Sums:
     """Adds up the parts in their order, in float64: the same bits wherever each was computed."""
-    first, *others = parts
+    each = iter(parts)
+    first = next(each)
     loss, grad_W, grad_b = first.loss, first.grad_W.astype(np.float64), first.grad_b.astype(np.float64)
-    for part in others:
+    for part in each:
         loss += part.loss
         grad_W += part.grad_W
         grad_b += part.grad_b
@@ -127,13 +128,15 @@ class Share:
     """One thread's share of an evaluation: its rows, its sums."""
 
     def __init__(self, examples: Examples, rows: int, loss: Loss, W: Array, b: Array) -> None:
-        self.weight, dtype = examples.weight, W.dtype
+        dtype = W.dtype
         self.grad_W, self.grad_b = np.empty_like(W), np.empty_like(b)
         self.to = Gradients(None, self.grad_W.T, self.grad_b)
         X, kind = (Blocks(examples.X), SparseProducts) if sparse.issparse(examples.X) else (examples.X, Products)
         w = loss.each.class_weight
-        w = None if w is None else np.ascontiguousarray(w, dtype)
-        self.layer = Layer(kind(dtype), X, W.T, b, examples.target, w, loss.each, examples.target.ndim == 1)
+        w = None if w is None else aligned(w.astype(dtype, copy=False))
+        self.weight = None if examples.weight is None else aligned(examples.weight)
+        target = aligned(examples.target)
+        self.layer = Layer(kind(dtype), X, W.T, b, target, w, loss.each, target.ndim == 1)
         held = rows * (len(b) + len(W)) * W.itemsize
         self.plan = LinearPlan(len(examples), len(W), len(b), (rows, len(b)), 2, held)
 
@@ -141,6 +144,11 @@ class Share:
         s = self.weight
         losses = loss_and_gradients(self.layer, self.plan, 1.0 if s is None else s, self.to)
         return Sums(float(losses.sum() if s is None else losses @ s), self.grad_W, self.grad_b)
+
+
+def aligned(a: Array) -> Array:
+    """Returns the array as the kernel reads it: what has come from another process may lie anywhere."""
+    return np.require(a, requirements=["C", "A"])
 
 
 def rows_of_a_block(X: Any, classes: int) -> int:

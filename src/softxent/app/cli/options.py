@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,28 @@ def seed(option: str, text: str) -> int:
 def share(option: str, text: str) -> float:
     """Reads a share of the rows, which may be 0."""
     return _checked(option, text, "a share", lambda x: 0 <= x < 1)
+
+
+UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+LEAST = 10**6  # bytes
+
+
+def size(option: str, text: str) -> int:
+    """Reads a number of bytes.
+
+    >>> size("--memory", "1.5 GB"), size("--memory", "200MiB")
+    (1500000000, 209715200)
+    """
+    found = re.fullmatch(r"([0-9.]+) *([kmgt]?)(i?)b?", text.strip().lower())
+    try:
+        number = float(found[1]) if found else 0.0
+    except ValueError:
+        number = 0.0
+    power = list(UNITS).index(found[2]) if found else 0
+    count = int(number * (1024**power if found and found[3] else UNITS[found[2] if found else ""]))
+    if count < LEAST:
+        raise Mistake("option number", option=option, got=repr(text), expected=Phrase("a size"))
+    return count
 
 
 def one_of(given: Mapping[str, str | None], phrase: str) -> None:

@@ -37,6 +37,11 @@ class Screen:
     def __init__(self, lang: str, *, quiet: bool) -> None:
         self.lang, self.quiet = lang, quiet
         self.console = Console(width=WIDTH, highlight=False, emoji=False, markup=False)
+        self.show_done: Callable[..., None] = lambda done, *state: None  # on the progress bar, if there is one
+
+    def told(self, what: Phrase, done: float) -> None:
+        """Shows how far a pass over a table is."""
+        self.show_done(done, what.say(self.lang))
 
     def say(self, phrase: str, **values: object) -> str:
         return Phrase(phrase, **values).say(self.lang)
@@ -67,7 +72,7 @@ class Screen:
 
     def task(self, task: Task, parts: Split) -> None:
         """Shows the data and its columns, the classes and their rows, the model, and the notes."""
-        rows, columns = len(task.rows), len(task.source.names) or task.columns[0].distinct
+        rows, columns = task.size, len(task.source.names) or task.columns[0].distinct
         self.line(self.say("data", name=task.name, rows=rows, columns=columns, about=task.source.about), "bold")
         self.line()
         self.columns(task.columns)
@@ -93,7 +98,7 @@ class Screen:
         self.line()
 
     def classes(self, task: Task) -> None:
-        names, counts = np.unique(task.rows.y, return_counts=True)
+        names, counts = task.classes, task.counts
         share = counts / counts.sum()
         shown = range(len(names)) if len(names) <= CLASSES_SHOWN else np.sort((-counts).argsort()[:CLASSES_SHOWN])
         rows = [(cut(str(names[i]), NAME), str(counts[i]), f"{share[i]:.1%}", bar(share[i], 20)) for i in shown]
@@ -111,7 +116,7 @@ class Screen:
         self.line(self.say(phrase, name=cut(str(majority), NAME), share=f"{right:.1%}"))
         self.line()
         phrase = "rows line" if len(parts.val) else "rows line without validation"
-        self.line(self.say(phrase, train=len(parts.train), val=len(parts.val), test=len(parts.test)))
+        self.line(self.say(phrase, train=parts.train_rows, val=len(parts.val), test=len(parts.test)))
         for side in parts.sides:
             self.line(side.say(self.lang))
 
@@ -173,10 +178,13 @@ class Screen:
             def show(done: float, *state: str) -> None:
                 nonlocal started, last
                 started, last = (started, done) if done >= last else (time.perf_counter(), 0.0)  # the next fit
-                seconds = (time.perf_counter() - started) * (1 / done - 1)
-                bars.update(task, completed=done, state="  ".join([*state, self.say("time left", time=clock(seconds))]))
+                seconds = (time.perf_counter() - started) * (1 / done - 1) if done else 0.0
+                left = [self.say("time left", time=clock(seconds))] if done else []
+                bars.update(task, completed=done, state="  ".join([*state, *left]))
 
+            before, self.show_done = self.show_done, show
             yield on_epoch, on_step
+            self.show_done = before
 
     def folds(self, folds: Sequence[Scores], evaluation: Evaluation) -> None:
         """Shows the mean of each score over the folds of cross-validation, and how it differs from fold to fold."""

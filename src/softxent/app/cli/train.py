@@ -6,6 +6,7 @@ import json
 import shlex
 import shutil
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import date
@@ -21,9 +22,12 @@ from softxent.app.words import Mistake, Phrase, Words
 if TYPE_CHECKING:
     from softxent.app.cli.screen import Screen
     from softxent.app.report import Content
+    from softxent.app.roles import Roles
     from softxent.app.settings import Settings
-    from softxent.app.splits import Files
+    from softxent.app.splits import Files, Split
+    from softxent.app.streaming import Place
     from softxent.app.tables import Source
+    from softxent.app.tables.kinds import Asked
     from softxent.app.task import Task
     from softxent.app.training import Training
 
@@ -49,6 +53,8 @@ def train(
     time: Annotated[str | None, typer.Option(metavar="COLUMN", help="train time")] = None,
     weight: Annotated[str | None, typer.Option(metavar="COLUMN", help="train weight")] = None,
     comparison: Annotated[bool, typer.Option("--compare", help="train compare")] = False,
+    memory: Annotated[str, typer.Option(metavar="SIZE", help="train memory")] = "1GB",
+    dask: Annotated[str | None, typer.Option(metavar="ADDRESS", help="train dask")] = None,
     seed: Annotated[str, typer.Option(metavar="NUMBER", help="train seed")] = "0",
     out: Annotated[str | None, typer.Option(metavar="DIR", help="train out")] = None,
     force: Annotated[bool, typer.Option("--force", help="train force")] = False,
@@ -59,8 +65,8 @@ def train(
     from softxent.app.roles import Roles
     from softxent.app.settings import Settings
     from softxent.app.splits import Files
+    from softxent.app.streaming import place_for
     from softxent.app.tables import digits, inputs, open_file, open_files
-    from softxent.app.task import Task
 
     options.one_of({"--cv": cv, "--test": test, "--test-size": test_size}, "what to test")
     options.one_of({"--group": group, "--time": time}, "what to split by")
@@ -84,33 +90,58 @@ def train(
     folder, notes = folders.chosen_folder(source, target, out, force=force)
     screen.notes(notes)
     refuse_inputs("--out", run.files(folder), inputs([file for file in (*(data or []), val, test) if file]))
-    folders.prepare(folder)
-    task = Task.of(source, target, asked, Roles(group, time, weight))
-    settings = replace(settings, class_weight=options.class_weight(class_weight, task.classes.tolist()))
     files = Files(*(open_file(file) if file else None for file in (val, test)))
-    training = trained(screen, task, settings, files, comparison=comparison)
+    needs_all = "--cv" if cv else "--compare" if comparison else None
+    with place_for(source, options.size("--memory", memory), dask, folder, needs_all, screen.told) as place:
+        folders.prepare(folder)
+        task, parts = read(screen, source, target, asked, Roles(group, time, weight), settings, files, place)
+        settings = replace(settings, class_weight=options.class_weight(class_weight, task.classes.tolist()))
+        training = trained(screen, task, settings, files, parts, comparison=comparison)
     training = replace(training, importance=training.measured())
     save(screen, training, folder, command_line(context))
     if as_json:
         print(json.dumps(training.metrics, indent=1, ensure_ascii=False))
 
 
-def trained(screen: Screen, task: Task, settings: Settings, files: Files, *, comparison: bool) -> Training:
+def read(
+    screen: Screen,
+    source: Source,
+    target: str,
+    asked: Mapping[str, Asked],
+    roles: Roles,
+    settings: Settings,
+    files: Files,
+    place: Place | None,
+) -> tuple[Task, Split | None]:
+    """Reads the table; one that is larger than memory stays where it is, and is split at once."""
+    from softxent.app.task import Task
+
+    if place is None:
+        return Task.of(source, target, asked, roles), None
+    from softxent.app.streaming import gather
+
+    with screen.progress():
+        return gather(source, target, asked, roles, settings, files, place)
+
+
+def trained(
+    screen: Screen, task: Task, settings: Settings, files: Files, parts: Split | None, *, comparison: bool
+) -> Training:
     """Splits, fits and tests, and shows what each step found. One thread of BLAS: the same bits with any number."""
+    from softxent.app.splits import split
     from softxent.sklearn.threads import one_blas_thread
 
     with one_blas_thread():
-        training = tested(screen, task, settings, files)
+        parts = parts or split(task, replace(settings, test_size=0.0) if settings.cv else settings, files)
+        training = tested(screen, task, settings, files, parts)
         return compared(screen, training) if comparison else training
 
 
-def tested(screen: Screen, task: Task, settings: Settings, files: Files) -> Training:
+def tested(screen: Screen, task: Task, settings: Settings, files: Files, parts: Split) -> Training:
     from softxent.app import advice
     from softxent.app.crossvalidation import cross_validate
-    from softxent.app.splits import split
     from softxent.app.training import Training, evaluate, fit
 
-    parts = split(task, replace(settings, test_size=0.0) if settings.cv else settings, files)
     screen.task(task, parts)
     with screen.progress() as progress:
         fitted = fit(parts, settings, *progress)

@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from glob import glob
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ def reading(name: str) -> Iterator[None]:
 
 
 def found(name: str) -> list[File]:
-    """Returns the files that a name stands for, unpacked: one, or those of a folder."""
+    """Returns the files that a name stands for, unpacked: one, those of a folder, or those that a pattern matches."""
     with reading(name):
         if name == STDIN:
             return [_unpacked(_copied(STDIN_NAME, sys.stdin.buffer, STDIN_NAME))]
@@ -77,7 +78,8 @@ def found(name: str) -> list[File]:
         if path.is_dir():
             return [_unpacked(File(str(each), each, each.name)) for each in _tables_in(path)]
         if not path.exists():
-            return [_sheet_of(name)]
+            matching = sorted(glob(name)) if any(mark in name for mark in "*?[") else []
+            return [file for each in matching for file in found(each)] or [_sheet_of(name)]
         if not path.is_file():  # a pipe, or process substitution: it can be read once
             with open(path, "rb") as stream:
                 return [_unpacked(_copied(name, stream, STDIN_NAME))]
@@ -89,6 +91,7 @@ def inputs(names: Sequence[str]) -> list[Path]:
     paths: list[Path] = []
     for name in names:
         path = Path(name)
+        paths += [path for each in glob(name) for path in inputs([each])] if not path.exists() else []
         paths += _tables_in(path) if path.is_dir() else [path if path.exists() else Path(name.rpartition(":")[0])]
     return [path for path in paths if path.is_file()]
 

@@ -34,6 +34,7 @@ class Source(ABC):
         self.notes: list[Phrase] = []  # on how the file was read
         self.decimal = "."  # of numbers that would fit another decimal mark too
         self.points_only = False  # who separates fields by commas does not write thousands as 1.234
+        self.learning = False  # no model has settled yet what a few rows should be
         self.unread: dict[str, unread.Unread] = {}  # of each column, what was taken for missing since training
 
     @property
@@ -195,7 +196,7 @@ class Rows:
     def values(self, column: Column) -> Any:
         """Returns the values of a column as pandas has them; what cannot be read is missing, or an error."""
         reading = column.read(self.table[column.name], self.source.decimal)
-        unread.check(column, reading, self.place)
+        unread.check(column, reading, self.place, enough=not self.source.learning)
         return self._converted(column, reading)
 
     def _converted(self, column: Column, reading: Reading) -> Any:
@@ -234,3 +235,10 @@ def row_hashes(frame: Any) -> NDArray[np.uint64]:
     from pandas.util import hash_pandas_object
 
     return np.asarray(hash_pandas_object(frame, index=False, categorize=False))
+
+
+def text_hashes(text: NDArray[Any]) -> NDArray[np.uint64]:
+    """Returns a number for each text, always the same."""
+    from pandas.util import hash_array
+
+    return np.asarray(hash_array(text.astype(object), categorize=False))

@@ -31,7 +31,10 @@ class Several(Source):
 
     @property
     def stem(self) -> str:
-        return self.parts[0].stem if len(self.typed) > 1 else Path(self.typed[0]).resolve().name
+        if len(self.typed) > 1:
+            return self.parts[0].stem
+        path = Path(self.typed[0])
+        return (path if path.exists() else path.parent).resolve().name  # a pattern's folder
 
     def column(self, name: str) -> str:
         return self.parts[0].column(name)

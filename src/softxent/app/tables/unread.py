@@ -31,14 +31,15 @@ class Unread:
         return Phrase("unread" if self.count == 1 else "all unread", **facts, count=self.count)
 
 
-def check(column: Column, reading: Reading, place: Callable[[int], Phrase]) -> None:
+def check(column: Column, reading: Reading, place: Callable[[int], Phrase], *, enough: bool = True) -> None:
     """Raises if more than a few values of a batch cannot be read; marks such as `unknown` are always missing.
 
-    NEARLY all must be what they were in training, unless the user said what the column is: then one.
+    NEARLY all must be what they were in training, unless the user said what the column is: then one. `enough` is
+    False where a batch is too little to say so.
     """
     if column.kind not in ("number", "date"):
         return
-    first = reading.first_unread
+    first = reading.first_unread if enough else None
     if first is not None and (reading.share == 0 if column.asked else reading.share < NEARLY):
         raise _wrong(column, reading, first, place)
     _check_size(column, reading, place)
