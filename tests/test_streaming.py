@@ -204,6 +204,16 @@ def test_refuses(softxent, files, words, message, monkeypatch, tmp_path):
     assert os.listdir() == []
 
 
+def test_without_dask(softxent, files, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in sys.modules if name.startswith("softxent.dask")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "dask", None)
+    code, _, err = softxent("train", str(files / "parts"), "--target", "kind", "--dask", "local")
+    en = 'error: the command needs dask, which is not installed: pip install ".[cli,dask]" in a clone of softxent\n'
+    assert (code, err) == (2, en)
+
+
 def test_a_column_that_is_another_later_is_an_error(softxent, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("softxent.app.streaming.gathering.MOST", 500)

@@ -20,6 +20,8 @@ INTERRUPTED = 130  # 128 + SIGINT, as a shell says it
 # of the extra `cli`
 PACKAGES = {
     "charset_normalizer",
+    "dask",
+    "distributed",
     "jinja2",
     "onnx",
     "openpyxl",
@@ -31,7 +33,7 @@ PACKAGES = {
     "sklearn",
     "skrub",
 } | {"typer"}
-EXTRAS = {"onnx": "cli,onnx"}  # which another extra has
+EXTRAS = {"dask": "cli,dask", "distributed": "cli,dask", "onnx": "cli,onnx"}  # which another extra has
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
