@@ -40,7 +40,7 @@ RESULT = machine.RESULTS / "dask.json"
 PAGE = Path(__file__).parents[1] / "docs" / "larger_than_memory.md"
 PACKAGES = ("softxent", "numpy", "scikit-learn", "dask", "distributed", "dask-ml")
 FEATURES, CLASSES, PARTITIONS = 100, 10, 32
-ROWS, QUICK = 32_768, 1_024  # of a partition
+ROWS, ROWS_OF_FITS, QUICK = 131_072, 16_384, 1_024  # of a partition
 GOAL = 0.85  # of linear
 TIMES, EPOCHS = 7, 5
 
@@ -186,7 +186,8 @@ def tables(result: dict[str, Any]) -> str:
         name = f"{workers} worker{'s' * (workers > 1)}, one thread each"
         body.append([name, f"{rows / there['seconds']:,.0f}", text, f"{there['bytes']:,}"])
     fits = [[f["name"], *columns(f)] for f in result["fits"]]
-    second = piped([["fit, on 2 workers", "seconds", "passes over the rows", "log-loss"], *fits])
+    of_fits = min(result["rows_of_a_partition"], ROWS_OF_FITS) * PARTITIONS
+    second = piped([[f"fit to {of_fits:,} rows, on 2 workers", "seconds", "passes over the rows", "log-loss"], *fits])
     versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items() if version)
     return (
         f"{result['cpu']}, {result['cores']} cores, {result['date']}: {versions}.\n\n{piped([head, *body])}\n\n{second}"

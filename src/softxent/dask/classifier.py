@@ -83,10 +83,8 @@ class SoftmaxClassifier(sklearn.SoftmaxClassifier):
         given = partitions.given(client, X, y, sample_weight)
         found = inspection.first_pass(client, given, getattr(self, "feature_names_in_", None))
         self._name_classes(inputs.two_classes(inspection.classes_of(found)))
-        rng, validation = (
-            check_random_state(self.random_state),
-            self._validation("y_val", here(X_val, client), here(y_val, client)),
-        )
+        rng = check_random_state(self.random_state)
+        validation = self._validation("y_val", here(X_val, client), here(y_val, client))
         prepared = preparation.prepared(client, given, found, self.classes_)
         del given  # which lets the cluster forget it
         if self.early_stopping and validation is None:

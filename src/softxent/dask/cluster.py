@@ -16,6 +16,7 @@ from distributed import wait
 
 Part = Any  # a future of a client, or without one a task (Delayed)
 
+EVEN = 4  # tasks a thread, at least, whose load is then about even; each costs the scheduler a millisecond or two
 ANY_SIZE = {"distributed.admin.large-graph-warning-threshold": "1 PiB"}  # parameters are in the graph: see `tasks`
 
 
@@ -87,9 +88,14 @@ def homes(client: Any, parts: Sequence[Part]) -> list[str | None]:
     return [next(iter(found.get(part.key, ())), None) for part in parts]
 
 
-def threads(client: Any) -> int:
-    """Returns how many tasks run at once on all workers; without a client no task is to have several partitions."""
-    return sys.maxsize if client is None else max(1, sum(client.nthreads().values()))
+def shares(client: Any) -> int:
+    """Returns into how many tasks to divide what each worker does: one where it has a thread, a few for each of many.
+
+    Without a client a task has one partition, whatever their number, so that few are in memory at a time.
+    """
+    if client is None:
+        return sys.maxsize
+    return max(1, sum(1 if threads == 1 else EVEN * threads for threads in client.nthreads().values()))
 
 
 def fetched(client: Any, parts: Sequence[Part]) -> list[Any]:

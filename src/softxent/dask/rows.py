@@ -18,14 +18,13 @@ from dask.delayed import Delayed
 from numpy.typing import NDArray
 
 from softxent.dask import worker
-from softxent.dask.cluster import Part, compute, fetched, homes, tasks, threads
+from softxent.dask.cluster import Part, compute, fetched, homes, shares, tasks
 from softxent.sklearn.examples import Examples
 from softxent.sklearn.loss import Loss
 from softxent.sklearn.sums import SAMPLE, Evaluate, Sums
 
 Array = NDArray[Any]
 
-BUNDLES = 4  # tasks a thread, at least, where there are enough partitions: an even load, and few tasks
 GROUP = 2**26  # bytes of X in a group of partitions that are shuffled together; the next group is fetched meanwhile
 
 
@@ -49,7 +48,7 @@ class DaskRows:
     @contextmanager
     def sums(self, loss: Loss, W: Array, b: Array) -> Iterator[Evaluate]:
         where = homes(self.client, self.parts)
-        most = max(1, len(self.parts) // (BUNDLES * threads(self.client)))
+        most = max(1, len(self.parts) // shares(self.client))
         yield lambda: self.evaluate(worker.Parameters(loss, W, b), where, most)
 
     def evaluate(self, given: worker.Parameters, where: Sequence[str | None], most: int) -> Sums:
