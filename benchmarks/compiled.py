@@ -184,6 +184,11 @@ class Compiled:
             cubin.write_bytes(self.asm["cubin"])
             return tool("nvdisasm", "-g", "-c", cubin) + tool("cuobjdump", "-res-usage", cubin)
 
+    @property
+    def amd_code(self) -> str:
+        """The kernel's, without the functions that report an assertion."""
+        return self.listing.split(f"\n{self.launch.kernel.__name__}:", 1)[1].split("\n.Lfunc_end", 1)[0]
+
     @cached_property
     def code(self) -> Code:
         return Code.of(self.listing)
@@ -199,9 +204,13 @@ class Compiled:
 
     @property
     def spills(self) -> int:
-        """Instructions that move registers to memory or back; on AMD registers."""
+        """Instructions that move registers to memory or back.
+
+        On AMD vector registers, and scalar ones that a loop moves to or from a lane of a vector register: that is no
+        memory, and before or behind a loop it is an instruction a row.
+        """
         if not self.chip.is_nvidia:
-            return self.number("", r"\.vgpr_spill_count: *(\d+)") + self.number("", r"\.sgpr_spill_count: *(\d+)")
+            return self.number("", r"\.vgpr_spill_count: *(\d+)") + lanes_in_loops(self.amd_code)
         return sum(re.match(r"LDL|STL", each.name) is not None for each in self.code.instructions)
 
     def an_element(self, elements: int, pattern: str = "") -> float:
@@ -261,13 +270,18 @@ class Compiled:
         sizes = [prod(map(int, shape.split("x"))) if shape else 1 for shape in shapes]
         return sum(max(1, n // self.threads) if n >= self.launch.strip else 2 * n for n in sizes)
 
+    def loads_strips(self) -> bool:
+        """Whether it loads logits at all: where the parts of rows are summed up, what follows may need none."""
+        pointers = re.findall(r"tt\.load .* : tensor<([\dx]+)x!tt\.ptr", self.asm["ttir"])
+        return any(prod(map(int, shape.split("x"))) >= self.launch.strip for shape in pointers)
+
     def wide_accesses(self, kind: str) -> int:
         """Bytes a program moves by 128-bit loads (LDG) or stores (STG), in one visit of each place in the code."""
         if self.chip.is_nvidia:
             n = sum(each.name.startswith(kind) and ".128" in each.name for each, _ in self.code)
         else:
             word = {"LDG": "load", "STG": "store"}[kind]
-            n = len(re.findall(rf"\b(?:global|buffer)_{word}_(?:dwordx4|b128)\b", self.listing))
+            n = len(re.findall(rf"\b(?:global|buffer)_{word}_(?:dwordx4|b128)\b", self.amd_code))
         return 16 * n * self.threads * self.ctas
 
     def by_line(self, elements: int) -> list[tuple[float, str, Counter[str]]]:
@@ -276,6 +290,17 @@ class Compiled:
         for each, loops in self.code:
             lines.setdefault(each.line, Counter())[each.name.split(".")[0]] += 1 / self.elements_of(loops, elements)
         return sorted(((sum(names.values()), line, names) for line, names in lines.items()), reverse=True)
+
+
+def lanes_in_loops(code: str) -> int:
+    """How often a loop moves a spilled scalar register to or from a lane, in what LLVM prints for AMD."""
+    keepers = "|".join(re.findall(r"implicit-def: \$vgpr(\d+) : SGPR spill to VGPR lane", code)) or "none"
+    in_loop, found = False, 0
+    for line in code.splitlines():
+        if re.match(r"\.LBB\w+:|; %bb\.\d+:", line):
+            in_loop = "Loop" in line
+        found += in_loop and re.search(rf"v_(?:writelane_b32 v|readlane_b32 s\d+, v)(?:{keepers})\b", line) is not None
+    return found
 
 
 def tool(name: str, *arguments: Any) -> str:

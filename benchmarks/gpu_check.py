@@ -69,8 +69,10 @@ class Case:
     def elements(self) -> int:
         return math.prod(self.shape)
 
-    def launches(self) -> list[Any]:
-        """Those that the call makes, on tensors without memory."""
+    def launches(self, chip: Any) -> list[Any]:
+        """Those that the call makes on such a chip, on tensors without memory."""
+        from unittest.mock import patch
+
         import torch
 
         from benchmarks.compiled import recorded
@@ -103,7 +105,7 @@ class Case:
             ),
             "sample": lambda: cuda.drawn(x, self.axis, T, uniform),
         }
-        with recorded() as launches:
+        with patch.object(cuda, "warp_of", lambda device: chip.target.warp_size), recorded() as launches:
             calls[self.work]()
         return launches
 
@@ -180,7 +182,7 @@ def narrow(case: Case, made: Any) -> list[str]:
     block = made.launch.block * size
     if case.axis != len(case.shape) - 1 or case.shape[-1] * size % 16 or block < 16 * made.threads * made.ctas:
         return []
-    kinds = {"LDG": "loads"}
+    kinds = {"LDG": "loads"} if made.loads_strips() else {}
     if writes(case) == size and made.launch.kernel.__name__ != "sums_kernel":
         kinds["STG"] = "stores"
     return [f"{kinds[kind]} of less than 128 bits" for kind in kinds if made.wide_accesses(kind) < block]
@@ -229,7 +231,7 @@ def examined(job: tuple[Case, str, dict[str, int], bool]) -> list[tuple[list[str
 
     case, name, changed, by_line = job
     found = []
-    for launch in case.launches():
+    for launch in case.launches(CHIPS[name]):
         label = [name, f"{case.label}: {launch.kernel.__name__}"]
         try:
             made = launch.but(**changed).compiled(CHIPS[name])

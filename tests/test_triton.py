@@ -128,6 +128,14 @@ def test_loss_and_gradient(case, dtype, way, take):
     assert_within_bound(f"{way}, gradient", grad, *exact("grad", case, dtype))
 
 
+@pytest.mark.parametrize(
+    ("case", "dtype"), [(case, FLOAT32) for case in LONG[:4]] + [(case, FLOAT64) for case in LONG[:2]], ids=str
+)
+def test_warps_of_64_threads(case, dtype, monkeypatch):
+    monkeypatch.setattr(cuda, "warp_of", lambda device: 64)
+    test_loss_and_gradient(case, dtype, "as launched", lambda way: None)
+
+
 @pytest.mark.parametrize("by_index", [True, False], ids=["index", "probabilities"])
 @pytest.mark.parametrize("setting", SETTINGS, ids=str)
 @pytest.mark.parametrize(

@@ -12,12 +12,13 @@ pytest.importorskip("triton")
 def check(*arguments):
     """python -m benchmarks.gpu_check, in a process whose Triton does not interpret."""
     environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
-    command = [sys.executable, "-m", "benchmarks.gpu_check", "--chips", "sm_90", *arguments]
+    command = [sys.executable, "-m", "benchmarks.gpu_check", *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, encoding="utf-8")
 
 
-def test_the_main_cases():
-    done = check("--quick")
+@pytest.mark.parametrize("chip", ["sm_90", "gfx942"])  # warps of 32 and of 64 threads
+def test_the_main_cases(chip):
+    done = check("--quick", "--chips", chip)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.endswith("0 faults\n")
 
@@ -31,6 +32,6 @@ def test_the_main_cases():
     ],
 )
 def test_faults_are_found(case, changed, fault):
-    done = check("--cases", case, "--set", changed)
+    done = check("--chips", "sm_90", "--cases", case, "--set", changed)
     assert done.returncode == 1, done.stdout + done.stderr
     assert fault in done.stdout

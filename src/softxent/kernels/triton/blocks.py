@@ -11,16 +11,15 @@ from softxent.kernels.triton.math import capped_in_double
 
 
 @triton.jit
-def place_of_rows(i, inner, outer_stride, inner_stride, ALIGNED: tl.constexpr):
-    """Where rows begin, a multiple of ALIGNED: row i is (i // inner, i % inner)."""
-    outer = tl.multiple_of((i // inner) * outer_stride, [ALIGNED])
-    return outer + tl.multiple_of((i % inner) * inner_stride, [ALIGNED])
+def multiple_of(n, ALIGNED: tl.constexpr):
+    """n, which is one, so that the compiler knows: a hint (tl.multiple_of) is lost where it takes products apart."""
+    return (n // ALIGNED) * ALIGNED
 
 
 @triton.jit
-def end_of(end, ALIGNED: tl.constexpr):
-    """The same; no other number, but one that loads without a mask within can be known for."""
-    return (end // ALIGNED) * ALIGNED
+def place_of_rows(i, inner, outer_stride, inner_stride, ALIGNED: tl.constexpr):
+    """Where rows begin, a multiple of ALIGNED: row i is (i // inner, i % inner)."""
+    return (i // inner) * multiple_of(outer_stride, ALIGNED) + (i % inner) * multiple_of(inner_stride, ALIGNED)
 
 
 @triton.jit
@@ -58,7 +57,9 @@ def logits(
 def scaled(x, temperature, softcap, TEMPERATURE: tl.constexpr, SOFTCAP: tl.constexpr):
     """z = c·tanh(x / c) / T, rounded once."""
     if SOFTCAP:
-        capped = capped_in_double(x.to(tl.float64), softcap)[0] / temperature
+        capped = capped_in_double(x.to(tl.float64), softcap)[0]
+        if TEMPERATURE:
+            capped /= temperature
         z = tl.where(tl.abs(x) < float("inf"), capped.to(x.dtype), x)  # −inf stays a mask, NaN stays NaN
     elif TEMPERATURE:
         z = (x.to(tl.float64) / temperature).to(x.dtype)

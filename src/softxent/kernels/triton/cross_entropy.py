@@ -7,8 +7,8 @@ from softxent.kernels.triton.blocks import (
     all_scaled,
     class_of_rows,
     classes_of,
-    end_of,
     logits,
+    multiple_of,
     place_of_rows,
     places_of,
     target_logit,
@@ -76,6 +76,14 @@ def cross_entropy_kernel(
         if WEIGHTED:
             w_y = tl.load(weight_ptr + y, mask=counted, other=0.0).to(tl.float64)
 
+    divisor, upstream = zero + 1, zero + 1
+    if divisor_ptr is not None:
+        divisor = zero + tl.load(divisor_ptr)
+        divisor = tl.where(divisor == 0, float("inf"), divisor)
+    if upstream_ptr is not None:
+        upstream = tl.load(upstream_ptr + i * upstream_stride, mask=is_row, other=0.0).to(tl.float64)
+    share = upstream / (divisor if SOFTCAP else divisor * temperature)
+
     begin, end = 0, classes
     if PARTS == 1:
         m, others, gap, mass, first, above, zs, es = sum_up(
@@ -89,15 +97,9 @@ def cross_entropy_kernel(
         begin = tl.program_id(1) * width
         end = tl.minimum(begin + width, classes)
 
-    weight_sum, divisor, upstream = 0.0, zero + 1, zero + 1
+    weight_sum = 0.0
     if SOFT:
         weight_sum = tl.load(weight_sum_ptr)
-    if divisor_ptr is not None:
-        divisor = zero + tl.load(divisor_ptr)
-        divisor = tl.where(divisor == 0, float("inf"), divisor)
-    if upstream_ptr is not None:
-        upstream = tl.load(upstream_ptr + i * upstream_stride, mask=is_row, other=0.0).to(tl.float64)
-    share = upstream / (divisor if SOFTCAP else divisor * temperature)
     shift, round, lowest, n = range_around(m)
     others = defined(m, others)
     loss, factor, target_grad = finish(
@@ -120,7 +122,7 @@ def cross_entropy_kernel(
         LANES: tl.constexpr = BLOCK // STRIPS
         lanes = tl.arange(0, LANES)[None, :]
         zero_or_nan = (others - others).to(WIDE)[:, None]
-        end = end_of(end, ALIGNED)
+        end = multiple_of(end, ALIGNED)
         for start in range(begin, end, BLOCK):
             place, step = places_of(grad_ptr, grad_at, grad_class, start, BLOCK, STRIPS)
             if not ONE_BLOCK or PARTS > 1 or SOFTCAP:
@@ -145,7 +147,10 @@ def cross_entropy_kernel(
                 if not PROBABILITIES:
                     g = tl.where(lanes == (y - (start + k * LANES))[:, None], target_grad, g)
                 if SOFTCAP:
-                    g *= (capped_in_double(again[k].to(tl.float64), softcap)[1] / temperature).to(WIDE)
+                    slope = capped_in_double(again[k].to(tl.float64), softcap)[1]
+                    if TEMPERATURE:
+                        slope /= temperature
+                    g *= slope.to(WIDE)
                 if SOFT or SOFTCAP:
                     g = tl.where(mask & (z == float("-inf")), zero_or_nan, g)
                 tl.store(place + k * step, g, mask=is_row[:, None] if FULL else is_row[:, None] & is_class)

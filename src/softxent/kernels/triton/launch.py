@@ -20,13 +20,12 @@ PLANE = 32, 128  # rows × classes at a time where the rows lie side by side: th
 ENOUGH = 256  # programs: with fewer rows, long ones are taken in parts
 OF_SAMPLE = 4096  # classes a part, of which one is read twice
 OF_STATISTICS_GRADIENT = 4096  # classes a program
-MOST_WARPS = 16  # 32 leave 64 registers a thread; of 64 threads each, 16 are all that a program may have
-WARP = 32  # threads
+MOST_THREADS = 512  # a program: 1024 leave each 64 registers on NVIDIA's chips
 ACCESS = 16  # bytes that a thread reads or writes at once
 
 
 class Shape(NamedTuple):
-    """Of the programs that a pass is launched with; made of the shape of the logits alone, and so are the bits."""
+    """Of the programs that a pass is launched with; made of the logits' shape and a warp's size, as are the bits."""
 
     rows: int  # a program
     block: int  # classes at a time
@@ -53,48 +52,52 @@ class Shape(NamedTuple):
 ROW_OF_PARTS = Shape(1, 1, 1, 1, True, True, 1, 1)  # of a program that combines them
 
 
-def shaped(rows: int, block: int, classes: int, parts: int, level: int, size: int, item: int) -> Shape:
+def shaped(rows: int, block: int, classes: int, parts: int, level: int, size: int, item: int, warp: int) -> Shape:
     """With so many rows and classes at a time, and as many threads as they take at this level."""
     width = cdiv(cdiv(classes, parts), block) * block
-    warps = max(1, min(MOST_WARPS, rows * block // (EACH[size] >> level) // WARP))
-    lanes = max(1, ACCESS // item * warps * WARP // rows)
+    threads = max(warp, min(MOST_THREADS, rows * block // (EACH[size] >> level)))
+    lanes = ACCESS // item * max(1, threads // rows)
     return Shape(
-        rows, block, warps, max(1, block // lanes), width == block, classes % block == 0, cdiv(classes, width), width
-    )
+        rows, block, threads // warp, max(1, block // lanes),
+        width == block, classes % block == 0, cdiv(classes, width), width,
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=1024)
-def shape_of(rows: int, classes: int, size: int, item: int, side_by_side: bool = False, level: int = PLAIN) -> Shape:
+def shape_of(
+    rows: int, classes: int, size: int, item: int, warp: int, side_by_side: bool = False, level: int = PLAIN
+) -> Shape:
     """Of a pass over so many rows.
 
     size, item     bytes of a number as it is computed, and as it is read
+    warp           threads of a warp
     side_by_side   rows are neighbours in memory, classes are not
     level          of the pass
     """
     if classes <= FEW:
         lanes = 1 if side_by_side else math.gcd(classes, ACCESS // item)  # that a thread reads at once
-        return Shape(ROWS, classes, ROWS // WARP, classes // lanes, True, True, 1, classes)
+        return Shape(ROWS, classes, ROWS // warp, classes // lanes, True, True, 1, classes)
     block = next_power_of_2(classes)
     if block <= LONGEST[size] >> level and not side_by_side:
-        return shaped(1, block, classes, 1, level, size, item)
+        return shaped(1, block, classes, 1, level, size, item, warp)
     level = MORE if level == PLAIN else HEAVY
     if side_by_side:
-        return shaped(PLANE[0], min(block, PLANE[1]), classes, 1, level, size, item)
+        return shaped(PLANE[0], min(block, PLANE[1]), classes, 1, level, size, item, warp)
     block = BLOCK[size] >> 2 * (level == HEAVY)
     # not of float64, where combining parts would add an ULP
     parts = min(cdiv(classes, block), cdiv(ENOUGH, rows)) if size == 4 and rows < ENOUGH else 1
-    return shaped(1, block, classes, parts, level, size, item)
+    return shaped(1, block, classes, parts, level, size, item, warp)
 
 
 @lru_cache(maxsize=1024)
-def shape_of_sample(classes: int, item: int, level: int) -> Shape:
+def shape_of_sample(classes: int, item: int, warp: int, level: int) -> Shape:
     """Of sample's sums (PLAIN), whose parts are a block each, and of what draws from these."""
     block = min(next_power_of_2(classes), OF_SAMPLE)
-    return shaped(max(1, min(ROWS, 1024 // block)), block, classes, cdiv(classes, block), level, 4, item)
+    return shaped(max(1, min(ROWS, 1024 // block)), block, classes, cdiv(classes, block), level, 4, item, warp)
 
 
 @lru_cache(maxsize=1024)
-def shape_of_statistics_gradient(classes: int) -> Shape:
+def shape_of_statistics_gradient(classes: int, warp: int) -> Shape:
     """Of the gradient of statistics, whose programs need nothing of each other."""
     block = min(next_power_of_2(classes), OF_STATISTICS_GRADIENT)
-    return shaped(1, block, classes, cdiv(classes, block), MOST, 4, 4)
+    return shaped(1, block, classes, cdiv(classes, block), MOST, 4, 4, warp)

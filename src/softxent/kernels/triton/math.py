@@ -2,8 +2,7 @@
 
 Elements are computed in their own dtype; what there is one of a row, such as a logarithm, is computed in float64.
 The kernels are compiled with contraction off (launch.py): a fused a·b + c would round otherwise than the two operations
-whose error two_sum returns. Where fusing is wanted, tl.fma says so; it takes constants as float32, so that float64 code
-multiplies and adds.
+whose error two_sum returns. Where fusing is wanted, tl.fma says so, and fma64 where a constant of float64 is in it.
 """
 
 import triton
@@ -17,6 +16,7 @@ LOG2E = tl.constexpr(1.4426950408889634)
 ROUND32, HEADROOM32, EXACT32, ZERO32 = map(tl.constexpr, (1.5 * 2.0**23, 27.0, 512.0, 127 + 64))
 ROUND64, HEADROOM64, EXACT64, ZERO64 = map(tl.constexpr, (1.5 * 2.0**52, 200.0, 4096.0, 1023 + 192))
 LN2 = tl.constexpr(0.6931471805599453)
+HALF_TO_64 = tl.constexpr(2.0**-64)  # what was 2^64 times as much stayed normal where the result is not
 SQRT_HALF = tl.constexpr(0x3FE6A09E667F3BCD)  # as float64's bits
 LN2_HI32, LN2_LO32 = tl.constexpr(0.693359375), tl.constexpr(-0.00021219444170128554)  # n·LN2_HI is exact
 LN2_HI64, LN2_LO64 = tl.constexpr(0.6931471803691238), tl.constexpr(1.9082149292705877e-10)
@@ -75,17 +75,50 @@ def series32(r):
 
 
 @triton.jit
+def fma64(a, b, c: tl.constexpr):
+    """a·b + c; tl.fma by itself takes a constant as float32."""
+    return tl.fma(a, b, tl.full([], c, tl.float64))
+
+
+@triton.jit
 def series64(r):
     """The same; error 1.3e-17."""
-    q = r * 2.5100569275813682631e-8 + 2.762032742826823816e-7
-    q = q * r + 2.7557268072890098263e-6
-    q = q * r + 2.4801520792572692843e-5
-    q = q * r + 1.9841269863303223296e-4
-    q = q * r + 1.3888888917538295848e-3
-    q = q * r + 8.3333333333300117609e-3
-    q = q * r + 4.1666666666623476764e-2
-    q = q * r + 0.16666666666666667468
-    return q * r + 0.50000000000000010417
+    q = fma64(r, tl.full([], 2.5100569275813682631e-8, tl.float64), 2.762032742826823816e-7)
+    q = fma64(q, r, 2.7557268072890098263e-6)
+    q = fma64(q, r, 2.4801520792572692843e-5)
+    q = fma64(q, r, 1.9841269863303223296e-4)
+    q = fma64(q, r, 1.3888888917538295848e-3)
+    q = fma64(q, r, 8.3333333333300117609e-3)
+    q = fma64(q, r, 4.1666666666623476764e-2)
+    q = fma64(q, r, 0.16666666666666667468)
+    return fma64(q, r, 0.50000000000000010417)
+
+
+@triton.jit
+def parts_of_exp(y, round):
+    """s and 2^N·2^n of exp(y) = 2^n·(1 + s), |s| < 1/2, in float64; `round` brings N to the exponent's place."""
+    t = tl.fma(y, tl.full([], LOG2E, tl.float64), round)
+    n = t - round
+    r_hi = tl.fma(n, tl.full([], -LN2_HI64, tl.float64), y)  # n·LN2_HI is exact, and so is the difference
+    lo = tl.full([], -LN2_LO64, tl.float64)
+    r = tl.fma(n, lo, r_hi)
+    s = tl.fma(r * r, series64(r), r) + tl.fma(n, lo, r_hi - r)  # and what r rounded away
+    return s, (t.to(tl.int64, bitcast=True) << 52).to(tl.float64, bitcast=True)
+
+
+@triton.jit
+def exp_and_expm1(y):
+    """exp(y) and exp(y) − 1 of float64, y ≤ 0 or little more: 2^n·s + (2^n − 1) does not cancel."""
+    s, power = parts_of_exp(tl.maximum(y, -750.0), tl.full([], ROUND64 + (1023 + 64), tl.float64))
+    of_one = power * HALF_TO_64
+    return tl.fma(s, power, power) * HALF_TO_64, tl.fma(s, of_one, of_one - 1)
+
+
+@triton.jit
+def power_of_2(n):
+    """2^n in float64 of a whole number ≤ 0 or little more."""
+    t = tl.maximum(n, -1086.0) + (ROUND64 + (1023 + 64))
+    return (t.to(tl.int64, bitcast=True) << 52).to(tl.float64, bitcast=True) * HALF_TO_64
 
 
 @triton.jit
@@ -100,14 +133,8 @@ def exp_in(y, round, lowest):
         power = (t.to(tl.int32, bitcast=True) << 23).to(tl.float32, bitcast=True)
         return tl.fma(s, power, power)
     else:
-        t = y * LOG2E + round
-        n = t - round
-        r_hi = n * -LN2_HI64 + y  # n·LN2_HI is exact, and so is the difference
-        r = n * -LN2_LO64 + r_hi
-        s = (r * r) * series64(r) + r
-        s += n * -LN2_LO64 + (r_hi - r)  # what r rounded away
-        power = (t.to(tl.int64, bitcast=True) << 52).to(tl.float64, bitcast=True)
-        return tl.where(y < lowest, 0.0, s * power + power)
+        s, power = parts_of_exp(y, round)
+        return tl.where(y < lowest, 0.0, tl.fma(s, power, power))
 
 
 @triton.jit
@@ -132,11 +159,11 @@ def exp_of_largest(m):
 def conversion(from_shift, from_n, to_shift, to_n):
     """E in one range / E in another, in float64: a power of two, unless z is far from 0."""
     shift = from_shift.to(tl.float64) - to_shift.to(tl.float64)
-    n = from_n.to(tl.float64) - to_n.to(tl.float64)
-    a = shift + n * LN2_HI64
-    r = a + n * LN2_LO64
-    lost = n * LN2_LO64 - (r - a)
-    return tl.where(shift == 0, tl.exp2(n), tl.exp(r) * (1 + lost))
+    n = to_n.to(tl.float64) - from_n.to(tl.float64)
+    a = shift + n * -LN2_HI64
+    r = a + n * -LN2_LO64
+    lost = n * -LN2_LO64 - (r - a)
+    return tl.where(shift == 0, power_of_2(-n), exp_and_expm1(r)[0] * (1 + lost))
 
 
 @triton.jit
@@ -173,14 +200,6 @@ def log1p(y, WIDE: tl.constexpr):
 @triton.jit
 def capped_in_double(x, softcap):
     """c·tanh(x / c) and its derivative, with e = exp(−2·|x / c|): (1 − e) / (1 + e) and 4e / (1 + e)²."""
-    u = tl.abs(x) / softcap
-    e = tl.exp(-2 * u)
-    tanh = tl.where(u < 0.125, tanh_series(u), (1 - e) / (1 + e))
-    return tl.where(x < 0, -softcap, softcap) * tanh, 4 * e / ((1 + e) * (1 + e))
-
-
-@triton.jit
-def tanh_series(u):
-    """tanh(u) for u < 1/8, by Lambert's continued fraction: error 1e-18 of it."""
-    w = u * u
-    return u / (1 + w / (3 + w / (5 + w / (7 + w / (9 + w / (11 + w / 13))))))
+    e, less_one = exp_and_expm1(-2 * (tl.abs(x) / softcap))
+    tanh = less_one / (1 + e)
+    return softcap * tl.where(x < 0, tanh, -tanh), 4 * e / ((1 + e) * (1 + e))

@@ -11,7 +11,7 @@ Every lane's sum begins with E(m), its base: no term is larger, so that three ad
 import triton
 import triton.language as tl
 
-from softxent.kernels.triton.blocks import all_scaled, classes_of, end_of, logits, target_weights
+from softxent.kernels.triton.blocks import all_scaled, classes_of, logits, multiple_of, target_weights
 from softxent.kernels.triton.math import (
     HEADROOM32,
     HEADROOM64,
@@ -235,7 +235,7 @@ def sum_up(
 
     At last the strips' z and E, if they are a single block.
     """
-    end = end_of(end, ALIGNED)
+    end = multiple_of(end, ALIGNED)
     if ONE_BLOCK:
         m, shift, n, base, total, total_lo, gap, gap_lo, mass, mass_lo, first, above, zs, es = sum_of_block(
             x_ptr, x_at, x_class, t_ptr, t_at, t_class, weight_ptr, z_y, is_row, begin, end, classes,

@@ -3,7 +3,7 @@
 import triton
 import triton.language as tl
 
-from softxent.kernels.triton.blocks import place_of_rows, scaled
+from softxent.kernels.triton.blocks import multiple_of, place_of_rows, scaled, target_logit
 from softxent.kernels.triton.math import exp_in, exp_of, float_of, log1p, range_around
 from softxent.kernels.triton.parts import combine, weights_of_parts
 from softxent.kernels.triton.rows import NOTHING, defined
@@ -37,6 +37,7 @@ def sample_kernel(
     at, m_k, m, weight = weights_of_parts(sums_ptr, i, rows, PARTS, WIDTH)
     k = tl.arange(0, WIDTH)[None, :]
     weight *= 1 + tl.load(at + 1, mask=is_row[:, None] & (k < PARTS), other=0.0)
+    weight = tl.where(weight < 1e-30, 0.0, weight)  # no uniform number falls there, where E may be 0 of every class
     until = tl.load(uniform_ptr + i, mask=is_row, other=0.0) * tl.sum(weight, 1)
     part, below = drawn(weight, until, k, WIDTH)
 
@@ -45,17 +46,20 @@ def sample_kernel(
     shift, round, lowest, n = range_around(m)
     largest = exp_of(m, shift, round, lowest, n)
     begin = part * width
-    end = tl.minimum(begin + width, classes)
+    end = multiple_of(tl.minimum(begin + width, classes), ALIGNED)
     x_at = place_of_rows(i, inner, x_outer, x_inner, ALIGNED)
     lanes = tl.arange(0, BLOCK)[None, :]
     j = begin[:, None] + lanes
     mask = is_row[:, None] & (begin[:, None] >= 0) & (j < end[:, None])
     x = tl.load(x_ptr + (x_at[:, None] + j.to(tl.int64) * x_class), mask=mask, other=float("-inf")).to(WIDE)
     z = scaled(x, temperature, 1.0, TEMPERATURE, False)
-    e = exp_in(z - shift[:, None], round[:, None], lowest[:, None]).to(tl.float64) / largest[:, None]
-    choice, before = drawn(e, until - below, lanes, BLOCK)
-    z_choice = tl.sum(tl.where(lanes == choice[:, None], z, 0.0), 1).to(tl.float64)
+    e = exp_in(z - shift[:, None], round[:, None], lowest[:, None]).to(tl.float64)
+    choice, before = drawn(e, (until - below) * largest, lanes, BLOCK)
     has_softmax = ratio == ratio
+    # read again, for z not to fill registers until the class is known
+    z_choice = target_logit(
+        x_ptr, x_at, x_class, begin + choice, is_row & has_softmax, temperature, 1.0, TEMPERATURE, False, WIDE
+    ).to(tl.float64)
     tl.store(index_ptr + i, tl.where(has_softmax, begin + choice, -1).to(tl.int64), mask=is_row)
     tl.store(
         log_prob_ptr + i,

@@ -3,7 +3,7 @@
 import triton
 import triton.language as tl
 
-from softxent.kernels.triton.blocks import all_scaled, classes_of, end_of, logits, place_of_rows, places_of
+from softxent.kernels.triton.blocks import all_scaled, classes_of, logits, multiple_of, place_of_rows, places_of
 from softxent.kernels.triton.math import exp_in, exp_of, float_of, log1p, range_around, reciprocal, two_sum
 from softxent.kernels.triton.parts import sums_of_rows
 from softxent.kernels.triton.rows import NOTHING, defined, moved, sum_up
@@ -53,7 +53,7 @@ def softmax_kernel(
         factor = (1 / (largest + others)).to(WIDE)[:, None]
         hi = log_denominator.to(WIDE)
         lo = (log_denominator - hi.to(tl.float64)).to(WIDE)[:, None]
-        end = end_of(end, ALIGNED)
+        end = multiple_of(end, ALIGNED)
         for start in range(begin, end, BLOCK):
             place, step = places_of(out_ptr, out_at, out_class, start, BLOCK, STRIPS)
             if not ONE_BLOCK or PARTS > 1:

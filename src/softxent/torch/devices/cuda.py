@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Sequence
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -41,6 +42,12 @@ empty_like = torch.empty_like
 WAITS = False  # for the device: nobody here asks for a number of a tensor
 
 
+@cache
+def warp_of(device: torch.device) -> int:
+    """Threads of a warp: 32, or 64 on most of AMD's GPUs."""
+    return torch.cuda.get_device_properties(device).warp_size if device.type == "cuda" else 32
+
+
 class Rows:
     """How rows × classes lie in the memory of some tensors, as the kernels take it.
 
@@ -73,7 +80,7 @@ class Rows:
         size = COMPUTED_IN[x.dtype].itemsize
         outer, inner, of_classes = self.strides(x, self.split)
         side_by_side = self.count > 1 and of_classes > 1 and (inner if self.inner > 1 else outer) < of_classes
-        return shape_of(self.count, self.classes, size, x.itemsize, side_by_side, level)
+        return shape_of(self.count, self.classes, size, x.itemsize, warp_of(x.device), side_by_side, level)
 
     def aligned(self, *tensors: Tensor) -> int:
         """How many elements every row of these begins and ends at a multiple of; at most as many as a load takes."""
@@ -308,7 +315,7 @@ def gradient_of_statistics(
     All times the derivative of a softcap, which `options` have with the temperature that logits are divided by.
     """
     rows, classes = x.shape
-    shape = shape_of_statistics_gradient(classes)
+    shape = shape_of_statistics_gradient(classes, warp_of(x.device))
     launch(
         statistics_gradient_kernel, x, shape, rows, shape.parts,
         x, out, y, lse, level, slope, target_grad, rows, classes, x.stride(0), out.stride(0),
@@ -329,10 +336,11 @@ def drawn(x: Tensor, axis: int, temperature: float, uniform: Tensor) -> tuple[Te
     index = torch.empty_like(log_prob, dtype=torch.int64)
     rows = Rows(x, axis)
     x, of_x = rows.of(x)
-    shape = shape_of_sample(rows.classes, x.itemsize, PLAIN)
+    warp = warp_of(x.device)
+    shape = shape_of_sample(rows.classes, x.itemsize, warp, PLAIN)
     sums = sums_of_parts(x, of_x, rows, shape, NOTHING, temperature)
     launch(
-        sample_kernel, x, shape_of_sample(rows.classes, x.itemsize, MOST), rows.count, 1,
+        sample_kernel, x, shape_of_sample(rows.classes, x.itemsize, warp, MOST), rows.count, 1,
         x, sums, uniform.contiguous(), index, log_prob, *rows.arguments, shape.width, *of_x, bits(temperature),
         TEMPERATURE=temperature != 1, WIDTH=next_power_of_2(shape.parts), ALIGNED=rows.aligned(x),
     )  # fmt: skip
