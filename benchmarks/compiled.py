@@ -1,30 +1,27 @@
 """Kernels compiled ahead for a GPU that need not be there, and what their machine code says.
 
 A launch is recorded where Triton would make it, with Triton's own view of its arguments: what is compiled is what would
-run. Instructions are counted once, or in a loop once an iteration; what a branch jumps over in a loop, or only to call
-something, is rare and left out.
+run.
 """
 
 from __future__ import annotations
 
 import re
-import subprocess
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-import triton.backends.nvidia
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource, compile, make_backend
 from triton.runtime.jit import JITFunction, create_function_from_signature
 
-TOOLS = Path(triton.backends.nvidia.__file__).parent / "bin"
+from benchmarks.machine_code import Code, lanes_in_loops, tool
 
 
 class Chip(NamedTuple):
@@ -104,60 +101,6 @@ def recorded() -> Iterator[list[Launch]]:
         yield launches
     finally:
         JITFunction.run = run
-
-
-class Instruction(NamedTuple):
-    name: str
-    operands: str
-    line: str  # of the source
-    predicate: str
-
-
-@dataclass
-class Code:
-    """The instructions of a kernel, and which of them are repeated or rare."""
-
-    instructions: list[Instruction]
-    labels: dict[str, int]  # → the instruction that follows
-    loops: list[range] = field(default_factory=list)
-    rare: set[int] = field(default_factory=set)
-
-    @staticmethod
-    def of(listing: str) -> Code:
-        """Of what nvdisasm -g -c prints, up to the kernel's subroutines."""
-        code, line = Code([], {}), ""
-        for text in listing.splitlines():
-            if found := re.search(r'//## File "[^"]*/([^"]+)", line (\d+)', text):
-                line = f"{found[1]}:{found[2]}"
-            elif found := re.match(r"\s*(\S+):$", text):
-                if "__internal" in found[1]:
-                    break
-                code.labels[found[1]] = len(code.instructions)
-            elif found := re.match(r"\s+/\*[0-9a-f]{4,6}\*/\s+(@!?U?P\w+ +)?([A-Z]\w*[\w.]*) *(.*?) ?;", text):
-                code.instructions.append(Instruction(found[2], found[3], line, found[1] or ""))
-        code.find_loops()
-        return code
-
-    def find_loops(self) -> None:
-        jumps = []
-        for k, each in enumerate(self.instructions):
-            if each.name.startswith("BRA") and (found := re.search(r"\.L_\w+", each.operands)):
-                jumps.append((k, self.labels[found[0]], bool(each.predicate)))
-        self.loops = [range(to, k + 1) for k, to, _ in jumps if to < k]
-        for k, to, conditional in jumps:
-            moves = any(re.match("LDG|STG", each.name) for each in self.instructions[k + 1 : to])  # masked, not rare
-            if conditional and not moves and any(k in loop and to in loop for loop in self.loops):
-                self.rare |= set(range(k + 1, to))
-        edges = {*self.labels.values(), *(k + 1 for k, *_ in jumps)}
-        for k, each in enumerate(self.instructions):
-            if each.name.startswith("CALL") and ".L_" not in each.operands:  # of sm_80 also a way out of a loop
-                self.rare |= set(range(max(e for e in edges if e <= k), k + 1))
-
-    def __iter__(self) -> Iterator[tuple[Instruction, bool]]:
-        """Each that is not rare, and whether it is in a loop."""
-        for k, each in enumerate(self.instructions):
-            if k not in self.rare and each.name != "NOP":
-                yield each, any(k in loop for loop in self.loops)
 
 
 @dataclass
@@ -261,14 +204,31 @@ class Compiled:
             lines.append((line, bool(loop)))
         return lines
 
-    def asked_to_fuse(self) -> int:
-        """How many fused operations a thread may have: those of tl.fma, each on its share of a strip.
+    def fused_unasked(self) -> list[str]:
+        """Where float32 operations are fused on NVIDIA, but the source has no tl.fma.
 
-        Of what there is one of a row twice: for its own sake, and where the threads of the row need it.
+        What LLVM made one of from several places has line 0 and is left out: contraction would show at others too.
         """
-        shapes = re.findall(r"math\.fma .*?: (?:tensor<(.*)x)?f32", self.asm["ttir"])
-        sizes = [prod(map(int, shape.split("x"))) if shape else 1 for shape in shapes]
-        return sum(max(1, n // self.threads) if n >= self.launch.strip else 2 * n for n in sizes)
+        files = dict(re.findall(r'\.file\s+(\d+) "[^"]*?([^/"]+)"', self.asm["ptx"]))
+        fused, at = set(), ("", "0", "")
+        for text in self.asm["ptx"].splitlines():
+            if found := re.match(r"\s*\.loc\s+(\d+) (\d+) (\d+)", text):
+                at = (files[found[1]], found[2], found[3])
+            elif "fma.rn.f32" in text and at[1] != "0":
+                fused.add(":".join(at))
+        return sorted(fused - self.places(r"math\.fma .*f32"))
+
+    def places(self, pattern: str) -> set[str]:
+        """Of such operations of Triton's in the source: file, line and column."""
+        names = dict(re.findall(r"^(#loc\d*) = loc\((.*)\)$", self.asm["ttir"], re.MULTILINE))
+
+        def place(text: str) -> str:
+            while name := re.match(r'(?:callsite\(|"[^"]*"\()?(#loc\d*)', text):  # of a function, before its caller
+                text = names[name[1]]
+            file, line, column = re.findall(r'([^/"]+)":(\d+):(\d+)', text)[0]
+            return f"{file}:{line}:{column}"
+
+        return {place(text) for text in re.findall(rf"{pattern}.* loc\((#loc\d*)\)", self.asm["ttir"])}
 
     def loads_strips(self) -> bool:
         """Whether it loads logits at all: where the parts of rows are summed up, what follows may need none."""
@@ -290,18 +250,3 @@ class Compiled:
         for each, loops in self.code:
             lines.setdefault(each.line, Counter())[each.name.split(".")[0]] += 1 / self.elements_of(loops, elements)
         return sorted(((sum(names.values()), line, names) for line, names in lines.items()), reverse=True)
-
-
-def lanes_in_loops(code: str) -> int:
-    """How often a loop moves a spilled scalar register to or from a lane, in what LLVM prints for AMD."""
-    keepers = "|".join(re.findall(r"implicit-def: \$vgpr(\d+) : SGPR spill to VGPR lane", code)) or "none"
-    in_loop, found = False, 0
-    for line in code.splitlines():
-        if re.match(r"\.LBB\w+:|; %bb\.\d+:", line):
-            in_loop = "Loop" in line
-        found += in_loop and re.search(rf"v_(?:writelane_b32 v|readlane_b32 s\d+, v)(?:{keepers})\b", line) is not None
-    return found
-
-
-def tool(name: str, *arguments: Any) -> str:
-    return subprocess.run([str(TOOLS / name), *map(str, arguments)], capture_output=True, text=True, check=True).stdout

@@ -79,7 +79,7 @@ class Case:
         from softxent.options import LossOptions
         from softxent.torch.calls import COMPUTED_IN, Call
         from softxent.torch.checks import BY_LOGITS
-        from softxent.torch.devices import cuda
+        from softxent.torch.devices import cuda, layout
 
         given = dict(OPTIONS[self.options])
         weighted, probabilities = given.pop("weighted", False), given.pop("probabilities", False)
@@ -105,7 +105,7 @@ class Case:
             ),
             "sample": lambda: cuda.drawn(x, self.axis, T, uniform),
         }
-        with patch.object(cuda, "warp_of", lambda device: chip.target.warp_size), recorded() as launches:
+        with patch.object(layout, "warp_of", lambda device: chip.target.warp_size), recorded() as launches:
             calls[self.work]()
         return launches
 
@@ -161,8 +161,8 @@ def faults(case: Case, made: Any) -> list[str]:
         found.append(f"{made.threads} threads a program, but a chip takes {MOST_THREADS}")
     if made.metadata.enable_fp_fusion:
         found.append("the compiler may contract a·b + c: enable_fp_fusion is on")
-    if made.chip.is_nvidia and (fused := made.asm["ptx"].count("fma.rn.f32")) > (asked := made.asked_to_fuse()):
-        found.append(f"{fused} float32 operations are fused, but the source asks for {asked}")
+    if made.chip.is_nvidia and (fused := made.fused_unasked()):
+        found.append(f"float32 operations are fused where the source does not ask for it: {', '.join(fused)}")
     if not in_double(case, made) and (wide := made.of_blocks("f64")):
         found.append(f"{wide} operations in float64 on each element of {case.dtype}")
     return found + narrow(case, made)

@@ -26,7 +26,7 @@ from tests.cases import (
 )
 from tests.exact import assert_within_bound, exact, exact_row
 from tests.test_kernel_paths import assert_as_defined
-from tests.triton_kernels import DEVICE, cuda, launch
+from tests.triton_kernels import DEVICE, cuda, launch, layout
 
 pytestmark = pytest.mark.gpu
 
@@ -132,7 +132,7 @@ def test_loss_and_gradient(case, dtype, way, take):
     ("case", "dtype"), [(case, FLOAT32) for case in LONG[:4]] + [(case, FLOAT64) for case in LONG[:2]], ids=str
 )
 def test_warps_of_64_threads(case, dtype, monkeypatch):
-    monkeypatch.setattr(cuda, "warp_of", lambda device: 64)
+    monkeypatch.setattr(layout, "warp_of", lambda device: 64)
     test_loss_and_gradient(case, dtype, "as launched", lambda way: None)
 
 

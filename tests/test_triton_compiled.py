@@ -29,6 +29,7 @@ def test_the_main_cases(chip):
         ("loss + gradient, 8192 × 8192, bfloat16", "num_warps=1", "spills of registers to memory"),
         ("loss + gradient, 65536 × 1000, float32", "ALIGNED=1", "stores of less than 128 bits"),
         ("softmax, 8192 × 8192, float32", "enable_fp_fusion=1", "the compiler may contract a·b + c"),
+        ("softmax, 8192 × 8192, float32", "enable_fp_fusion=1", "are fused where the source does not ask for it: "),
     ],
 )
 def test_faults_are_found(case, changed, fault):

@@ -15,6 +15,6 @@ else:
     import tests.interpreter  # noqa: F401, before the kernels
 
 from softxent.kernels.triton import launch
-from softxent.torch.devices import cuda
+from softxent.torch.devices import cuda, layout
 
-__all__ = ["DEVICE", "cuda", "launch"]
+__all__ = ["DEVICE", "cuda", "launch", "layout"]

@@ -12,14 +12,18 @@ from softxent.kernels.triton.math import capped_in_double
 
 @triton.jit
 def multiple_of(n, ALIGNED: tl.constexpr):
-    """n, which is one, so that the compiler knows: a hint (tl.multiple_of) is lost where it takes products apart."""
+    """n, which is one, so that the compiler knows: a hint (tl.multiple_of) is lost where it takes a product apart."""
     return (n // ALIGNED) * ALIGNED
 
 
 @triton.jit
 def place_of_rows(i, inner, outer_stride, inner_stride, ALIGNED: tl.constexpr):
-    """Where rows begin, a multiple of ALIGNED: row i is (i // inner, i % inner)."""
-    return (i // inner) * multiple_of(outer_stride, ALIGNED) + (i % inner) * multiple_of(inner_stride, ALIGNED)
+    """Where rows begin, a multiple of ALIGNED: row i is (i // inner, i % inner).
+
+    The hint says no more than that: a thread that read several rows side by side at once would hold too many numbers.
+    """
+    outer = tl.multiple_of((i // inner) * multiple_of(outer_stride, ALIGNED), [ALIGNED])
+    return outer + tl.multiple_of((i % inner) * multiple_of(inner_stride, ALIGNED), [ALIGNED])
 
 
 @triton.jit

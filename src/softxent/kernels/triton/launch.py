@@ -12,8 +12,8 @@ from triton import cdiv, next_power_of_2
 # Some hundred instructions a thread are the row's own, so that a thread has as many elements as registers hold.
 FEW = 32  # classes: with no more, a thread has whole rows
 ROWS = 128  # of a program then
-EACH = {4: 64, 8: 32}  # elements a thread, by the bytes of a number as it is computed; half, a quarter, … of it where
-PLAIN, MORE, MOST, HEAVY = range(4)  # more numbers live at once: probabilities and softcaps are HEAVY
+PLAIN, MORE, MOST, HEAVY = range(4)  # how many numbers live at once: probabilities and softcaps are HEAVY
+EACH = {4: (64, 32, 16, 8), 8: (32, 16, 8, 8)}  # elements a thread, by the bytes of a number in computing, and level
 LONGEST = {4: 32768, 8: 8192}  # classes that a program holds at once, of PLAIN passes
 BLOCK = {4: 8192, 8: 4096}  # of a longer row, or of a part of it
 PLANE = 32, 128  # rows × classes at a time where the rows lie side by side: their numbers fill a line of memory
@@ -55,7 +55,7 @@ ROW_OF_PARTS = Shape(1, 1, 1, 1, True, True, 1, 1)  # of a program that combines
 def shaped(rows: int, block: int, classes: int, parts: int, level: int, size: int, item: int, warp: int) -> Shape:
     """With so many rows and classes at a time, and as many threads as they take at this level."""
     width = cdiv(cdiv(classes, parts), block) * block
-    threads = max(warp, min(MOST_THREADS, rows * block // (EACH[size] >> level)))
+    threads = max(warp, min(MOST_THREADS, rows * block // EACH[size][level]))
     lanes = ACCESS // item * max(1, threads // rows)
     return Shape(
         rows, block, threads // warp, max(1, block // lanes),
