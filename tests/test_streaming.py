@@ -204,6 +204,13 @@ def test_refuses(softxent, files, words, message, monkeypatch, tmp_path):
     assert os.listdir() == []
 
 
+def test_an_array_of_json_is_refused(softxent, files, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    frame(9_000).drop(columns="day").to_json("table.json", orient="records")
+    code, _, err = softxent("train", "table.json", "--target", "kind", *SMALL)
+    assert (code, "error: 'table.json' cannot be read part by part" in err) == (2, True)
+
+
 def test_without_dask(softxent, files, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     for name in [name for name in sys.modules if name.startswith("softxent.dask")]:

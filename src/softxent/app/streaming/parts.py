@@ -57,7 +57,7 @@ def parts_of(source: Source) -> list[Part]:
     """Cuts a table into parts, the same wherever they are read."""
     parts: list[Part] = []
     for file in files_of(source):
-        if not isinstance(file, Text | Parquet | Arrow | Json):
+        if not isinstance(file, Text | Parquet | Arrow | Json) or (isinstance(file, Json) and not file.lines):
             raise Mistake("not streamed", got=repr(file.path))
         file.learning = True
         groups = runs(file.group_rows()) if isinstance(file, Parquet) else [None]
