@@ -59,9 +59,10 @@ def gather(
     if settings.test_size and not files.test and not tests.any():
         raise nothing_to_test(task)
     split = divided(task, settings, files, tests)
-    stream = Stream(parts, question, held, task.columns, place)
+    stream = Stream(source, parts, question, held, task.columns, place)
     stream = stream if files.val else stream.without(split.val)
-    stream.measure(split)
+    own = [rows for rows, file in ((split.val, files.val), (split.test, files.test)) if file is None]
+    stream.measure(split, own)
     split.notes.extend([place.note(stream.size, len(split.train)), *stream.notes])
     return task, replace(split, stream=stream, sides=sides(roles, split))
 

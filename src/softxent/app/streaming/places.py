@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, BinaryIO, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +23,6 @@ T = TypeVar("T")
 BLOCK = 64  # of the memory, a block of features: so many threads may each hold one
 
 Told = Callable[[Phrase, float], None]  # what is being done, and what share of it is done
-
-
 Given = AbstractContextManager[tuple[TrainingRows, Array]]
 
 
@@ -59,16 +57,16 @@ class Here:
     def rows(self, parts: Sequence[Part], reader: Reader, features: Any, count: int) -> Iterator[tuple[Stored, Array]]:
         with ExitStack() as files:
             stored, weights = None, np.zeros(len(reader.classes))
+
+            def new_file() -> BinaryIO:
+                return files.enter_context(tempfile.TemporaryFile(dir=self.folder))
+
             for done, part in enumerate(parts):
                 self.told(Phrase("writing features"), done / len(parts))
                 for each in examples(part, reader, features):
                     if stored is None:
                         self.check_space(each.X[:1].nbytes * count)
-                        stored = Stored(
-                            lambda: files.enter_context(tempfile.TemporaryFile(dir=self.folder)),
-                            each,
-                            self.memory // BLOCK,
-                        )
+                        stored = Stored(new_file, each, self.memory // BLOCK)
                     stored.append(each)
                     weights += np.bincount(each.target, each.weight, len(weights))
             assert stored is not None  # a class has rows that train

@@ -37,10 +37,9 @@ class Field:
     def append(self, a: Array) -> None:
         self.file.write(np.ascontiguousarray(a, self.dtype).data)
 
-    def read(self, start: int, stop: int, into: Array | None = None) -> Array:
-        """Reads rows where many threads may read at once."""
-        shape = (stop - start, self.width) if self.width else (stop - start,)
-        a = np.empty(shape, self.dtype) if into is None else into
+    def read(self, start: int, stop: int) -> Array:
+        """Reads rows, for several threads at once too."""
+        a = np.empty((stop - start, self.width) if self.width else stop - start, self.dtype)
         view, at = memoryview(a.reshape(-1).view(np.uint8)), start * self.row  # type: ignore[arg-type]
         while view:
             count = os.preadv(self.file.fileno(), [view], at)

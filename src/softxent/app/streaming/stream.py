@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Any
@@ -20,6 +20,7 @@ from softxent.app.streaming.places import Place
 from softxent.app.streaming.survey import Question
 from softxent.app.tables.columns import Column
 from softxent.app.tables.kinds import NEARLY
+from softxent.app.tables.rows import Source
 from softxent.app.words import Mistake, Phrase
 from softxent.sklearn.examples import Examples
 
@@ -31,6 +32,9 @@ CHOICE = 40  # of the memory, the features that a model is chosen by: there are 
 
 @dataclass
 class Stream:
+    """The parts of a table, and how the rows that train are read from them."""
+
+    source: Source
     parts: list[Part]
     question: Question
     held: Held
@@ -55,8 +59,11 @@ class Stream:
         some = np.random.default_rng(self.question.seed).permutation(len(split.train))[:most]
         return replace(split, train=split.train[np.sort(some)])
 
-    def measure(self, split: Split) -> None:
-        """Counts the rows that train and what they lack, and standardises by them all, in a pass over the table."""
+    def measure(self, split: Split, held: Sequence[LabelledRows]) -> None:
+        """Counts the rows that train and what they lack, and standardises by them all, in a pass over the table.
+
+        held  those of its rows that do not train
+        """
         found = scalers(split.features)
         passes = self.place.map(measure, self.parts, self.reader(split), [encoder for encoder, _ in found])
         measured = reduce(Measured.join, (each for each in passes if each is not None))
@@ -68,10 +75,10 @@ class Stream:
             schema.frequency = (measured.weights / measured.weights.sum()).tolist()
         for column in schema.columns:
             if column.name in measured.missing:
-                held = [rows.X[column.name].isna().sum() for rows in (split.val, split.test) if len(rows)]
-                column.missing = measured.missing[column.name] + int(sum(held))
+                lack = sum(int(rows.X[column.name].isna().sum()) for rows in held if len(rows))
+                column.missing = measured.missing[column.name] + lack
         self.check(split, measured)
-        self.notes += [found.note(name, split.tested.place) for name, found in measured.unread.items()]
+        self.notes += [found.note(name, self.source.place) for name, found in measured.unread.items()]
 
     def check(self, split: Split, measured: Measured) -> None:
         """Raises if a column is not what it is in the sample."""
@@ -79,7 +86,7 @@ class Stream:
             found = measured.unread.get(column.name)
             if found and found.count > (1 - NEARLY) * (self.size - measured.missing[column.name] + found.count):
                 expected = Phrase("a number") if column.kind == "number" else Phrase("a date", format=column.format)
-                place = split.tested.place(found.row)
+                place = self.source.place(found.row)
                 raise Mistake(
                     "wrong value", column=repr(column.name), got=repr(found.got), place=place, expected=expected
                 )
