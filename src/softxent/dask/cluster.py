@@ -12,7 +12,7 @@ from uuid import uuid4
 import dask
 import numpy as np
 from dask.delayed import Delayed, delayed
-from distributed import wait
+from distributed import as_completed
 
 Part = Any  # a future of a client, or without one a task (Delayed)
 
@@ -50,10 +50,12 @@ def compute(client: Any, made: Sequence[Delayed]) -> list[Any]:
         return list(dask.compute(*made, scheduler=client, traverse=False, optimize_graph=False))
 
 
-def placed(client: Any, made: Sequence[Delayed]) -> list[Part]:
+def placed(client: Any, made: Sequence[Delayed], told: Callable[[float], None] = lambda done: None) -> list[Part]:
     """Returns futures of the tasks, which are computed and stay in the cluster, adjacent ones on the same worker.
 
     Without a client it returns the tasks: their results are computed each time that they are needed.
+
+    told  a function that is called with the share of the tasks that are done, after each
     """
     if client is None:
         return list(made)
@@ -65,7 +67,8 @@ def placed(client: Any, made: Sequence[Delayed]) -> list[Part]:
         for address, stop in zip(workers, edges(len(made), list(workers.values())), strict=True):
             run = made[len(futures) : stop]
             futures += client.compute(run, workers=[address], allow_other_workers=True, traverse=False) if run else []
-        wait(futures)
+    for done, _ in enumerate(as_completed(futures), 1):
+        told(done / len(futures))
     return futures
 
 

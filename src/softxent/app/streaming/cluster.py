@@ -30,25 +30,23 @@ class Cluster:
         return Phrase("streamed on dask", workers=len(self.client.nthreads()), rows=rows, sample=sample)
 
     def map(self, f: Callable[..., T], parts: Sequence[Part], *arguments: Any) -> Iterator[T]:
-        futures = self.futures(f.__name__, f, parts, *arguments)
-        for done in range(len(futures)):
-            self.told(Phrase("reading parts"), done / len(futures))
-            future, futures[done] = futures[done], None
-            yield future.result()
+        futures = self.futures(Phrase("reading parts"), f, parts, *arguments)
+        while futures:
+            yield futures.pop(0).result()  # and it is gone from the cluster
 
-    def futures(self, name: str, f: Callable[..., Any], parts: Sequence[Part], *arguments: Any) -> list[Any]:
+    def futures(self, what: Phrase, f: Callable[..., Any], parts: Sequence[Part], *arguments: Any) -> list[Any]:
         from softxent.dask.cluster import placed, tasks
 
         (shared,) = tasks("arguments", tuple, [(arguments,)])  # once, not with each task
-        return placed(self.client, tasks(name, called, [(f, part, shared) for part in parts]))
+        made = tasks(f.__name__, called, [(f, part, shared) for part in parts])
+        return placed(self.client, made, lambda done: self.told(what, done))
 
     @contextmanager
     def rows(self, parts: Sequence[Part], reader: Reader, features: Any, count: int) -> Iterator[tuple[Any, Array]]:
         from softxent.dask.cluster import compute, tasks
         from softxent.dask.rows import DaskRows, sample_of
 
-        self.told(Phrase("writing features"), 0)
-        futures = self.futures("features", examples_of, parts, reader, features)
+        futures = self.futures(Phrase("writing features"), examples_of, parts, reader, features)
         counted = tasks("counts", class_weights, [(part, len(reader.classes)) for part in futures])
         counts, weights = zip(*compute(self.client, counted), strict=True)
         yield DaskRows(self.client, futures, counts, sample_of(self.client, futures, counts)), np.sum(weights, axis=0)
