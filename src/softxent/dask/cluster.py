@@ -67,8 +67,8 @@ def placed(client: Any, made: Sequence[Delayed], told: Callable[[float], None] =
         for address, stop in zip(workers, edges(len(made), list(workers.values())), strict=True):
             run = made[len(futures) : stop]
             futures += client.compute(run, workers=[address], allow_other_workers=True, traverse=False) if run else []
-    for done, _ in enumerate(as_completed(futures), 1):
-        told(done / len(futures))
+        for done, _ in enumerate(as_completed(futures), 1):
+            told(done / len(futures))
     return futures
 
 
