@@ -31,10 +31,10 @@ from sklearn.metrics import log_loss
 import softxent as sx
 from benchmarks import machine
 from benchmarks.report import piped, replace_between
-from softxent.dask import SoftmaxClassifier, worker
+from softxent.dask import SoftmaxClassifier
 from softxent.dask.cluster import placed, tasks
 from softxent.dask.rows import DaskRows, sample_of
-from softxent.sklearn.examples import Examples
+from softxent.sklearn.examples import Examples, concatenated
 from softxent.sklearn.loss import Loss
 from softxent.sklearn.sums import InMemory
 
@@ -77,7 +77,7 @@ def cluster(workers: int) -> LocalCluster:
 def evaluations(rows: int) -> dict[str, dict[str, Any]]:
     """The median of each, which are timed in turn after an untimed one, and the bytes of one between workers."""
     with ExitStack() as stack:
-        given = worker.concatenated([part(k, rows) for k in range(PARTITIONS)])
+        given = concatenated([part(k, rows) for k in range(PARTITIONS)])
         run = {f"process, {n}": in_process(stack, given, n) for n in (1, 2)}
         clients = {f"workers, {n}": client_of(stack, n) for n in (1, 2)}
         run |= {name: on_workers(stack, client, rows) for name, client in clients.items()}

@@ -58,13 +58,18 @@ def groups(rows: Rows, name: str) -> Array:
 
 def times(rows: Rows, name: str) -> Array:
     """Returns dates or numbers, NaT or NaN where they are missing."""
+    return np.asarray(rows.values(time_column(rows, name)))
+
+
+def time_column(rows: Rows, name: str) -> Column:
+    """Decides whether a column has dates or numbers; anything else is no time."""
     column = rows.inferred(name)
     if column.kind in ("empty", "constant"):
         raise Mistake("one time", name=repr(name))
     if column.kind not in ("number", "date"):
         values, missing = rows.labels(name)
         raise Mistake("no time", name=repr(name), got=repr(str(values[~missing][0])))
-    return np.asarray(rows.values(column))
+    return column
 
 
 def weights(rows: Rows, name: str) -> Array:

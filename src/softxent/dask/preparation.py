@@ -12,9 +12,8 @@ from softxent.dask.cluster import Part, compute, placed, tasks
 from softxent.dask.inspection import Found, of_classes
 from softxent.dask.partitions import Given
 from softxent.dask.rows import DaskRows, sample_of
-from softxent.dask.worker import concatenated
 from softxent.sklearn import inputs
-from softxent.sklearn.examples import Examples, two_of_each, weighing
+from softxent.sklearn.examples import Examples, concatenated, two_of_each, weighing
 
 Array = NDArray[Any]
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from softxent.dask import worker
 from softxent.dask.cluster import Part, compute, fetched, homes, shares, tasks
-from softxent.sklearn.examples import Examples
+from softxent.sklearn.examples import Examples, concatenated
 from softxent.sklearn.loss import Loss
 from softxent.sklearn.sums import SAMPLE, Evaluate, Sums
 
@@ -82,7 +82,7 @@ class DaskRows:
         return groups
 
     def fetch(self, group: Sequence[int]) -> Examples:
-        return worker.concatenated(fetched(self.client, [self.parts[k] for k in group]))
+        return concatenated(fetched(self.client, [self.parts[k] for k in group]))
 
 
 def tree(parameters: Delayed, parts: Sequence[Part], where: Sequence[str | None], most: int) -> Delayed:
@@ -100,4 +100,4 @@ def sample_of(client: Any, parts: Sequence[Part], counts: Sequence[int]) -> Exam
     step = -(-sum(counts) // SAMPLE)
     firsts = [-start % step for start in accumulate(counts, initial=0)]
     of = [(part, first, step) for part, rows, first in zip(parts, counts, firsts, strict=False) if first < rows]
-    return worker.concatenated(compute(client, tasks("sample", worker.every, of)))
+    return concatenated(compute(client, tasks("sample", worker.every, of)))

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from softxent.functional import get_num_threads, set_num_threads
 from softxent.sklearn.examples import Examples
@@ -75,13 +73,3 @@ def left_of(parts: int) -> int:
 
 def every(examples: Examples, first: int, step: int) -> Examples:
     return examples[first::step]
-
-
-def concatenated(parts: Sequence[Examples]) -> Examples:
-    X = [part.X for part in parts]
-    weights = [part.weight for part in parts if part.weight is not None]
-    return Examples(
-        sparse.vstack(X, format="csr") if sparse.issparse(X[0]) else np.concatenate(X),
-        np.concatenate([part.target for part in parts]),
-        np.concatenate(weights) if weights else None,
-    )

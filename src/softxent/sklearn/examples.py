@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 from sklearn.model_selection import train_test_split
 
 from softxent.sklearn.inputs import class_weights, label_text
@@ -27,6 +29,17 @@ class Examples:
 
     def __getitem__(self, rows: Any) -> Examples:
         return Examples(self.X[rows], self.target[rows], None if self.weight is None else self.weight[rows])
+
+
+def concatenated(parts: Sequence[Examples]) -> Examples:
+    """Returns the rows of all parts, in their order."""
+    X = [part.X for part in parts]
+    weights = [part.weight for part in parts if part.weight is not None]
+    return Examples(
+        sparse.vstack(X, format="csr") if sparse.issparse(X[0]) else np.concatenate(X),
+        np.concatenate([part.target for part in parts]),
+        np.concatenate(weights) if weights else None,
+    )
 
 
 def hold_out(

@@ -14,7 +14,7 @@ from softxent.app.streaming.passes import Reader, examples
 from softxent.app.streaming.places import Told
 from softxent.app.tables.rows import Source
 from softxent.app.words import Mistake, Phrase
-from softxent.sklearn.examples import Examples
+from softxent.sklearn.examples import Examples, concatenated
 
 Array = NDArray[Any]
 T = TypeVar("T")
@@ -58,7 +58,6 @@ def called(f: Callable[..., T], part: Part, arguments: tuple[Any, ...]) -> T:
 
 def examples_of(part: Part, reader: Reader, features: Any) -> Examples:
     """Returns all rows of a part that train."""
-    from softxent.dask.worker import concatenated
 
     return concatenated(list(examples(part, reader, features)) or [Examples(np.empty((0, 0)), np.empty(0, np.int64))])
 

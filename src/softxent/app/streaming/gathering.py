@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from softxent.app.dealing import split_rows
-from softxent.app.roles import Roles
+from softxent.app.roles import Roles, time_column
 from softxent.app.run import LabelledRows
 from softxent.app.settings import Settings
 from softxent.app.splits import Files, Split, nothing_to_test, parted, time_text
@@ -20,7 +20,6 @@ from softxent.app.streaming.places import Place
 from softxent.app.streaming.reservoir import Picked
 from softxent.app.streaming.stream import Stream
 from softxent.app.streaming.survey import Question, Survey, first_of, firsts, joined, survey
-from softxent.app.tables.columns import Column
 from softxent.app.tables.kinds import Asked
 from softxent.app.tables.rows import Rows, SomeRows, Source
 from softxent.app.task import Task, check_classes
@@ -46,7 +45,9 @@ def gather(
     roles.check(source, target)
     parts = parts_of(source)
     watched = [name for name in source.names if name != target and (name not in asked or asked[name].kind != "drop")]
-    time, most = time_column(parts, roles.time), most_rows(parts, place.memory)
+    first = head(parts) if roles.time else None
+    time = time_column(first, roles.time) if first and roles.time else None
+    most = most_rows(parts, place.memory)
     question = Question(target, roles, time, watched, most, settings.seed)
     found = joined(place.map(survey, parts, question))
     if not sum(found.rows):
@@ -67,22 +68,11 @@ def gather(
     return task, replace(split, stream=stream, sides=sides(roles, split))
 
 
-def time_column(parts: list[Part], name: str | None) -> Column | None:
-    """Decides what kind of times a column has, by the first rows of some parts."""
-    if name is None:
-        return None
+def head(parts: list[Part]) -> Rows | None:
+    """Returns the first rows of some parts."""
     some = [parts[k] for k in np.unique(np.linspace(0, len(parts) - 1, HEADS).astype(int))]
     heads = [rows for rows in (next(part.batches(), None) for part in some) if rows is not None]
-    if not heads:
-        return None
-    rows = heads[0].joined(heads)
-    column = rows.inferred(name)
-    if column.kind in ("empty", "constant"):
-        raise Mistake("one time", name=repr(name))
-    if column.kind not in ("number", "date"):
-        values, missing = rows.labels(name)
-        raise Mistake("no time", name=repr(name), got=repr(str(values[~missing][0])))
-    return column
+    return heads[0].joined(heads) if heads else None
 
 
 def most_rows(parts: list[Part], memory: int) -> int:

@@ -7,11 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from softxent.app.features import dense, transformed
-from softxent.app.roles import unknown
 from softxent.app.streaming.held import Held
 from softxent.app.streaming.parts import Part
 from softxent.app.streaming.survey import Question
@@ -37,12 +35,8 @@ class Reader:
         """Yields the columns of some rows as a DataFrame, the index of each row's class, and its weight."""
         known = {name: index for index, name in enumerate(self.classes)}
         for rows in larger(part.batches(), self.batch):
-            y, left_out = rows.labels(self.question.target)
-            facts = self.question.facts(rows)
-            for role, name in self.question.roles:
-                left_out = left_out | (unknown(facts[role]) if role != "weight" else False) if name else left_out
-            numbers = part.start + rows.start + np.arange(len(rows))
-            kept = np.flatnonzero(~left_out & ~self.held.mask(numbers, facts.get("group"), facts.get("time")))
+            y, facts, trains = self.question.trains(part, rows, self.held)
+            kept = np.flatnonzero(trains)
             if len(kept):
                 names, which = np.unique(y[kept], return_inverse=True)
                 index = np.array([known[str(name)] for name in names], np.int64)[which]
@@ -56,15 +50,10 @@ def larger(batches: Iterable[Rows], size: int) -> Iterator[Rows]:
     for rows in batches:
         held.append(rows)
         if sum(each.table.nbytes for each in held) >= size:
-            yield together(held)
+            yield held[0].joined(held)
             held = []
     if held:
-        yield together(held)
-
-
-def together(batches: list[Rows]) -> Rows:
-    table = pa.concat_tables([each.table for each in batches], promote_options="permissive")
-    return Rows(batches[0].source, table, batches[0].start)
+        yield held[0].joined(held)
 
 
 # The second pass -----------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from softxent.functional import get_num_threads
-from softxent.sklearn.examples import Examples
+from softxent.sklearn.examples import Examples, concatenated
 from softxent.sklearn.loss import Loss
 from softxent.sklearn.sums import SAMPLE, Evaluate, Share, in_order, rows_of_a_block
 from softxent.sklearn.threads import thread_map
@@ -77,7 +77,7 @@ class Stored:
             field.file.flush()
         every = -(-self.rows // SAMPLE)
         rows = [Examples(*(field.read(row, row + 1) for field in self._fields())) for row in range(0, self.rows, every)]
-        self.sample = together(rows)
+        self.sample = concatenated(rows)
         return self
 
     def blocks(self) -> list[int]:
@@ -101,9 +101,4 @@ class Stored:
         """Yields some blocks at a time, drawn by chance."""
         order = rng.permutation(self.blocks())
         for k in range(0, len(order), GROUP):
-            yield together([self[start] for start in order[k : k + GROUP]])
-
-
-def together(parts: list[Examples]) -> Examples:
-    weight = None if parts[0].weight is None else np.concatenate([part.weight for part in parts])
-    return Examples(np.concatenate([part.X for part in parts]), np.concatenate([part.target for part in parts]), weight)
+            yield concatenated([self[start] for start in order[k : k + GROUP]])

@@ -49,6 +49,19 @@ class Question:
             read["weight"] = weights(rows, self.roles.weight)
         return read
 
+    def without(self, facts: dict[str, Array], missing: Array) -> dict[str, Array]:
+        """Returns for each column that a row must have a value of where there is none."""
+        roles = {name: unknown(facts[role]) for role, name in self.roles if role != "weight"}
+        return {self.target: missing, **roles}
+
+    def trains(self, part: Part, rows: Rows, held: Held) -> tuple[Array, dict[str, Array], NDArray[np.bool_]]:
+        """Returns the labels of rows, their facts, and which of them train."""
+        y, missing = rows.labels(self.target)
+        facts = self.facts(rows)
+        left_out = np.any(list(self.without(facts, missing).values()), axis=0)
+        numbers = part.start + rows.start + np.arange(len(rows))
+        return y, facts, ~left_out & ~held.mask(numbers, facts.get("group"), facts.get("time"))
+
     def test_key(self, part: Part, numbers: Array, facts: dict[str, Array]) -> Array:
         """Returns for each row a number that is lower the sooner it tests: by chance, by group, or the latest first."""
         if "time" in facts:
@@ -125,9 +138,7 @@ def _add(found: Survey, part: Part, rows: Rows, question: Question) -> None:
     facts = question.facts(rows)
     numbers = rows.start + np.arange(len(rows))
     left_out = np.zeros(len(rows), bool)
-    columns = {question.target: missing}
-    columns |= {name: unknown(facts[role]) for role, name in question.roles if role != "weight"}
-    for name, without in columns.items():
+    for name, without in question.without(facts, missing).items():
         new = np.flatnonzero(without & ~left_out)
         if len(new):
             left = found.left_out.setdefault(name, Left(0, part.index, int(numbers[new[0]])))
@@ -178,16 +189,12 @@ def first_of(part: Part, question: Question, held: Held, classes: set[str]) -> l
     """Returns for each of these classes the first row of a part that trains, if there is one."""
     found: dict[str, Picked] = {}
     for rows in part.batches():
-        y, left_out = rows.labels(question.target)
-        facts, numbers = question.facts(rows), rows.start + np.arange(len(rows))
-        for role, name in question.roles:
-            left_out = left_out | unknown(facts[role]) if role != "weight" and name else left_out
-        trains = ~left_out & ~held.mask(part.start + numbers, facts.get("group"), facts.get("time"))
+        y, _, trains = question.trains(part, rows, held)
         for name in classes - found.keys():
             these = np.flatnonzero(trains & (y.astype(str) == name))[:1]
             if len(these):
                 table = rows.table.select(part.source.names).take(these)
-                found[name] = Picked(table, np.zeros(1), np.full(1, part.index), numbers[these])
+                found[name] = Picked(table, np.zeros(1), np.full(1, part.index), rows.start + these)
     return list(found.values())
 
 

@@ -131,9 +131,9 @@ class Rows:
         return int(self.table.num_rows)
 
     def joined(self, batches: Sequence[Rows]) -> Rows:
-        return Rows(
-            self.source, pa.concat_tables(alike([batch.table for batch in batches]), promote_options="permissive")
-        )
+        """Returns the rows of batches that follow one another, of which this is the first."""
+        tables = alike([batch.table for batch in batches])
+        return Rows(self.source, pa.concat_tables(tables, promote_options="permissive"), self.start)
 
     def moved(self, source: Source, start: int) -> Rows:
         """Returns the same rows as those of another source, which they are a part of."""
