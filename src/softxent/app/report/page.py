@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
@@ -88,6 +89,7 @@ def score_rows(evaluation: Evaluation) -> list[ScoreRow]:
     return rows
 
 
+@cache  # the templates are compiled once
 def environment() -> Environment:
     """Returns Jinja2's environment, with autoescape: names and values of the data are text, never markup."""
     made = Environment(
