@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,19 +25,21 @@ def trained(tmp_path_factory):
     """A run on columns of every kind: number, category, text, date, constant, empty."""
     folder = tmp_path_factory.mktemp("runs")
     rng = np.random.default_rng(0)
+    rows = 80
     frame = pd.DataFrame(
         {
-            "number": rng.normal(size=200),
-            "category": rng.choice(["x", "y", None], 200),
-            "text": [f"remark {rng.integers(1e9)} on {word}" for word in rng.choice(["cats", "dogs"], 200)],
-            "date": pd.to_datetime("2024-01-01") + pd.to_timedelta(rng.integers(0, 500, 200), "D"),
+            "number": rng.normal(size=rows),
+            "category": rng.choice(["x", "y", None], rows),
+            "text": [f"{word} {i}" for i, word in enumerate(rng.choice(["cats", "dogs"], rows))],  # few n-grams
+            "date": pd.to_datetime("2024-01-01") + pd.to_timedelta(rng.integers(0, 500, rows), "D"),
             "constant": 1,
             "empty": None,
         }
     )
     frame["label"] = np.where(frame["text"].str.contains("cats"), "cat", "dog")
     frame.to_csv(folder / "t.csv", index=False)
-    assert command(["train", str(folder / "t.csv"), "--target", "label", "--out", str(folder / "run")]) == 0
+    words = ["train", str(folder / "t.csv"), "--target", "label", "--out", str(folder / "run")]
+    assert command([*words, "--model", "linear", "--alpha", "1e-3"]) == 0
     return folder
 
 
@@ -45,6 +48,13 @@ def folder(trained, tmp_path, monkeypatch):
     shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     return "run"
+
+
+@pytest.fixture
+def run(folder):
+    """The run with its classifier only, which is quickly saved."""
+    loaded = Run.load(folder)
+    return replace(loaded, model=loaded.model[-1])
 
 
 def test_what_is_saved_is_what_is_loaded(folder):
@@ -119,8 +129,7 @@ def test_no_run(folder, missing):
         Run.load(folder)
 
 
-def test_files_beside_a_run_stay(folder):
-    run = Run.load(folder)
+def test_files_beside_a_run_stay(folder, run):
     Path(folder, "notes.txt").write_text("mine")
     run.save(folder, {"accuracy": 1.0}, lambda path: path.write_text("report"))
     assert sorted(os.listdir(folder)) == sorted(["notes.txt", *FILES])
@@ -128,14 +137,14 @@ def test_files_beside_a_run_stay(folder):
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt(), ZeroDivisionError()])
-def test_nothing_changes_if_saving_fails(folder, error):
+def test_nothing_changes_if_saving_fails(folder, run, error):
     before = {name: Path(folder, name).read_bytes() for name in os.listdir(folder)}
 
     def fail(path):
         raise error
 
     with pytest.raises((Mistake, KeyboardInterrupt, ZeroDivisionError)) as raised:
-        Run.load(folder).save(folder, {}, fail)
+        run.save(folder, {}, fail)
     if isinstance(error, OSError):
         expected = (
             "the run could not be saved in 'run': No space left on device. A model that was there before is as it was."
@@ -145,12 +154,12 @@ def test_nothing_changes_if_saving_fails(folder, error):
 
 
 @pytest.mark.parametrize("exists", [False, True])
-def test_folder_is_not_made_before_there_is_a_run(folder, exists):
+def test_folder_is_not_made_before_there_is_a_run(run, exists):
     if exists:
         os.makedirs("a/b")
     prepare("a/b")
     assert os.path.exists("a/b") == exists
-    Run.load(folder).save("a/b", {}, lambda path: path.write_text("report"))
+    run.save("a/b", {}, lambda path: path.write_text("report"))
     assert sorted([*os.listdir("a/b"), "report.json"]) == sorted(FILES)  # what a report shows is train's to write
     assert os.listdir("a") == ["b"]
     assert os.stat("a").st_mode == os.stat("a/b").st_mode
