@@ -183,7 +183,7 @@ def test_killed_at_each_step(exists):
 def test_run_is_the_new_one_before_its_files_are_moved(softxent, name):
     """As a crash leaves it after the rename: every command reads the new files, and the next training moves them."""
     other = Path("other")
-    train = ("train", "animals.csv", "--target", "label", "--epochs", "1")
+    train = ("train", "animals.csv", "--target", "label", "--model", "linear", "--alpha", "0.1")
     assert softxent(*train, "--out", "other")[0] == 0
     expected = softxent("predict", "other", "animals.csv", "--proba")
     os.mkdir("run/.saved")

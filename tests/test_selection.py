@@ -282,32 +282,30 @@ def test_peers_meet_a_class_with_few_rows(classes):
 
 # The same command, the same model -------------------------------------------------------------------------------------
 
-EVERY_KIND = """
-import sys
+TRAINED = {"linear": ["--model", "linear"], "network": ["--model", "network", "--epochs", "2"]}
+TRAIN = """
 from softxent.app.cli import run
-for name, words in {
-    "linear": ["--model", "linear"], "auto": ["--epochs", "4"], "given": ["--hidden", "8", "--epochs", "4"],
-}.items():
-    assert run(["train", "kinds.csv", "--target", "y", *words, "--out", f"{sys.argv[1]}/{name}", "--json"]) == 0
+for name, words in {}.items():
+    assert run(["train", "kinds.csv", "--target", "y", *words, "--out", f"{}/{{name}}", "--json"]) == 0
 """
 
 
 def test_model_files_are_the_same_in_any_process():
-    """With other hash seeds and numbers of threads; numbers, categories, dates, texts, missing values."""
+    """With another hash seed and number of threads; numbers, categories, dates, texts, missing values."""
     rng, words = RNG(0), ["red", "green", "blue", "wine", "good", "bad", "sour", "acid", "oak", "dry", "sweet"]
     lines = ["number,category,date,text,y"]
-    for i in range(120):
-        text = " ".join(rng.choice(words, 5))
+    for i in range(60):
+        text = " ".join(rng.choice(words, 3))
         number = "" if i % 9 == 0 else round(rng.standard_normal(), 3)
         lines.append(f"{number},{rng.choice(list('abc'))},2024-{i % 12 + 1:02d}-{i % 28 + 1:02d},{text},{'uvw'[i % 3]}")
     Path("kinds.csv").write_text("\n".join(lines), "utf-8")
-    for threads in ("1", "2"):
-        names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-        environment = {**os.environ, "PYTHONHASHSEED": threads, **dict.fromkeys(names, threads)}
-        command = [sys.executable, "-c", EVERY_KIND, threads]
-        subprocess.run(command, env=environment, check=True, capture_output=True)
-    for name in ("linear", "auto", "given"):
-        assert Path(f"1/{name}/model.skops").read_bytes() == Path(f"2/{name}/model.skops").read_bytes(), name
+    exec(TRAIN.format(TRAINED, "here"))
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    environment = {**os.environ, "PYTHONHASHSEED": "1", **dict.fromkeys(names, "1")}
+    command = [sys.executable, "-c", TRAIN.format(TRAINED, "there")]
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    for name in TRAINED:
+        assert Path(f"here/{name}/model.skops").read_bytes() == Path(f"there/{name}/model.skops").read_bytes(), name
 
 
 def test_solution_does_not_depend_on_threads():

@@ -107,6 +107,8 @@ def test_what_cannot_be_parted_is_not_tested(facts):
 
 # The command --------------------------------------------------------------------------------------------------------
 
+LINEAR = ("--model", "linear")  # no networks are tried, for which the rows are parted in the same way
+
 
 def table(file="t.csv", rows=200, seed=0, **columns):
     """x tells the class; patient has 25 values and a share in x; day ascends; w is 1 or 0."""
@@ -133,14 +135,14 @@ def schema():
     ("words", "lines"),
     [
         (
-            ["--group", "patient"],
+            ["--group", "patient", *LINEAR],
             [
                 "  patient  group               no feature: its rows stay together",
                 "Groups of patient: 20 to train on, 5 to test",
             ],
         ),
         (
-            ["--time", "day"],
+            ["--time", "day", *LINEAR],
             [
                 "  day      time (ISO 8601)           no feature: the latest rows test",
                 "day: up to 2024-06-20 to learn from, from 2024-06-21 to test on",
@@ -165,7 +167,7 @@ def test_rows_without_a_group_or_a_time_are_left_out(softxent):
     patient = ["" if i in (3, 5) else f"P{i % 9}" for i in range(200)]
     for words in (["--group", "patient"], ["--time", "patient"]):
         patient = [p.removeprefix("P") for p in patient]
-        code, _, err = softxent("train", table(patient=patient), "--target", "y", "--drop", "day", *words)
+        code, _, err = softxent("train", table(patient=patient), "--target", "y", "--drop", "day", *LINEAR, *words)
         assert (code, err) == (0, "note: 2 rows have no 'patient' and are left out, the first in line 5\n")
 
 
@@ -226,7 +228,7 @@ def test_report_counts_rows_as_they_are(softxent):
 
 
 def test_cross_validation(softxent):
-    code, out, _ = softxent("train", table(), "--target", "y", "--cv", "4", "--drop", "patient,day")
+    code, out, _ = softxent("train", table(), "--target", "y", "--cv", "4", "--drop", "patient,day", *LINEAR)
     assert code == 0
     assert "4 folds: 200 rows, each predicted by a model that has not seen it" in out
     metrics = json.loads(Path("runs/t/metrics.json").read_text("utf-8"))
@@ -246,7 +248,7 @@ def test_cross_validation(softxent):
 )
 def test_all_rows_train(softxent, lang, text):
     words = ["--target", "y", "--test-size", "0", "--group", "patient", "--drop", "day", "--lang", lang]
-    code, out, _ = softxent("train", table(), *words)
+    code, out, _ = softxent("train", table(), *LINEAR, *words)
     assert code == 0
     assert text in out
     metrics = json.loads(Path("runs/t/metrics.json").read_text("utf-8"))
