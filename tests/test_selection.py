@@ -282,7 +282,7 @@ def test_peers_meet_a_class_with_few_rows(classes):
 
 # The same command, the same model -------------------------------------------------------------------------------------
 
-TRAINED = {"linear": ["--model", "linear"], "network": ["--model", "network", "--epochs", "2"]}
+TRAINED = {"linear": ["--model", "linear", "--alpha", "0.01"], "network": ["--model", "network", "--epochs", "2"]}
 TRAIN = """
 from softxent.app.cli import run
 for name, words in {}.items():
