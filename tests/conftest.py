@@ -5,11 +5,14 @@ Tests that look at a page run where a Chromium is found, and are counted at the 
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -32,6 +35,12 @@ def find_chromium(bundled: str) -> str | None:
         if found := shutil.which(name):
             return found
     return bundled if Path(bundled).exists() else None
+
+
+def pytest_runtest_setup() -> None:
+    """Has skops not indent its JSON, a third of the time of each training; softxent writes that JSON anew anyway."""
+    if persist := sys.modules.get("skops.io._persist"):
+        persist.json = SimpleNamespace(dumps=lambda tree, indent: json.dumps(tree))
 
 
 @pytest.fixture
