@@ -1,6 +1,7 @@
 """softxent train --dask: each part is read by a worker, to the model that one process finds."""
 
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -15,56 +16,63 @@ WORDS = ("train", "parts/*.parquet", "--target", "kind", *LINEAR, "--drop", "fil
 
 
 @pytest.fixture(scope="module")
-def clusters():
-    """Clusters of one worker and of two."""
+def cluster():
     options = {"threads_per_worker": 1, "dashboard_address": ":0", "host": "127.0.0.1", "silence_logs": 50}
-    with (
-        distributed.LocalCluster(n_workers=1, **options) as one,
-        distributed.LocalCluster(n_workers=2, **options) as two,
-    ):
-        yield {1: one, 2: two}
+    with distributed.LocalCluster(n_workers=1, **options) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory):
+    """Parts, one of them without a row that has a label."""
+    folder, table = tmp_path_factory.mktemp("tables"), frame()
+    table.loc[ROWS - 3000 :, "kind"] = None
+    for k, start in enumerate(range(0, ROWS, 3_000)):
+        table.iloc[start : start + 3_000].to_parquet(folder / f"{k}.parquet")
+    return folder
 
 
 @pytest.fixture(autouse=True)
-def folder(monkeypatch, tmp_path):
-    """Parts, one of them without a row that has a label."""
+def folder(monkeypatch, tables, tmp_path):
     monkeypatch.chdir(tmp_path)
-    table = frame()
-    table.loc[ROWS - 3000 :, "kind"] = None
-    Path("parts").mkdir()
-    for k, start in enumerate(range(0, ROWS, 3_000)):
-        table.iloc[start : start + 3_000].to_parquet(f"parts/{k}.parquet")
+    shutil.copytree(tables, "parts")
 
 
-def test_same_bits_for_any_number_of_workers(softxent, clusters):
-    for workers, cluster in clusters.items():
-        code, _, err = softxent(*WORDS, "--dask", cluster.scheduler_address, "--out", str(workers))
-        assert code == 0, err
-        assert f"note: Trained on {workers} workers: all " in err
-    assert Path("1/model.skops").read_bytes() == Path("2/model.skops").read_bytes()
-    for place in (SMALL, ("--dask", clusters[2].scheduler_address)):  # a sample to test with depends on --memory
-        assert softxent(*WORDS, *place, "--test-size", "0", "--out", place[0])[0] == 0
-    ours, alone = (sx.load(folder).pipeline[-1] for folder in ("--dask", "--memory"))
-    np.testing.assert_allclose(ours.coef_, alone.coef_, rtol=0, atol=1e-9)
+def trained(softxent, *words):
+    code, _, err = softxent(*WORDS, *words)
+    assert code == 0, err
+    return err
 
 
-def test_a_worker_that_dies_changes_nothing(softxent, clusters, monkeypatch):
-    from softxent.app.cli.screen import Screen
-
-    address = clusters[2].scheduler_address
-    assert softxent(*WORDS, "--dask", address, "--out", "undisturbed")[0] == 0
+def test_same_bits_for_any_number_of_workers_and_if_one_dies(softxent, cluster, monkeypatch):
+    dask = ("--dask", cluster.scheduler_address)
+    err = trained(softxent, *dask, "--out", "one")
+    assert "note: Trained on 1 workers: all " in err
+    cluster.scale(2)
+    cluster.wait_for_workers(2)
+    err = trained(softxent, *dask, "--out", "two")
+    assert "note: Trained on 2 workers: all " in err
     killed = []
 
     def kill_one(screen, what, done):
         """In the middle of the last pass."""
         if not killed and done > 0.3 and what.phrase == "writing features":
-            killed.append(next(iter(clusters[2].workers.values())).pid)
+            killed.append(next(iter(cluster.workers.values())).pid)
             os.kill(killed[0], signal.SIGKILL)
 
-    monkeypatch.setattr(Screen, "told", kill_one)
-    assert softxent(*WORDS, "--dask", address, "--out", "killed")[0] == 0
+    with monkeypatch.context() as patched:
+        patched.setattr("softxent.app.cli.screen.Screen.told", kill_one)
+        trained(softxent, *dask, "--out", "killed")
     assert killed
-    assert Path("killed/model.skops").read_bytes() == Path("undisturbed/model.skops").read_bytes()
+    models = {Path(out, "model.skops").read_bytes() for out in ("one", "two", "killed")}
+    assert len(models) == 1
+
+
+def test_model_of_one_process(softxent, cluster):
+    for place in (SMALL, ("--dask", cluster.scheduler_address)):  # a sample to test with depends on --memory
+        trained(softxent, *place, "--test-size", "0", "--out", place[0])
+    ours, alone = (sx.load(folder).pipeline[-1] for folder in ("--dask", "--memory"))
+    np.testing.assert_allclose(ours.coef_, alone.coef_, rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +96,7 @@ def test_refuses(softxent, words, message, monkeypatch):
     assert os.listdir() == ["parts"]
 
 
-def test_parts_of_other_columns_are_refused(softxent, clusters):
+def test_parts_of_other_columns_are_refused(softxent, cluster):
     frame().drop(columns="c").to_parquet("parts/z.parquet")
-    code, _, err = softxent(*WORDS, "--dask", clusters[1].scheduler_address)
+    code, _, err = softxent(*WORDS, "--dask", cluster.scheduler_address)
     assert (code, "'c'" in err) == (2, True)
