@@ -63,20 +63,22 @@ class Products:
         to[where] = self.times(a, b).to(to.dtype)
 
     def product(self, a: Tensor, b: Tensor, out: Tensor) -> None:
-        if not a.dtype == b.dtype == out.dtype:
-            out.copy_(self.operand(a) @ self.operand(b))
-            return
         columns = COLUMNS if out.is_cpu else max(1, out.shape[1])
         for part in (slice(k, k + columns) for k in range(0, out.shape[1], columns)):
-            torch.mm(a, b[:, part], out=out[:, part])  # within an operator matmul, unlike mm, would refuse leaves
+            if a.dtype == out.dtype:
+                torch.mm(a, b[:, part], out=out[:, part])  # within an operator matmul, unlike mm, would refuse leaves
+                continue
+            # summed up in float32, but rounded to 16 bits by PyTorch: a second product finds what that lost
+            rounded = a @ b[:, part]
+            out[:, part] = rounded
+            out[:, part] += rounded.addmm_(a, b[:, part], beta=-1).nan_to_num_()  # of ±inf, NaN
 
     def add_product(self, a: Tensor, b: Tensor, to: Tensor, first: bool) -> None:
-        if first:
-            self.product(a, b, to)
-        elif a.dtype == b.dtype == to.dtype:
-            to.addmm_(a, b)
+        if a.dtype == b.dtype == to.dtype:
+            self.product(a, b, to) if first else to.addmm_(a, b)
         else:
-            to += self.operand(a) @ self.operand(b)
+            product = self.operand(a) @ self.operand(b)
+            to.copy_(product) if first else to.add_(product)
 
     def column_sums(self, a: Tensor) -> Tensor:
         return a.sum(0)
