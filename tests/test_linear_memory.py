@@ -86,6 +86,7 @@ CASES = [  # what is made of rows × features × classes, of which dtype and tar
     ("sample", 600, 64, 20_000, "float32", "hard", {}),
     ("sample", 200, 32, 100_000, "float32", "hard", {"temperature": 0.7}),
     ("sample", 100, 32, 20_000, "float32", "hard", {"top_p": 0.9}),
+    ("gradients", 350, 4, 20_000, "bfloat16", "hard", {}),  # where products take G in 16 bits, that is much beside W
 ]
 BUDGETS = ["auto", 16 * MEBI, 32 * MEBI, 128 * MEBI]
 

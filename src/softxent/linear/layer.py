@@ -149,7 +149,9 @@ class Layer:
         """`more` is what is held of all rows, not of those that are counted."""
         dtype = self.library.dtype
         rows = self.rows if more else self.count
+        halved = gradients and self.library.waits and self.library.multiplied != dtype  # a copy of G
         cast = self.x.dtype != dtype or self.W.dtype != dtype
+        more = {**more, "copies": more.get("copies", 0) + halved}
         if not self.library.waits and cast and self.library.multiplied == dtype:  # of two dtypes, so they are converted
             both = 2 * (self.rows + self.classes) * self.x.shape[1]
             cast, more = False, {**more, "beside": more.get("beside", 0) + both}
@@ -161,7 +163,7 @@ class Layer:
             gradients=gradients,
             memory_budget=budget,
             cast=cast,
-            arrays=self.arrays(gradients) + (self.library.multiplied != dtype),
+            arrays=self.arrays(gradients) + halved,
             on_gpu=not self.library.waits,
             **more,
         )

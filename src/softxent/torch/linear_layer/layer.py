@@ -198,7 +198,6 @@ def draws(x: Tensor, W: Tensor, dtype: torch.dtype, truncation: Truncation, opti
         gradients=False,
         memory_budget=given_as(budget),
         cast=x.dtype != dtype or W.dtype != dtype,
-        arrays=1 + (multiplied_in(x, W, dtype) != dtype),
         **truncation.held(options, classes),
     )
     return rows if plan.along_rows else 2 * rows * -(-classes // plan.chunk[1])

@@ -88,9 +88,11 @@ class Source:
         W = self.W
         assert W is not None
         cast = {self.x.dtype, W.dtype} != {self.dtype}
+        halved = gradients and waits(self.x) and self.library.multiplied != self.dtype  # a copy of G
         plan = linear_plan(
             self.rows, W.shape[1], self.classes, itemsize=self.dtype.itemsize, gradients=gradients, cast=cast,
-            memory_budget=given_as(self.budget), copies=4 * self.scales, all_classes=True, on_gpu=not waits(self.x),
+            memory_budget=given_as(self.budget), copies=4 * self.scales + halved, all_classes=True,
+            on_gpu=not waits(self.x),
         )  # fmt: skip
         return max(1, plan.piece or plan.chunk[0])
 
