@@ -58,7 +58,7 @@ class Code:
         self.loops = [range(to, k + 1) for k, to, _ in jumps if to < k]
         for k, to, conditional in jumps:
             moves = any(re.match("LDG|STG", each.name) for each in self.instructions[k + 1 : to])  # masked, not rare
-            if conditional and not moves and any(k in loop and to in loop for loop in self.loops):
+            if conditional and not moves and to > k:
                 self.rare |= set(range(k + 1, to))
         edges = {*self.labels.values(), *(k + 1 for k, *_ in jumps)}
         for k, each in enumerate(self.instructions):

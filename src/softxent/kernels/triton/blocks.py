@@ -11,6 +11,13 @@ from softxent.kernels.triton.math import capped_in_double
 
 
 @triton.jit
+def rows_of_program(rows, ROWS: tl.constexpr):
+    """Those of this program, and which there are: where it is one, the compiler knows that it is there."""
+    i = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
+    return i, (tl.full([ROWS], True, tl.int1) if ROWS == 1 else i < rows)
+
+
+@triton.jit
 def multiple_of(n, ALIGNED: tl.constexpr):
     """n, which is one, so that the compiler knows: a hint (tl.multiple_of) is lost where it takes a product apart."""
     return (n // ALIGNED) * ALIGNED
@@ -43,9 +50,19 @@ def places_of(ptr, at, stride, start, BLOCK: tl.constexpr, STRIPS: tl.constexpr)
 
 
 @triton.jit
+def widened(x, WIDE: tl.constexpr):
+    """x as it is computed; of bfloat16 by its bits, for which fewer instructions come out."""
+    if x.dtype == tl.bfloat16:
+        wide = (x.to(tl.int16, bitcast=True).to(tl.int32) << 16).to(tl.float32, bitcast=True)
+    else:
+        wide = x.to(WIDE)
+    return wide
+
+
+@triton.jit
 def logits(
     x_ptr, x_at, x_class, is_row, start, end,
-    WIDE: tl.constexpr, BLOCK: tl.constexpr, STRIPS: tl.constexpr, FULL: tl.constexpr,
+    WIDE: tl.constexpr, BLOCK: tl.constexpr, STRIPS: tl.constexpr, FULL: tl.constexpr, EVICT: tl.constexpr = "",
 ):  # fmt: skip
     """The strips of a block of rows that begin at x_at; −inf where there is no class."""
     xs = ()
@@ -53,7 +70,7 @@ def logits(
     for k in tl.static_range(STRIPS):
         j, is_class = classes_of(start, k, end, BLOCK, STRIPS, FULL)
         mask = is_row[:, None] if FULL else is_row[:, None] & is_class
-        xs += (tl.load(place + k * step, mask=mask, other=float("-inf")).to(WIDE),)
+        xs += (widened(tl.load(place + k * step, mask=mask, other=float("-inf"), eviction_policy=EVICT), WIDE),)
     return xs
 
 
@@ -65,8 +82,10 @@ def scaled(x, temperature, softcap, TEMPERATURE: tl.constexpr, SOFTCAP: tl.const
         if TEMPERATURE:
             capped /= temperature
         z = tl.where(tl.abs(x) < float("inf"), capped.to(x.dtype), x)  # −inf stays a mask, NaN stays NaN
+    elif TEMPERATURE and x.dtype == tl.float32:
+        z = (x.to(tl.float64) * (1 / temperature)).to(x.dtype)  # 2^-52 of z, long before float32 rounds it
     elif TEMPERATURE:
-        z = (x.to(tl.float64) / temperature).to(x.dtype)
+        z = x / temperature
     else:
         z = x
     return z
@@ -107,8 +126,9 @@ def target_logit(
     x_ptr, x_at, x_class, y, counted, temperature, softcap, TEMPERATURE: tl.constexpr, SOFTCAP: tl.constexpr,
     WIDE: tl.constexpr
 ):  # fmt: skip
-    z_y = tl.load(x_ptr + (x_at + y * x_class), mask=counted, other=0.0).to(WIDE)
-    return scaled(z_y, temperature, softcap, TEMPERATURE, SOFTCAP)
+    """x_y and z_y."""
+    x_y = tl.load(x_ptr + (x_at + y * x_class), mask=counted, other=0.0).to(WIDE)
+    return x_y, scaled(x_y, temperature, softcap, TEMPERATURE, SOFTCAP)
 
 
 @triton.jit

@@ -4,20 +4,19 @@ import triton
 import triton.language as tl
 
 from softxent.kernels.triton.blocks import (
-    all_scaled,
     class_of_rows,
     classes_of,
-    logits,
     multiple_of,
     place_of_rows,
     places_of,
+    rows_of_program,
     target_logit,
     target_weights,
 )
 from softxent.kernels.triton.finish import finish
 from softxent.kernels.triton.math import capped_in_double, exp_in, exp_of, float_of, range_around
 from softxent.kernels.triton.parts import sums_of_rows
-from softxent.kernels.triton.rows import NOTHING, TARGET, defined, moved, sum_up
+from softxent.kernels.triton.rows import NOTHING, TARGET, defined, read_again, sum_up, times
 
 
 @triton.jit
@@ -30,7 +29,16 @@ def in_two_steps(factor, WIDE: tl.constexpr):
     else:
         second = tl.where(size < 1e-200, 2.0**-600, tl.where(size > 1e200, 2.0**600, 1.0))
         first = factor * tl.where(size < 1e-200, 2.0**600, tl.where(size > 1e200, 2.0**-600, 1.0))
-    return first.to(WIDE)[:, None], second.to(WIDE)[:, None]
+    return first.to(WIDE), second.to(WIDE)
+
+
+@triton.jit
+def slope_of(x, temperature, softcap, TEMPERATURE: tl.constexpr):
+    """∂z/∂x = (1 − tanh²(x / c)) / T"""
+    slope = capped_in_double(x, softcap)[1]
+    if TEMPERATURE:
+        slope /= temperature
+    return slope
 
 
 @triton.jit(do_not_specialize=["ignore_index", "smoothing", "temperature", "softcap", "z_loss"], debug=True)
@@ -60,18 +68,20 @@ def cross_entropy_kernel(
         if tl.load(upstream_ptr) == 1:
             return
     SOFT: tl.constexpr = PROBABILITIES or SMOOTHING
+    AGAIN: tl.constexpr = PARTS > 1 or not ONE_BLOCK
+    EVICT: tl.constexpr = "evict_first" if AGAIN else ""
     BESIDE: tl.constexpr = TARGET if SOFT else NOTHING
-    i = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
-    is_row = i < rows
+    i, is_row = rows_of_program(rows, ROWS)
     x_at, t_at = place_of_rows(i, inner, x_outer, x_inner, ALIGNED), place_of_rows(i, inner, t_outer, t_inner, 1)
 
     counted = is_row
     zero = tl.zeros([ROWS], tl.float64)
     y = tl.full([ROWS], 0, tl.int64)
-    z_y, w_y = tl.zeros([ROWS], WIDE), zero
+    x_y, w_y = tl.zeros([ROWS], WIDE), zero
+    z_y = x_y
     if not PROBABILITIES:
         y, counted = class_of_rows(t_ptr, t_at, is_row, classes, ignore_index)
-        z_y = target_logit(x_ptr, x_at, x_class, y, counted, temperature, softcap, TEMPERATURE, SOFTCAP, WIDE)
+        x_y, z_y = target_logit(x_ptr, x_at, x_class, y, counted, temperature, softcap, TEMPERATURE, SOFTCAP, WIDE)
         w_y += 1
         if WEIGHTED:
             w_y = tl.load(weight_ptr + y, mask=counted, other=0.0).to(tl.float64)
@@ -86,7 +96,7 @@ def cross_entropy_kernel(
 
     begin, end = 0, classes
     if PARTS == 1:
-        m, others, gap, mass, first, above, zs, es = sum_up(
+        m, others, gap, mass, first, above, xs, zs, es = sum_up(
             x_ptr, x_at, x_class, t_ptr, t_at, t_class, weight_ptr, z_y, counted, begin, end, classes,
             smoothing, temperature, softcap,
             BESIDE, PROBABILITIES, WEIGHTED, TEMPERATURE, SOFTCAP, CHECKED,
@@ -102,8 +112,9 @@ def cross_entropy_kernel(
         weight_sum = tl.load(weight_sum_ptr)
     shift, round, lowest, n = range_around(m)
     others = defined(m, others)
+    largest = exp_of(m, shift, round, lowest, n)
     loss, factor, target_grad = finish(
-        m.to(tl.float64), exp_of(m, shift, round, lowest, n), others, z_y.to(tl.float64),
+        m.to(tl.float64), largest, others, z_y.to(tl.float64),
         exp_in(z_y - shift, round, lowest).to(tl.float64), w_y, gap, mass,
         weight_sum, share, smoothing, z_loss, classes, PROBABILITIES, SMOOTHING, Z_LOSS, WIDE,
     )  # fmt: skip
@@ -114,43 +125,42 @@ def cross_entropy_kernel(
         tl.store(loss_ptr + i, tl.where(counted, loss, 0.0), mask=is_row & teller)
 
     if GRADIENT:
+        OF_16_BITS: tl.constexpr = grad_ptr.dtype.element_ty.primitive_bitwidth == 16
         grad_at = place_of_rows(i, inner, grad_outer, grad_inner, ALIGNED)
         first, second = in_two_steps(tl.where(counted, factor, 0.0), WIDE)
         first_a, second_a = in_two_steps(tl.where(counted, share, 0.0), WIDE)
-        target_grad = tl.where(counted, target_grad, 0.0).to(WIDE)[:, None]
-        y = y.to(tl.int32)
-        LANES: tl.constexpr = BLOCK // STRIPS
-        lanes = tl.arange(0, LANES)[None, :]
         zero_or_nan = (others - others).to(WIDE)[:, None]
         end = multiple_of(end, ALIGNED)
-        for start in range(begin, end, BLOCK):
+        last = begin + (end - begin - 1) // BLOCK * BLOCK
+        for back in range(0, end - begin, BLOCK):
+            start = last - back  # what was read last is read again first, from the cache
             place, step = places_of(grad_ptr, grad_at, grad_class, start, BLOCK, STRIPS)
-            if not ONE_BLOCK or PARTS > 1 or SOFTCAP:
-                again = logits(x_ptr, x_at, x_class, counted, start, end, WIDE, BLOCK, STRIPS, FULL)
-            if not ONE_BLOCK or PARTS > 1:
-                z_again = all_scaled(again, temperature, softcap, TEMPERATURE, SOFTCAP, STRIPS)
-                y_again = moved(z_again, shift, ROWS, STRIPS)
+            if AGAIN:
+                x_of, z_of, e_of = read_again(
+                    x_ptr, x_at, x_class, counted, start, end, m, largest, shift, round, lowest, temperature, softcap,
+                    TEMPERATURE, SOFTCAP, OF_16_BITS, WIDE, ROWS, BLOCK, STRIPS, FULL,
+                )  # fmt: skip
+            else:
+                x_of, z_of, e_of = xs, zs, es
+            e_of = times(e_of, second, ROWS, STRIPS)
             for k in tl.static_range(STRIPS):
-                if ONE_BLOCK and PARTS == 1:
-                    z, e = zs[k], es[k]
-                else:
-                    z, e = z_again[k], exp_in(y_again[k], round[:, None], lowest[:, None])
                 j, is_class = classes_of(start, k, end, BLOCK, STRIPS, FULL)
                 mask = counted[:, None] & is_class
-                g = e * first * second
+                g = e_of[k] * first[:, None]
                 if SOFT:
                     at = t_at[:, None] + j.to(tl.int64) * t_class
                     a = target_weights(
                         t_ptr, weight_ptr, at, j, mask, classes, smoothing, PROBABILITIES, WEIGHTED, False, WIDE
                     )
-                    g -= a * first_a * second_a
-                if not PROBABILITIES:
-                    g = tl.where(lanes == (y - (start + k * LANES))[:, None], target_grad, g)
+                    g -= a * first_a[:, None] * second_a[:, None]
                 if SOFTCAP:
-                    slope = capped_in_double(again[k].to(tl.float64), softcap)[1]
-                    if TEMPERATURE:
-                        slope /= temperature
-                    g *= slope.to(WIDE)
+                    g *= slope_of(x_of[k].to(tl.float64), temperature, softcap, TEMPERATURE).to(WIDE)
                 if SOFT or SOFTCAP:
-                    g = tl.where(mask & (z == float("-inf")), zero_or_nan, g)
-                tl.store(place + k * step, g, mask=is_row[:, None] if FULL else is_row[:, None] & is_class)
+                    g = tl.where(mask & (z_of[k] == float("-inf")), zero_or_nan, g)
+                to_store = is_row[:, None] if FULL else is_row[:, None] & is_class
+                tl.store(place + k * step, g, mask=to_store, eviction_policy=EVICT)
+        if not PROBABILITIES:
+            if SOFTCAP:
+                target_grad *= slope_of(x_y.to(tl.float64), temperature, softcap, TEMPERATURE)
+            tl.debug_barrier()  # the target's own is written over what stands there
+            tl.store(grad_ptr + grad_at + y * grad_class, target_grad, mask=counted & (y >= begin) & (y < end))

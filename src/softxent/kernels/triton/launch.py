@@ -14,12 +14,14 @@ FEW = 32  # classes: with no more, a thread has whole rows
 ROWS = 128  # of a program then
 PLAIN, MORE, MOST, HEAVY = range(4)  # how many numbers live at once: probabilities and softcaps are HEAVY
 EACH = {4: (64, 32, 16, 8), 8: (32, 16, 8, 8)}  # elements a thread, by the bytes of a number in computing, and level
-LONGEST = {4: 32768, 8: 8192}  # classes that a program holds at once, of PLAIN passes
+LONGEST = {4: 32768, 8: 8192}  # classes of rows that a program holds whole, of PLAIN passes
 BLOCK = {4: 8192, 8: 4096}  # of a longer row, or of a part of it
 PLANE = 32, 128  # rows × classes at a time where the rows lie side by side: their numbers fill a line of memory
 ENOUGH = 256  # programs: with fewer rows, long ones are taken in parts
 OF_SAMPLE = 4096  # classes a part, of which one is read twice
 OF_STATISTICS_GRADIENT = 4096  # classes a program
+FEWEST_THREADS = 2  # a row: what they read at once is a sector of 32 bytes
+MOST_STRIPS = 32  # which compilers take longer and longer for
 MOST_THREADS = 512  # a program: 1024 leave each 64 registers on NVIDIA's chips
 ACCESS = 16  # bytes that a thread reads or writes at once
 
@@ -63,6 +65,14 @@ def shaped(rows: int, block: int, classes: int, parts: int, level: int, size: in
     )  # fmt: skip
 
 
+def held(rows: int, classes: int, threads: int, access: int, warp: int) -> Shape:
+    """Of programs that hold whole rows, with so many threads a row, each of which reads so many classes at once."""
+    lanes = access * threads
+    strips = cdiv(classes, lanes)
+    block = strips * lanes
+    return Shape(rows, block, rows * threads // warp, strips, True, classes % block == 0, 1, block)
+
+
 @lru_cache(maxsize=1024)
 def shape_of(
     rows: int, classes: int, size: int, item: int, warp: int, side_by_side: bool = False, level: int = PLAIN
@@ -74,13 +84,21 @@ def shape_of(
     side_by_side   rows are neighbours in memory, classes are not
     level          of the pass
     """
-    if classes <= FEW:
-        lanes = 1 if side_by_side else math.gcd(classes, ACCESS // item)  # that a thread reads at once
-        return Shape(ROWS, classes, ROWS // warp, classes // lanes, True, True, 1, classes)
+    each, access = EACH[size][level], ACCESS // item
+    if side_by_side:
+        access = 1 if classes <= FEW else 2
+    elif classes < warp * each:  # a warp has several rows, which begin where they do in memory
+        access = math.gcd(classes, access)
+    each = min(each, MOST_STRIPS * access)
+    threads = 1 if classes <= FEW else next_power_of_2(cdiv(classes, each))  # a row
+    if side_by_side and threads <= MOST_THREADS // warp:
+        return held(max(warp, ROWS // threads), classes, threads, access, warp)
+    if not side_by_side and classes <= LONGEST[size] >> level:
+        threads = threads if classes <= FEW else max(FEWEST_THREADS, threads)
+        return held(max(1, ROWS // threads) if threads < warp else 1, classes, threads, access, warp)
     block = next_power_of_2(classes)
-    if block <= LONGEST[size] >> level and not side_by_side:
-        return shaped(1, block, classes, 1, level, size, item, warp)
-    level = MORE if level == PLAIN else HEAVY
+    # a warp of 64 keeps masks in scalar registers, of which there are some hundred
+    level = HEAVY if level else MOST if warp > 32 else MORE
     if side_by_side:
         return shaped(PLANE[0], min(block, PLANE[1]), classes, 1, level, size, item, warp)
     block = BLOCK[size] >> 2 * (level == HEAVY)

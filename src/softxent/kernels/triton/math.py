@@ -123,9 +123,9 @@ def power_of_2(n):
 
 @triton.jit
 def exp_in(y, round, lowest):
-    """E(z) = (1 + r + r²·(…))·2^… of y = z − shift; NaN for NaN."""
+    """E(z) = (1 + r + r²·(…))·2^… of y = z − shift; anything for NaN, for m is NaN then."""
     if y.dtype == tl.float32:
-        y = tl.maximum(y, lowest, propagate_nan=tl.PropagateNan.ALL)
+        y = tl.maximum(y, lowest)
         t = tl.fma(y, LOG2E, round)  # n and its place among the exponents, in the low bits
         n = t - round
         r = tl.fma(n, -LN2_LO32, tl.fma(n, -LN2_HI32, y))
@@ -135,6 +135,12 @@ def exp_in(y, round, lowest):
     else:
         s, power = parts_of_exp(y, round)
         return tl.where(y < lowest, 0.0, tl.fma(s, power, power))
+
+
+@triton.jit
+def exp_for_16_bits(z, m, largest):
+    """E(z) for a result of 16 bits: to about 2^-17 of it, in three instructions; log2 E(m) is near 64."""
+    return tl.exp2(tl.fma(z - m[:, None], LOG2E, tl.log2(largest.to(tl.float32))[:, None]))
 
 
 @triton.jit
@@ -200,6 +206,7 @@ def log1p(y, WIDE: tl.constexpr):
 @triton.jit
 def capped_in_double(x, softcap):
     """c·tanh(x / c) and its derivative, with e = exp(−2·|x / c|): (1 − e) / (1 + e) and 4e / (1 + e)²."""
-    e, less_one = exp_and_expm1(-2 * (tl.abs(x) / softcap))
-    tanh = less_one / (1 + e)
-    return softcap * tl.where(x < 0, tanh, -tanh), 4 * e / ((1 + e) * (1 + e))
+    e, less_one = exp_and_expm1(tl.abs(x) * (-2 / softcap))
+    inverse = 1 / (1 + e)  # a division costs as much as the exponential
+    tanh = less_one * inverse
+    return softcap * tl.where(x < 0, tanh, -tanh), 4 * e * (inverse * inverse)

@@ -3,7 +3,7 @@
 import triton
 import triton.language as tl
 
-from softxent.kernels.triton.blocks import class_of_rows, place_of_rows, target_logit
+from softxent.kernels.triton.blocks import class_of_rows, place_of_rows, rows_of_program, target_logit
 from softxent.kernels.triton.math import exp_of_largest, float_of, two_sum
 from softxent.kernels.triton.rows import LAST, NOTHING, STATISTICS, larger, sum_up
 
@@ -21,17 +21,16 @@ def sums_kernel(
 ):  # fmt: skip
     """Part program_id(1), `width` classes, of ROWS rows."""
     smoothing, temperature, softcap = float_of(smoothing), float_of(temperature), float_of(softcap)
-    i = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
+    i, is_row = rows_of_program(rows, ROWS)
     part = tl.program_id(1)
     x_at, t_at = place_of_rows(i, inner, x_outer, x_inner, ALIGNED), place_of_rows(i, inner, t_outer, t_inner, 1)
     begin = part * width
     end = tl.minimum(begin + width, classes)
-    is_row = i < rows
     z_y = tl.zeros([ROWS], WIDE)
     if BESIDE == STATISTICS:
         y, counted = class_of_rows(t_ptr, t_at, is_row, classes, ignore_index)
-        z_y = target_logit(x_ptr, x_at, x_class, y, counted, temperature, softcap, TEMPERATURE, SOFTCAP, WIDE)
-    m, others, gap, mass, first, above, zs, es = sum_up(
+        x_y, z_y = target_logit(x_ptr, x_at, x_class, y, counted, temperature, softcap, TEMPERATURE, SOFTCAP, WIDE)
+    m, others, gap, mass, first, above, xs, zs, es = sum_up(
         x_ptr, x_at, x_class, t_ptr, t_at, t_class, weight_ptr, z_y, is_row, begin, end, classes,
         smoothing, temperature, softcap,
         BESIDE, PROBABILITIES, WEIGHTED, TEMPERATURE, SOFTCAP, CHECKED,

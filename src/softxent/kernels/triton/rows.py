@@ -18,6 +18,7 @@ from softxent.kernels.triton.math import (
     add_above,
     add_pairs,
     conversion,
+    exp_for_16_bits,
     exp_in,
     range_around,
     sum_of_pairs,
@@ -26,7 +27,6 @@ from softxent.kernels.triton.math import (
 
 NOTHING, TARGET, STATISTICS = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2)  # what is summed up beside E
 LAST = tl.constexpr(2147483647)  # beyond every class
-FAR = tl.constexpr(1000.0)  # below m, E is 0
 
 
 @triton.jit
@@ -118,7 +118,7 @@ def add_block(
     WIDE: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr, STRIPS: tl.constexpr, FULL: tl.constexpr,
 ):  # fmt: skip
     """The sums of each lane with a block more; and its E."""
-    es = ()
+    es, pair = (), gap
     ys = moved(zs, shift, ROWS, STRIPS)
     for k in tl.static_range(STRIPS):
         z = zs[k]
@@ -136,8 +136,11 @@ def add_block(
             gap, lost = two_sum(gap, products(a, m[:, None], z))
             gap_lo += tl.where(gap < float("inf"), lost, 0.0)
         elif BESIDE == STATISTICS:
-            gap, gap_lo = add_above(gap, gap_lo, e * tl.minimum(m[:, None] - z, FAR))
-            above += (z > z_y[:, None]).to(tl.int32)
+            below = (m - shift)[:, None] - tl.maximum(ys[k], lowest[:, None])
+            pair = e * below if k % 2 == 0 else tl.fma(e, below, pair)  # where one adds up two, nothing is large
+            if k % 2 == 1 or k == STRIPS - 1:
+                gap, gap_lo = add_above(gap, gap_lo, pair)
+            above += tl.where(z > z_y[:, None], 1.0, 0.0)
     if BESIDE == STATISTICS:
         first = tl.minimum(first, first_largest(zs, m, start, BLOCK, STRIPS))
     return es, total, total_lo, gap, gap_lo, mass, mass_lo, first, above
@@ -155,7 +158,7 @@ def sum_in_turn(
     HEADROOM: tl.constexpr = HEADROOM32 if WIDE == tl.float32 else HEADROOM64
     zeros, nothing = tl.zeros([ROWS, BLOCK // STRIPS], WIDE), float("-inf")
     total, total_lo, gap, gap_lo, mass, mass_lo = zeros, zeros, zeros, zeros, zeros, zeros
-    first, above = tl.full(zeros.shape, LAST, tl.int32), tl.full(zeros.shape, 0, tl.int32)
+    first, above = tl.full(zeros.shape, LAST, tl.int32), tl.zeros(zeros.shape, tl.float32)
     m = tl.full([ROWS], nothing, WIDE)
     at, base = m, tl.zeros([ROWS], WIDE)
     shift, round, lowest, n = range_around(at)
@@ -202,9 +205,9 @@ def sum_of_block(
     SOFTCAP: tl.constexpr, CHECKED: tl.constexpr, WIDE: tl.constexpr, ROWS: tl.constexpr,
     BLOCK: tl.constexpr, STRIPS: tl.constexpr, FULL: tl.constexpr,
 ):  # fmt: skip
-    """The same of a single block, and its z and E."""
+    """The same of a single block, and its x, z and E."""
     zeros = tl.zeros([ROWS, BLOCK // STRIPS], WIDE)
-    first, above = tl.full(zeros.shape, LAST, tl.int32), tl.full(zeros.shape, 0, tl.int32)
+    first, above = tl.full(zeros.shape, LAST, tl.int32), tl.zeros(zeros.shape, tl.float32)
     xs = logits(x_ptr, x_at, x_class, is_row, begin, end, WIDE, BLOCK, STRIPS, FULL)
     zs = all_scaled(xs, temperature, softcap, TEMPERATURE, SOFTCAP, STRIPS)
     m = largest_of(zs, STRIPS)
@@ -217,7 +220,7 @@ def sum_of_block(
         t_ptr, t_at, t_class, weight_ptr, z_y, is_row, begin, end, classes, smoothing,
         BESIDE, PROBABILITIES, WEIGHTED, CHECKED, WIDE, ROWS, BLOCK, STRIPS, FULL,
     )  # fmt: skip
-    return m, shift, n, base, total, total_lo, gap, gap_lo, mass, mass_lo, first, above, zs, es
+    return m, shift, n, base, total, total_lo, gap, gap_lo, mass, mass_lo, first, above, xs, zs, es
 
 
 @triton.jit
@@ -233,11 +236,11 @@ def sum_up(
     TARGET       gap = Σ a_j·(m − z_j) and mass = Σ a_j, in float64
     STATISTICS   gap = Σ E_j·(m − z_j), the first class with z = m or NaN, and how many z exceed z_y
 
-    At last the strips' z and E, if they are a single block.
+    At last the strips' x, z and E, if they are a single block.
     """
     end = multiple_of(end, ALIGNED)
     if ONE_BLOCK:
-        m, shift, n, base, total, total_lo, gap, gap_lo, mass, mass_lo, first, above, zs, es = sum_of_block(
+        m, shift, n, base, total, total_lo, gap, gap_lo, mass, mass_lo, first, above, xs, zs, es = sum_of_block(
             x_ptr, x_at, x_class, t_ptr, t_at, t_class, weight_ptr, z_y, is_row, begin, end, classes,
             smoothing, temperature, softcap,
             BESIDE, PROBABILITIES, WEIGHTED, TEMPERATURE, SOFTCAP, CHECKED, WIDE, ROWS, BLOCK, STRIPS, FULL,
@@ -248,7 +251,7 @@ def sum_up(
             smoothing, temperature, softcap,
             BESIDE, PROBABILITIES, WEIGHTED, TEMPERATURE, SOFTCAP, CHECKED, WIDE, ROWS, BLOCK, STRIPS, FULL,
         )  # fmt: skip
-        zs, es = (), ()
+        xs, zs, es = (), (), ()
     total, total_lo = tl.reduce(without(total, total_lo, base), 1, add_pairs)
     others = (total.to(tl.float64) - base.to(tl.float64)) + total_lo.to(tl.float64)
     wide_gap, wide_mass = others * 0, others * 0
@@ -263,4 +266,44 @@ def sum_up(
         others *= factor
         if BESIDE == STATISTICS:
             wide_gap *= factor
-    return m, others, wide_gap, wide_mass, tl.min(first, 1), tl.sum(above, 1), zs, es
+    return m, others, wide_gap, wide_mass, tl.min(first, 1), tl.sum(above.to(tl.int32), 1), xs, zs, es
+
+
+@triton.jit
+def times(es, factor, ROWS: tl.constexpr, STRIPS: tl.constexpr):
+    """E·factor, which is 1 in most rows."""
+    if ROWS > 1:
+        scaled_es = all_times(es, factor, STRIPS)
+    else:
+        scaled_es = es
+        if tl.max((factor != 1).to(tl.int32), 0) > 0:
+            scaled_es = all_times(es, factor, STRIPS)
+    return scaled_es
+
+
+@triton.jit
+def all_times(es, factor, STRIPS: tl.constexpr):
+    scaled_es = ()
+    for k in tl.static_range(STRIPS):
+        scaled_es += (es[k] * factor[:, None],)
+    return scaled_es
+
+
+@triton.jit
+def read_again(
+    x_ptr, x_at, x_class, is_row, start, end, m, largest, shift, round, lowest, temperature, softcap,
+    TEMPERATURE: tl.constexpr, SOFTCAP: tl.constexpr, OF_16_BITS: tl.constexpr, WIDE: tl.constexpr,
+    ROWS: tl.constexpr, BLOCK: tl.constexpr, STRIPS: tl.constexpr, FULL: tl.constexpr,
+):  # fmt: skip
+    """x, z and E of a block of rows whose sums are known, for the last time."""
+    xs = logits(x_ptr, x_at, x_class, is_row, start, end, WIDE, BLOCK, STRIPS, FULL, "evict_first")
+    zs = all_scaled(xs, temperature, softcap, TEMPERATURE, SOFTCAP, STRIPS)
+    es = ()
+    if OF_16_BITS:
+        for k in tl.static_range(STRIPS):
+            es += (exp_for_16_bits(zs[k], m, largest),)
+    else:
+        ys = moved(zs, shift, ROWS, STRIPS)
+        for k in tl.static_range(STRIPS):
+            es += (exp_in(ys[k], round[:, None], lowest[:, None]),)
+    return xs, zs, es

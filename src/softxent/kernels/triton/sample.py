@@ -3,7 +3,7 @@
 import triton
 import triton.language as tl
 
-from softxent.kernels.triton.blocks import multiple_of, place_of_rows, scaled, target_logit
+from softxent.kernels.triton.blocks import multiple_of, place_of_rows, rows_of_program, scaled, target_logit
 from softxent.kernels.triton.math import exp_in, exp_of, float_of, log1p, range_around
 from softxent.kernels.triton.parts import combine, weights_of_parts
 from softxent.kernels.triton.rows import NOTHING, defined
@@ -31,8 +31,7 @@ def sample_kernel(
 ):  # fmt: skip
     """ROWS rows a program. Only the part that u·Σ falls into is read again; −1 for a row without probabilities."""
     temperature = float_of(temperature)
-    i = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
-    is_row = i < rows
+    i, is_row = rows_of_program(rows, ROWS)
     wide_m, ratio, gap, mass, first, above = combine(sums_ptr, i, rows, NOTHING, PARTS, WIDTH)
     at, m_k, m, weight = weights_of_parts(sums_ptr, i, rows, PARTS, WIDTH)
     k = tl.arange(0, WIDTH)[None, :]
@@ -57,12 +56,12 @@ def sample_kernel(
     choice, before = drawn(e, (until - below) * largest, lanes, BLOCK)
     has_softmax = ratio == ratio
     # read again, for z not to fill registers until the class is known
-    z_choice = target_logit(
+    x_choice, z_choice = target_logit(
         x_ptr, x_at, x_class, begin + choice, is_row & has_softmax, temperature, 1.0, TEMPERATURE, False, WIDE
-    ).to(tl.float64)
+    )
     tl.store(index_ptr + i, tl.where(has_softmax, begin + choice, -1).to(tl.int64), mask=is_row)
     tl.store(
         log_prob_ptr + i,
-        tl.where(has_softmax, (z_choice - wide_m) - log1p(ratio, WIDE), ratio),
+        tl.where(has_softmax, (z_choice.to(tl.float64) - wide_m) - log1p(ratio, WIDE), ratio),
         mask=is_row,
     )

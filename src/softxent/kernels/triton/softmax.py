@@ -3,10 +3,10 @@
 import triton
 import triton.language as tl
 
-from softxent.kernels.triton.blocks import all_scaled, classes_of, logits, multiple_of, place_of_rows, places_of
-from softxent.kernels.triton.math import exp_in, exp_of, float_of, log1p, range_around, reciprocal, two_sum
+from softxent.kernels.triton.blocks import classes_of, multiple_of, place_of_rows, places_of, rows_of_program
+from softxent.kernels.triton.math import exp_of, float_of, log1p, range_around, reciprocal, two_sum
 from softxent.kernels.triton.parts import sums_of_rows
-from softxent.kernels.triton.rows import NOTHING, defined, moved, sum_up
+from softxent.kernels.triton.rows import NOTHING, defined, read_again, sum_up
 
 SOFTMAX, LOG_SOFTMAX, LOGSUMEXP = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2)
 
@@ -26,13 +26,15 @@ def softmax_kernel(
     FULL: tl.constexpr, ONE_BLOCK: tl.constexpr, PARTS: tl.constexpr,
 ):  # fmt: skip
     """Programs, parts and strides as cross_entropy_kernel's."""
+    AGAIN: tl.constexpr = PARTS > 1 or not ONE_BLOCK
+    EVICT: tl.constexpr = "evict_first" if AGAIN else ""
+    OF_16_BITS: tl.constexpr = out_ptr.dtype.element_ty.primitive_bitwidth == 16
     temperature = float_of(temperature)
-    i = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
-    is_row = i < rows
+    i, is_row = rows_of_program(rows, ROWS)
     x_at = place_of_rows(i, inner, x_outer, x_inner, ALIGNED)
     begin, end = 0, classes
     if PARTS == 1:
-        m, others, gap, mass, first, above, zs, es = sum_up(
+        m, others, gap, mass, first, above, xs, zs, es = sum_up(
             x_ptr, x_at, x_class, None, None, 0, None, None, is_row, begin, end, classes,
             0.0, temperature, 1.0,
             NOTHING, False, False, TEMPERATURE, False, False,
@@ -54,23 +56,25 @@ def softmax_kernel(
         hi = log_denominator.to(WIDE)
         lo = (log_denominator - hi.to(tl.float64)).to(WIDE)[:, None]
         end = multiple_of(end, ALIGNED)
-        for start in range(begin, end, BLOCK):
+        last = begin + (end - begin - 1) // BLOCK * BLOCK
+        for back in range(0, end - begin, BLOCK):
+            start = last - back  # what was read last is read again first, from the cache
             place, step = places_of(out_ptr, out_at, out_class, start, BLOCK, STRIPS)
-            if not ONE_BLOCK or PARTS > 1:
-                again = logits(x_ptr, x_at, x_class, is_row, start, end, WIDE, BLOCK, STRIPS, FULL)
-                z_again = all_scaled(again, temperature, 1.0, TEMPERATURE, False, STRIPS)
-                y_again = moved(z_again, shift, ROWS, STRIPS)
+            if AGAIN:
+                x_of, z_of, e_of = read_again(
+                    x_ptr, x_at, x_class, is_row, start, end, m, largest, shift, round, lowest, temperature, 1.0,
+                    TEMPERATURE, False, OF_16_BITS, WIDE, ROWS, BLOCK, STRIPS, FULL,
+                )  # fmt: skip
+            else:
+                z_of, e_of = zs, es
             for k in tl.static_range(STRIPS):
-                if ONE_BLOCK and PARTS == 1:
-                    z, e = zs[k], es[k]
-                else:
-                    z, e = z_again[k], exp_in(y_again[k], round[:, None], lowest[:, None])
                 if WORK == SOFTMAX:
-                    result = e * factor
+                    result = e_of[k] * factor
                 else:
                     # (z − m) − log Σ, two terms ≤ 0, rounded about once
-                    d, d_lo = two_sum(z, -m[:, None])
+                    d, d_lo = two_sum(z_of[k], -m[:, None])
                     result, lost = two_sum(d, -hi[:, None])
                     result += tl.where(result > float("-inf"), lost + (d_lo - lo), 0.0)
                 j, is_class = classes_of(start, k, end, BLOCK, STRIPS, FULL)
-                tl.store(place + k * step, result, mask=is_row[:, None] if FULL else is_row[:, None] & is_class)
+                to_store = is_row[:, None] if FULL else is_row[:, None] & is_class
+                tl.store(place + k * step, result, mask=to_store, eviction_policy=EVICT)

@@ -3,7 +3,7 @@
 import triton
 import triton.language as tl
 
-from softxent.kernels.triton.blocks import class_of_rows, place_of_rows, target_logit
+from softxent.kernels.triton.blocks import class_of_rows, place_of_rows, rows_of_program, target_logit
 from softxent.kernels.triton.math import exp_of_largest, float_of, log1p, reciprocal
 from softxent.kernels.triton.parts import sums_of_rows
 from softxent.kernels.triton.rows import STATISTICS, defined, sum_up
@@ -20,13 +20,12 @@ def statistics_kernel(
 ):  # fmt: skip
     """ROWS rows a program, in parts one; strides as cross_entropy_kernel's."""
     temperature = float_of(temperature)
-    i = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
-    is_row = i < rows
+    i, is_row = rows_of_program(rows, ROWS)
     x_at, t_at = place_of_rows(i, inner, x_outer, x_inner, ALIGNED), place_of_rows(i, inner, t_outer, t_inner, 1)
     y, counted = class_of_rows(t_ptr, t_at, is_row, classes, ignore_index)
-    z_y = target_logit(x_ptr, x_at, x_class, y, counted, temperature, 1.0, TEMPERATURE, False, WIDE)
+    x_y, z_y = target_logit(x_ptr, x_at, x_class, y, counted, temperature, 1.0, TEMPERATURE, False, WIDE)
     if PARTS == 1:
-        m, others, gap, mass, first, above, zs, es = sum_up(
+        m, others, gap, mass, first, above, xs, zs, es = sum_up(
             x_ptr, x_at, x_class, None, None, 0, None, z_y, is_row, 0, classes, classes,
             0.0, temperature, 1.0,
             STATISTICS, False, False, TEMPERATURE, False, False,

@@ -104,7 +104,7 @@ def logsumexp(x: Tensor, axis: int, name: str) -> Tensor:
 def normalized(work: Any, x: Tensor, axis: int, temperature: float, out: Tensor) -> Tensor:
     rows = Rows(x, axis, out)
     (x, of_x), (result, of_result) = rows.of(x), rows.of(out)
-    shape = rows.shape_for(x, PLAIN if temperature == 1 else MORE)
+    shape = rows.shape_for(x, PLAIN)
     sums = sums_of_rows(x, of_x, rows, shape, NOTHING, temperature)
     launch(
         softmax_kernel, x, shape, rows.count, 1 if work is LOGSUMEXP else shape.parts,
@@ -184,7 +184,7 @@ def run(
     grad, of_grad = (None, (0, 0, 0)) if out is None else rows.of(out)
     u = None if upstream is None else upstream.contiguous()
     smoothing, T, c = options.label_smoothing, options.temperature, options.softcap
-    level = HEAVY if probabilities or c is not None else MORE if soft or T != 1 else PLAIN
+    level = HEAVY if probabilities or c is not None else MORE if soft else PLAIN
     shape = rows.shape_for(x, level)
     beside, checked = TARGET if soft else NOTHING, call.names is ARRAYS
     sums = sums_of_rows(x, of_x, rows, shape, beside, T, t, of_t, w, options.ignore_index, smoothing, c, checked)
