@@ -1,5 +1,7 @@
 """The Triton kernels are within the published bound of mpmath: on a GPU where there is one, else in the interpreter."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,7 @@ from softxent.torch.checks import ARRAYS
 from tests.cases import (
     BFLOAT16,
     CASES,
+    FLOAT16,
     FLOAT32,
     FLOAT64,
     PLAIN,
@@ -33,22 +36,25 @@ pytestmark = pytest.mark.gpu
 
 # Ways to take a row ---------------------------------------------------------------------------------------------------
 
-SIZES = {4: 256, 8: 256}
 WAYS = {
     "as launched": {},
     "one block": {"FEW": 0},
-    "blocks in turn": {"LONGEST": SIZES, "BLOCK": SIZES, "ENOUGH": 1},
-    "parts of a block": {"LONGEST": SIZES, "BLOCK": {4: 1024, 8: 1024}, "ENOUGH": 10**9},
-    "parts of several": {"LONGEST": SIZES, "BLOCK": SIZES, "ENOUGH": 8},
+    "blocks in turn": {"ENOUGH": 1},
+    "parts of a block": {"ENOUGH": 10**9},
+    "parts of several": {"ENOUGH": 8},
 }
 
 
 @pytest.fixture
 def take(monkeypatch):
-    """Lets the kernels take rows in one of these ways."""
+    """Lets the kernels take rows of so many classes in one of these ways, with three or four blocks a row."""
 
-    def way(name):
-        for constant, value in WAYS[name].items():
+    def way(name, classes, level=launch.PLAIN):
+        constants = dict(WAYS[name])
+        if "ENOUGH" in constants:
+            block = launch.next_power_of_2(classes) // 4 << 2 * (level == launch.HEAVY)
+            constants |= {"LONGEST": {4: 256, 8: 256}, "BLOCK": {4: block, 8: block}, "ACCESS": 64}  # of few strips
+        for constant, value in constants.items():
             monkeypatch.setattr(launch, constant, value)
         launch.shape_of.cache_clear()
 
@@ -101,15 +107,33 @@ EVERY = [
     *((case, FLOAT32, "one block") for case in VARIED if case.classes <= launch.FEW),
     *((case, FLOAT32, way) for case in LONG for way in list(WAYS)[2:] if FLOAT32 in case.dtypes),
     *((case, FLOAT64, "blocks in turn") for case in LONG),
+    *((case, dtype, "blocks in turn") for case in LONG for dtype in (FLOAT16, BFLOAT16) if dtype in case.dtypes),
 ]
 every_case = pytest.mark.parametrize(
     ("case", "dtype", "way"), [pytest.param(*given, id=", ".join(map(str, given))) for given in EVERY]
 )
 
 
+@pytest.mark.parametrize("warp", [32, 64])
+@pytest.mark.parametrize(("size", "item"), [(4, 4), (4, 2), (8, 8)])
+@pytest.mark.parametrize("side_by_side", [False, True])
+def test_programs_have_every_class_and_no_thread_too_many(side_by_side, size, item, warp):
+    for level, classes in product(
+        range(launch.HEAVY + 1), [*range(1, 140), 999, 1000, 1025, 4096, 32768, 50257, 2**20]
+    ):
+        shape = launch.shape_of(1000, classes, size, item, warp, side_by_side, level)
+        lanes, threads = shape.block // shape.strips, shape.warps * warp
+        assert shape.block == lanes * shape.strips
+        assert lanes & (lanes - 1) == 0  # what tl.arange takes
+        assert shape.one_block == (shape.block >= classes)
+        assert shape.full == (classes % shape.block == 0)
+        assert threads <= launch.MOST_THREADS
+        assert shape.rows * shape.block <= max(launch.FEW, launch.EACH[size][level] + lanes) * threads
+
+
 @every_case
 def test_softmax_and_its_logarithm(case, dtype, way, take):
-    take(way)
+    take(way, case.classes)
     x = tensor(case.logits_as(dtype))
     for quantity, got in (
         ("softmax", cuda.softmax(x, 1, 1.0, "")),
@@ -121,7 +145,7 @@ def test_softmax_and_its_logarithm(case, dtype, way, take):
 
 @every_case
 def test_loss_and_gradient(case, dtype, way, take):
-    take(way)
+    take(way, case.classes)
     losses, grad = loss_and_grad(case.logits_as(dtype), case.target(), reduction="none", inplace=True)
     assert (losses.dtype, grad.dtype) == (computed_in(dtype), dtype)
     assert_within_bound(f"{way}, loss", losses, *exact("loss", case, dtype))
@@ -133,7 +157,7 @@ def test_loss_and_gradient(case, dtype, way, take):
 )
 def test_warps_of_64_threads(case, dtype, monkeypatch):
     monkeypatch.setattr(layout, "warp_of", lambda device: 64)
-    test_loss_and_gradient(case, dtype, "as launched", lambda way: None)
+    test_loss_and_gradient(case, dtype, "as launched", lambda way, classes: None)
 
 
 @pytest.mark.parametrize("by_index", [True, False], ids=["index", "probabilities"])
@@ -156,7 +180,7 @@ def test_options(case, dtype, setting, by_index):
 @pytest.mark.parametrize("way", list(WAYS)[2:])
 @pytest.mark.parametrize("case", named("strips 0, 90, 0", "first strip masked", "nan at -1 of two strips"), ids=str)
 def test_options_of_long_rows(case, way, setting, by_index, take):
-    take(way)
+    take(way, case.classes, launch.PLAIN if by_index and setting is PLAIN else launch.HEAVY)
     assert_options(case, FLOAT32, setting, by_index)
 
 
@@ -188,7 +212,7 @@ def assert_options(case, dtype, setting, by_index):
     ids=str,
 )
 def test_statistics(case, dtype, way, take):
-    take(way)
+    take(way, case.classes)
     x, t = case.logits_as(dtype), case.target()
     got = [array(part) for part in cuda.statistics(tensor(x), tensor(t), call_of(tensor(x), temperature=0.7))]
     for ours, expected in zip(got, sx.statistics(x, t, temperature=0.7), strict=True):
@@ -202,7 +226,7 @@ def test_statistics(case, dtype, way, take):
 @pytest.mark.parametrize("dtype", [FLOAT32, BFLOAT16], ids=str)
 def test_samples_are_those_that_the_uniform_numbers_fall_on(dtype, classes):
     rng = np.random.default_rng(classes)
-    x = rng.normal(0, 2, (40, classes)).astype(dtype)
+    x = rng.normal(0, 2, (40 if classes < 1000 else 8, classes)).astype(dtype)
     x[:, -1] = -np.inf
     uniform = rng.random(len(x))
     uniform[:2] = 0, np.nextafter(1, 0)
@@ -315,7 +339,7 @@ def test_divisors_small_and_large(dtype, divisor):
 
 @pytest.mark.parametrize("way", WAYS)
 def test_any_upstream_gradient(way, take):
-    take(way)
+    take(way, 700)
     x = np.random.default_rng(0).normal(size=(3, 700)).astype(FLOAT32)
     t, u = np.array([0, 699, 5]), np.float32([0.3, 0, -7])
     _, one = loss_and_grad(x, t, reduction="none")

@@ -6,6 +6,7 @@ import triton.language as tl
 from softxent.kernels.triton.blocks import (
     class_of_rows,
     classes_of,
+    logits,
     multiple_of,
     place_of_rows,
     places_of,
@@ -96,7 +97,7 @@ def cross_entropy_kernel(
 
     begin, end = 0, classes
     if PARTS == 1:
-        m, others, gap, mass, first, above, xs, zs, es = sum_up(
+        m, others, gap, mass, first, above, zs, es = sum_up(
             x_ptr, x_at, x_class, t_ptr, t_at, t_class, weight_ptr, z_y, counted, begin, end, classes,
             smoothing, temperature, softcap,
             BESIDE, PROBABILITIES, WEIGHTED, TEMPERATURE, SOFTCAP, CHECKED,
@@ -129,7 +130,10 @@ def cross_entropy_kernel(
         grad_at = place_of_rows(i, inner, grad_outer, grad_inner, ALIGNED)
         first, second = in_two_steps(tl.where(counted, factor, 0.0), WIDE)
         first_a, second_a = in_two_steps(tl.where(counted, share, 0.0), WIDE)
+        target_grad = tl.where(counted, target_grad, 0.0)
         zero_or_nan = (others - others).to(WIDE)[:, None]
+        LANES: tl.constexpr = BLOCK // STRIPS
+        lanes = tl.arange(0, LANES)[None, :]
         end = multiple_of(end, ALIGNED)
         last = begin + (end - begin - 1) // BLOCK * BLOCK
         for back in range(0, end - begin, BLOCK):
@@ -141,7 +145,9 @@ def cross_entropy_kernel(
                     TEMPERATURE, SOFTCAP, OF_16_BITS, WIDE, ROWS, BLOCK, STRIPS, FULL,
                 )  # fmt: skip
             else:
-                x_of, z_of, e_of = xs, zs, es
+                z_of, e_of = zs, es
+                if SOFTCAP:
+                    x_of = logits(x_ptr, x_at, x_class, counted, start, end, WIDE, BLOCK, STRIPS, FULL)
             e_of = times(e_of, second, ROWS, STRIPS)
             for k in tl.static_range(STRIPS):
                 j, is_class = classes_of(start, k, end, BLOCK, STRIPS, FULL)
@@ -153,14 +159,18 @@ def cross_entropy_kernel(
                         t_ptr, weight_ptr, at, j, mask, classes, smoothing, PROBABILITIES, WEIGHTED, False, WIDE
                     )
                     g -= a * first_a[:, None] * second_a[:, None]
+                if AGAIN and not PROBABILITIES:
+                    is_target = lanes == (y.to(tl.int32) - (start + k * LANES))[:, None]
+                    g = tl.where(is_target, target_grad.to(WIDE)[:, None], g)
                 if SOFTCAP:
                     g *= slope_of(x_of[k].to(tl.float64), temperature, softcap, TEMPERATURE).to(WIDE)
                 if SOFT or SOFTCAP:
                     g = tl.where(mask & (z_of[k] == float("-inf")), zero_or_nan, g)
                 to_store = is_row[:, None] if FULL else is_row[:, None] & is_class
                 tl.store(place + k * step, g, mask=to_store, eviction_policy=EVICT)
-        if not PROBABILITIES:
+        # over what stands there; it costs less than to choose for each element, but of a loop it would fill registers
+        if not AGAIN and not PROBABILITIES:
             if SOFTCAP:
                 target_grad *= slope_of(x_y.to(tl.float64), temperature, softcap, TEMPERATURE)
-            tl.debug_barrier()  # the target's own is written over what stands there
-            tl.store(grad_ptr + grad_at + y * grad_class, target_grad, mask=counted & (y >= begin) & (y < end))
+            tl.debug_barrier()
+            tl.store(grad_ptr + grad_at + y * grad_class, target_grad, mask=counted)

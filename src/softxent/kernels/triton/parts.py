@@ -30,7 +30,7 @@ def sums_kernel(
     if BESIDE == STATISTICS:
         y, counted = class_of_rows(t_ptr, t_at, is_row, classes, ignore_index)
         x_y, z_y = target_logit(x_ptr, x_at, x_class, y, counted, temperature, softcap, TEMPERATURE, SOFTCAP, WIDE)
-    m, others, gap, mass, first, above, xs, zs, es = sum_up(
+    m, others, gap, mass, first, above, zs, es = sum_up(
         x_ptr, x_at, x_class, t_ptr, t_at, t_class, weight_ptr, z_y, is_row, begin, end, classes,
         smoothing, temperature, softcap,
         BESIDE, PROBABILITIES, WEIGHTED, TEMPERATURE, SOFTCAP, CHECKED,

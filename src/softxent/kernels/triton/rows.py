@@ -205,7 +205,7 @@ def sum_of_block(
     SOFTCAP: tl.constexpr, CHECKED: tl.constexpr, WIDE: tl.constexpr, ROWS: tl.constexpr,
     BLOCK: tl.constexpr, STRIPS: tl.constexpr, FULL: tl.constexpr,
 ):  # fmt: skip
-    """The same of a single block, and its x, z and E."""
+    """The same of a single block, and its z and E."""
     zeros = tl.zeros([ROWS, BLOCK // STRIPS], WIDE)
     first, above = tl.full(zeros.shape, LAST, tl.int32), tl.zeros(zeros.shape, tl.float32)
     xs = logits(x_ptr, x_at, x_class, is_row, begin, end, WIDE, BLOCK, STRIPS, FULL)
@@ -220,7 +220,7 @@ def sum_of_block(
         t_ptr, t_at, t_class, weight_ptr, z_y, is_row, begin, end, classes, smoothing,
         BESIDE, PROBABILITIES, WEIGHTED, CHECKED, WIDE, ROWS, BLOCK, STRIPS, FULL,
     )  # fmt: skip
-    return m, shift, n, base, total, total_lo, gap, gap_lo, mass, mass_lo, first, above, xs, zs, es
+    return m, shift, n, base, total, total_lo, gap, gap_lo, mass, mass_lo, first, above, zs, es
 
 
 @triton.jit
@@ -236,11 +236,11 @@ def sum_up(
     TARGET       gap = Σ a_j·(m − z_j) and mass = Σ a_j, in float64
     STATISTICS   gap = Σ E_j·(m − z_j), the first class with z = m or NaN, and how many z exceed z_y
 
-    At last the strips' x, z and E, if they are a single block.
+    At last the strips' z and E, if they are a single block.
     """
     end = multiple_of(end, ALIGNED)
     if ONE_BLOCK:
-        m, shift, n, base, total, total_lo, gap, gap_lo, mass, mass_lo, first, above, xs, zs, es = sum_of_block(
+        m, shift, n, base, total, total_lo, gap, gap_lo, mass, mass_lo, first, above, zs, es = sum_of_block(
             x_ptr, x_at, x_class, t_ptr, t_at, t_class, weight_ptr, z_y, is_row, begin, end, classes,
             smoothing, temperature, softcap,
             BESIDE, PROBABILITIES, WEIGHTED, TEMPERATURE, SOFTCAP, CHECKED, WIDE, ROWS, BLOCK, STRIPS, FULL,
@@ -251,7 +251,7 @@ def sum_up(
             smoothing, temperature, softcap,
             BESIDE, PROBABILITIES, WEIGHTED, TEMPERATURE, SOFTCAP, CHECKED, WIDE, ROWS, BLOCK, STRIPS, FULL,
         )  # fmt: skip
-        xs, zs, es = (), (), ()
+        zs, es = (), ()
     total, total_lo = tl.reduce(without(total, total_lo, base), 1, add_pairs)
     others = (total.to(tl.float64) - base.to(tl.float64)) + total_lo.to(tl.float64)
     wide_gap, wide_mass = others * 0, others * 0
@@ -266,7 +266,7 @@ def sum_up(
         others *= factor
         if BESIDE == STATISTICS:
             wide_gap *= factor
-    return m, others, wide_gap, wide_mass, tl.min(first, 1), tl.sum(above.to(tl.int32), 1), xs, zs, es
+    return m, others, wide_gap, wide_mass, tl.min(first, 1), tl.sum(above.to(tl.int32), 1), zs, es
 
 
 @triton.jit

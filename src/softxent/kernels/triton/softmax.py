@@ -34,7 +34,7 @@ def softmax_kernel(
     x_at = place_of_rows(i, inner, x_outer, x_inner, ALIGNED)
     begin, end = 0, classes
     if PARTS == 1:
-        m, others, gap, mass, first, above, xs, zs, es = sum_up(
+        m, others, gap, mass, first, above, zs, es = sum_up(
             x_ptr, x_at, x_class, None, None, 0, None, None, is_row, begin, end, classes,
             0.0, temperature, 1.0,
             NOTHING, False, False, TEMPERATURE, False, False,

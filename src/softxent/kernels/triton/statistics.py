@@ -25,7 +25,7 @@ def statistics_kernel(
     y, counted = class_of_rows(t_ptr, t_at, is_row, classes, ignore_index)
     x_y, z_y = target_logit(x_ptr, x_at, x_class, y, counted, temperature, 1.0, TEMPERATURE, False, WIDE)
     if PARTS == 1:
-        m, others, gap, mass, first, above, xs, zs, es = sum_up(
+        m, others, gap, mass, first, above, zs, es = sum_up(
             x_ptr, x_at, x_class, None, None, 0, None, z_y, is_row, 0, classes, classes,
             0.0, temperature, 1.0,
             STATISTICS, False, False, TEMPERATURE, False, False,
