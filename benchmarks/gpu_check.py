@@ -114,7 +114,7 @@ class Case:
 
 def cases() -> list[Case]:
     """Every way to take a row in every dtype; every option that a work takes, in the dtypes whose code differs."""
-    few, middle, block, turn, parts, plane = ways = [SHAPES[k] for k in (0, 1, 3, 6, 7, 8)]
+    few, _, block, turn, parts, plane = ways = [SHAPES[k] for k in (0, 1, 3, 6, 7, 8)]
     found = [
         Case(work, *shape, dtype) for work in ("loss + gradient", "softmax") for shape, dtype in product(SHAPES, SIZES)
     ]
