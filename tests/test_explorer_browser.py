@@ -9,7 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from softxent.app import explore
-from tests.explorer_cases import CASES, close, expected
+from tests.explorer_cases import CASES, OPEN_ALL, close, expected
 from tests.report_cases import contents, written
 
 SIZES = {
@@ -23,7 +23,6 @@ ALL_SHOWN = "#v=1&lang={lang}&screen={screen}&shown=12345678"
 
 NUMBERS = """() => [...document.querySelectorAll('[data-name]')].map(
   e => [e.dataset.name, Number(e.dataset.value), e.textContent.trim()])"""
-OPEN_ALL = "document.querySelectorAll('details').forEach(element => element.open = true)"
 ESCAPED = """() => [...document.querySelectorAll('body *')].filter(e => {
   const { right, left, width } = e.getBoundingClientRect();
   return width > 0 && (right > innerWidth + 1 || left < -1) && !e.closest('.scroll, .formula, .label, svg');

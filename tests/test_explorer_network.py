@@ -10,6 +10,7 @@ import pytest
 from softxent import definition
 from softxent.app import explore
 from softxent.sklearn.network import Network, Parameters
+from tests.explorer_cases import OPEN_ALL
 
 PHONE, DESKTOP = 360, 1280
 NETWORK, TRAIN = 6, 7
@@ -52,6 +53,12 @@ def pack(values):
 def press(page, label, times=1):
     for _ in range(times):
         page.get_by_role("button", name=label, exact=True).click()
+
+
+def unfold(page, caption):
+    """Opens a table and waits for its numbers, which may be made later."""
+    page.get_by_text(f"As a table: {caption}").click()
+    page.get_by_role("region", name=caption, exact=True).locator("[data-name]").first.wait_for()
 
 
 # The network in NumPy -----------------------------------------------------------------------------------------------
@@ -309,7 +316,7 @@ def test_training(opened, hidden, batch):
     for steps in range(101):
         rows = batch_of(len(points), steps, batch, 5)
         theta.flat -= 0.3 * up_and_down(theta, "tanh", inputs[rows], target[rows])[4].flat
-    page.get_by_text("As a table: Weights and biases").click()
+    unfold(page, "Weights and biases")
     shown = numbers(page)
     _, scores, loss, _, _ = up_and_down(theta, "tanh", inputs, target)
     p = definition.softmax(Network(theta, "tanh").forward(np.array([[0.5, -1]]))[1])
@@ -382,7 +389,7 @@ def test_points_by_keyboard(opened):
     assert (shown["x"], shown["y"], shown["grad_z[1]"] < 0) == (0.5, 0.1, True)
     for key in [" ", "Shift+ArrowDown", " ", "ArrowRight"]:
         page.keyboard.press(key)
-    page.get_by_text("As a table: Points").click()
+    unfold(page, "Points")
     shown = numbers(page)
     assert (shown["points[4].x"], shown["points[4].y"]) == (0.5, -0.4)
     page.keyboard.press("Tab")
@@ -402,8 +409,7 @@ def test_points_by_mouse(opened):
     page = opened(TRAIN, remembered([(-2, 0, 0), (2, 0, 1), (0, 2, 2)]))
     page.get_by_label("adds ▲ orange").check()
     page.mouse.click(*at(page, 1, -1))
-    page.get_by_text("As a table: Points").click()
-    page.locator("main [data-name='points[3].x']").first.wait_for()
+    unfold(page, "Points")
     shown = numbers(page)
     assert (shown["points[3].x"], shown["points[3].y"]) == pytest.approx((1, -1), abs=0.02)
     page.mouse.move(*at(page, 1, -1))
@@ -420,7 +426,7 @@ def test_points_by_mouse(opened):
 
 def test_points_by_touch(opened):
     page = opened(TRAIN, remembered([(-2, 0, 0), (2, 0, 1), (0, 2, 2)]), width=PHONE, has_touch=True, is_mobile=True)
-    page.get_by_text("As a table: Points").tap()
+    unfold(page, "Points")
     page.touchscreen.tap(*at(page, 1, -1))
     shown = numbers(page)
     assert (shown["points[3].x"], shown["points[3].y"]) == pytest.approx((1, -1), abs=0.03)
@@ -458,7 +464,7 @@ def test_a_learning_rate_too_large_is_said(opened):
 )
 def test_fits_the_width(opened, screen, text, width, lang):
     page = opened(screen, text, width=width, lang=lang)
-    page.evaluate("document.querySelectorAll('details').forEach(element => element.open = true)")
+    page.evaluate(OPEN_ALL)
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
 
 
