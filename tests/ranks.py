@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import tempfile
 import traceback
 import warnings
@@ -19,6 +20,13 @@ PRELOADED = [  # once for all processes
     "torch.distributed.fsdp",
     "torch.distributed.tensor",
 ]
+
+
+def processes() -> Any:
+    """Where processes come from that have imported PyTorch already."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    return context
 
 
 def serve(rank: int, size: int, store: str, timeout: float, tasks: Any) -> None:
@@ -44,8 +52,7 @@ class Ranks:
     """`size` processes; run(f, n, …) is f(group, …) on the first n of them, whose results come in rank order."""
 
     def __init__(self, size: int = RANKS, timeout: float = TIMEOUT) -> None:
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(PRELOADED)
+        context = processes()
         self.folder = tempfile.TemporaryDirectory()
         pairs = [context.Pipe() for _ in range(size)]
         self.pipes = [here for here, _ in pairs]
@@ -83,3 +90,37 @@ class Ranks:
                 pipe.send(None)
             process.join(10)
         self.folder.cleanup()
+
+
+# Processes that end with what they are asked ------------------------------------------------------------------------
+
+
+def run_apart(function: Callable[[int], None]) -> None:
+    """function(rank) in two new processes.
+
+    For a DistributedDataParallel: where one is freed PyTorch may wait for ever, since its last work needs the GIL.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        pairs = [processes().Pipe() for _ in range(2)]
+        for rank, (_, there) in enumerate(pairs):
+            processes().Process(target=apart, args=(rank, f"{folder}/store", function, there), daemon=True).start()
+        for rank, (here, _) in enumerate(pairs):
+            assert here.poll(TIMEOUT), f"rank {rank} waits for ever"
+            wrong = here.recv()
+            assert not wrong, f"on rank {rank}: {wrong}"
+
+
+def apart(rank: int, store: str, function: Callable[[int], None], done: Any) -> None:
+    import torch
+    import torch.distributed as dist
+
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
+    try:
+        function(rank)
+        dist.barrier()
+    except BaseException:
+        done.send(traceback.format_exc())
+    else:
+        done.send(None)
+    os._exit(0)

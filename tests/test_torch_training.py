@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 
 import softxent as sx
 import softxent.torch as S
+from tests.ranks import run_apart
 
 close = torch.testing.assert_close
 
@@ -113,39 +114,25 @@ def test_many_threads_at_once():
     assert all(torch.equal(grad, results[0]) for grad in results)
 
 
-DDP = """
-import os, sys, torch, torch.distributed as dist
-import softxent.torch as S
-rank, path = int(sys.argv[1]), sys.argv[2]
-os.environ["GLOO_SOCKET_IFNAME"] = "lo0" if sys.platform == "darwin" else "lo"
-dist.init_process_group("gloo", init_method=f"file://{path}", rank=rank, world_size=2)
-torch.manual_seed(0)
-linear = torch.nn.Linear(8, 5)
-model = torch.nn.parallel.DistributedDataParallel(linear)
-x, t = torch.randn(6, 8), torch.tensor([0, 1, 2, -100, 3, 4])
-mine = slice(0, 2) if rank == 0 else slice(2, 6)  # 2 rows here and 3 there, and one that is ignored
-counted = torch.tensor(float((t[mine] >= 0).sum()))
-dist.all_reduce(counted)
-loss = S.cross_entropy(model(x[mine]), t[mine], normalizer=counted / 2)  # DDP takes the mean of two
-loss.backward()
-whole = torch.nn.Linear(8, 5)
-whole.load_state_dict(linear.state_dict())
-S.cross_entropy(whole(x), t).backward()
-torch.testing.assert_close(linear.weight.grad, whole.weight.grad)
-dist.destroy_process_group()
-"""
+def a_rank(rank):
+    torch.manual_seed(0)
+    linear = torch.nn.Linear(8, 5)
+    model = torch.nn.parallel.DistributedDataParallel(linear)
+    x, t = torch.randn(6, 8), torch.tensor([0, 1, 2, -100, 3, 4])
+    mine = slice(0, 2) if rank == 0 else slice(2, 6)  # 2 rows here and 3 there, and one that is ignored
+    counted = torch.tensor(float((t[mine] >= 0).sum()))
+    torch.distributed.all_reduce(counted)
+    loss = S.cross_entropy(model(x[mine]), t[mine], normalizer=counted / 2)  # DDP takes the mean of two
+    loss.backward()
+    whole = torch.nn.Linear(8, 5)
+    whole.load_state_dict(linear.state_dict())
+    S.cross_entropy(whole(x), t).backward()
+    close(linear.weight.grad, whole.weight.grad)
 
 
-def test_distributed_data_parallel(tmp_path):
+def test_distributed_data_parallel():
     """The gradient of two processes with unequal numbers of rows is that of one with all."""
-    command = [sys.executable, "-c", DDP]
-    processes = [
-        subprocess.Popen([*command, str(rank), str(tmp_path / "store")], stderr=subprocess.PIPE, text=True)
-        for rank in range(2)
-    ]
-    for process in processes:
-        _, stderr = process.communicate(timeout=120)
-        assert process.returncode == 0, stderr
+    run_apart(a_rank)
 
 
 # Memory and precision -------------------------------------------------------------------------------------------------

@@ -5,8 +5,6 @@ import functools
 import gc
 import pickle
 import re
-import subprocess
-import sys
 import threading
 import warnings
 import weakref
@@ -21,6 +19,7 @@ from hypothesis import strategies as st
 import softxent as sx
 import softxent.torch as S
 from softxent.torch.watch.tally import Batch, Mean, Tally, sample
+from tests.ranks import run_apart
 
 ROWS, CLASSES, STEPS = 64, 5, 300
 NAN, INF = float("nan"), float("inf")
@@ -446,40 +445,30 @@ def test_transforms_are_not_looked_into():
     torch.testing.assert_close(grad, torch.func.grad(lambda x: F.cross_entropy(x, T))(P.detach()))
 
 
-DDP = """
-import sys, warnings, torch, torch.distributed as dist, softxent.torch as S
-rank = int(sys.argv[1])
-dist.init_process_group("gloo", init_method="file://" + sys.argv[2], rank=rank, world_size=2)
-torch.manual_seed(rank)
-
 class WithLoss(torch.nn.Module):
     def __init__(self):
         super().__init__()
         self.linear, self.loss = torch.nn.Linear(8, 4), torch.nn.CrossEntropyLoss()
-    def forward(self, x, t):
-        return self.loss(self.linear(x).softmax(1) if rank else self.linear(x), t)
 
-model = torch.nn.parallel.DistributedDataParallel(WithLoss())
-S.watch(model.module.loss, every=2)
-with warnings.catch_warnings(record=True) as caught:
-    warnings.simplefilter("always")
-    for _ in range(8):
-        model(torch.randn(16, 8), torch.randint(4, (16,))).backward()
-assert [w.category for w in caught] == [S.TrainingWarning] * rank, [str(w.message) for w in caught]
-dist.destroy_process_group()
-"""
+    def forward(self, x, t, twice):
+        z = self.linear(x)
+        return self.loss(z.softmax(1) if twice else z, t)
 
 
-def test_distributed_data_parallel(tmp_path):
+def a_rank(rank):
+    torch.manual_seed(rank)
+    model = torch.nn.parallel.DistributedDataParallel(WithLoss())
+    S.watch(model.module.loss, every=2)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(8):
+            model(torch.randn(16, 8), torch.randint(4, (16,)), twice=rank == 1).backward()
+    assert [w.category for w in caught] == [S.TrainingWarning] * rank, [str(w.message) for w in caught]
+
+
+def test_distributed_data_parallel():
     """Each process has a watch of its own."""
-    command = [sys.executable, "-c", DDP]
-    processes = [
-        subprocess.Popen([*command, str(rank), str(tmp_path / "store")], stderr=subprocess.PIPE, text=True)
-        for rank in range(2)
-    ]
-    for process in processes:
-        _, stderr = process.communicate(timeout=120)
-        assert process.returncode == 0, stderr
+    run_apart(a_rank)
 
 
 def test_threads():
