@@ -657,7 +657,9 @@ def test_ctrl_c_keeps_the_best_model_so_far(softxent, monkeypatch):
         yield on_epoch, lambda step: None
 
     monkeypatch.setattr("softxent.app.cli.screen.Screen.progress", interrupted)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     code, _, err = softxent("train", "--epochs", "1000000", "--hidden", "64")
+    signal.signal(signal.SIGINT, before)
     assert code == 0, err
     assert re.search(r"^note: stopped by Ctrl-C after \d+ epochs; the best model so far is kept$", err, re.M)
     assert (Path("runs/digits/model.skops")).is_file()
