@@ -13,6 +13,7 @@ import tempfile
 import warnings
 
 import torch
+import torch._decomp.decompositions_for_jvp
 import torch._dynamo
 import torch._subclasses.fake_tensor  # in each fork these imports would take seconds
 import torch.distributed as dist
