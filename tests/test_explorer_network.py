@@ -19,23 +19,38 @@ NUMBERS = """() => [...document.querySelectorAll('main [data-name]')]
     .map(({ dataset }) => [dataset.name, Number(dataset.value)])"""
 
 
+@pytest.fixture(scope="module")
+def contexts(browser):
+    """A context for each width and further options."""
+    made = {}
+
+    def context(width, **options):
+        key = width, *options.items()
+        if key not in made:
+            made[key] = browser.new_context(viewport={"width": width, "height": 900}, **options)
+        return made[key]
+
+    yield context
+    for each in made.values():
+        each.close()
+
+
 @pytest.fixture
-def opened(browser):
+def opened(contexts):
     """Opens a screen whose question is answered, at what it is to remember."""
-    contexts = []
+    pages = []
 
     def opened(screen, remembered="", *, width=DESKTOP, lang="en", shown="67", **options):
-        context = browser.new_context(viewport={"width": width, "height": 900}, **options)
-        contexts.append(context)
-        page = context.new_page()
+        page = contexts(width, **options).new_page()
+        pages.append(page)
         page.on("pageerror", lambda error: pytest.fail(str(error)))
         name = {NETWORK: "network", TRAIN: "train"}[screen]
         page.goto(f"{explore.PAGE.as_uri()}#v=1&lang={lang}&screen={screen}&shown={shown}&{name}={remembered}")
         return page
 
     yield opened
-    for context in contexts:
-        context.close()
+    for page in pages:
+        page.close()
 
 
 def numbers(page):
