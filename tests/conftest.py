@@ -17,6 +17,10 @@ from typing import Any
 
 import pytest
 
+# Before PyTorch is imported: its threads wait for each other asleep. Those that spin where another process has a core,
+# as in CI, make test_linear_memory.py take 107 s instead of 20
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 if find_spec("torch") and find_spec("triton"):
     import torch
 
