@@ -10,6 +10,7 @@ import numpy as np
 from softxent import definition
 from softxent.explain.story import decimals
 
+DRAWN = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 # Some tables' numbers are made when the browser says that they are open, which is later
 OPEN_ALL = """() => Promise.all([...document.querySelectorAll('details:not([open])')].map(
   details => new Promise(done => { details.addEventListener('toggle', done); details.open = true; })))"""

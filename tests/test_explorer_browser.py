@@ -9,7 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from softxent.app import explore
-from tests.explorer_cases import CASES, OPEN_ALL, close, expected
+from tests.explorer_cases import CASES, DRAWN, OPEN_ALL, close, expected
 from tests.report_cases import contents, written
 
 SIZES = {
@@ -32,7 +32,6 @@ OUTLINED = """() => {
   const { outlineStyle, outlineWidth } = getComputedStyle(document.activeElement);
   return document.activeElement === document.body || (outlineStyle !== 'none' && parseFloat(outlineWidth) >= 2);
 }"""
-DRAWN = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 FOCUSED = """() => {
   const e = document.activeElement;
   return e === document.body ? '' : (e.id || e.getAttribute('aria-label') || e.textContent).trim();

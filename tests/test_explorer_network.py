@@ -10,7 +10,7 @@ import pytest
 from softxent import definition
 from softxent.app import explore
 from softxent.sklearn.network import Network, Parameters
-from tests.explorer_cases import OPEN_ALL
+from tests.explorer_cases import DRAWN, OPEN_ALL
 
 PHONE, DESKTOP = 360, 1280
 NETWORK, TRAIN = 6, 7
@@ -35,22 +35,43 @@ def contexts(browser):
         each.close()
 
 
+def address(screen, remembered, lang, shown):
+    """A screen whose question is answered, at what it is to remember."""
+    name = {NETWORK: "network", TRAIN: "train"}[screen]
+    return f"{explore.PAGE.as_uri()}#v=1&lang={lang}&screen={screen}&shown={shown}&{name}={remembered}"
+
+
 @pytest.fixture
 def opened(contexts):
-    """Opens a screen whose question is answered, at what it is to remember."""
+    """Opens a screen, on a page of its own."""
     pages = []
 
     def opened(screen, remembered="", *, width=DESKTOP, lang="en", shown="67", **options):
         page = contexts(width, **options).new_page()
         pages.append(page)
         page.on("pageerror", lambda error: pytest.fail(str(error)))
-        name = {NETWORK: "network", TRAIN: "train"}[screen]
-        page.goto(f"{explore.PAGE.as_uri()}#v=1&lang={lang}&screen={screen}&shown={shown}&{name}={remembered}")
+        page.goto(address(screen, remembered, lang, shown))
         return page
 
     yield opened
     for page in pages:
         page.close()
+
+
+@pytest.fixture(scope="module")
+def turned(contexts):
+    """Turns a page, opened once for each width, to a screen, for tests that look at it only."""
+    pages = {}
+
+    def turned(screen, remembered="", *, width=DESKTOP, lang="en"):
+        if width not in pages:
+            pages[width] = contexts(width).new_page()
+            pages[width].on("pageerror", lambda error: pytest.fail(str(error)))
+        pages[width].goto(address(screen, remembered, lang, "67"))
+        pages[width].evaluate(DRAWN)
+        return pages[width]
+
+    return turned
 
 
 def numbers(page):
@@ -145,10 +166,10 @@ def expected(theta, activation, target, learning_rate):
 
 
 @pytest.mark.parametrize(("activation", "target", "values"), SETTINGS)
-def test_every_number_of_the_network(opened, activation, target, values):
+def test_every_number_of_the_network(turned, activation, target, values):
     theta = example(activation) if values is None else parameters((2, 3, 3), values)
     packed = "" if values is None else pack(values)
-    shown = numbers(opened(NETWORK, f"{activation},{target},0.5,9,,{packed}"))
+    shown = numbers(turned(NETWORK, f"{activation},{target},0.5,9,,{packed}"))
     del shown["input"], shown["finite_difference"]  # of the chain, which has a test of its own
     assert shown == pytest.approx(expected(theta, activation, target, 0.5), rel=1e-12, abs=1e-12)
 
@@ -235,8 +256,8 @@ LEGEND = ["× a weight", "new in this step", "W₂[0,2] [from, to]", "a line int
 
 @pytest.mark.parametrize(("stage", "unseen"), [(4, [3, 4, 5, 6, 7]), (5, [3]), (6, [])])
 @pytest.mark.parametrize("width", [DESKTOP, PHONE])
-def test_the_legend_explains_what_is_there(opened, stage, unseen, width):
-    page = opened(NETWORK, f"relu,1,0.5,{stage},,", width=width)
+def test_the_legend_explains_what_is_there(turned, stage, unseen, width):
+    page = turned(NETWORK, f"relu,1,0.5,{stage},,", width=width)
     entries = page.locator("figcaption > span").all()
     assert [text in entry.text_content() for entry, text in zip(entries, LEGEND, strict=True)] == [True] * 8
     assert [n for n, entry in enumerate(entries) if not entry.is_visible()] == unseen
@@ -365,9 +386,9 @@ def test_a_trained_network_is_shared(opened):
         "own,0,0.3,0,1,1,5,0,0,3,____,",
     ],
 )
-def test_what_cannot_be_read_becomes_the_default(opened, text):
+def test_what_cannot_be_read_becomes_the_default(turned, text):
     for screen in (NETWORK, TRAIN):
-        page = opened(screen, text)
+        page = turned(screen, text)
         assert np.isfinite(list(numbers(page).values())).all()
         assert page.locator("h1").is_visible()
 
@@ -477,8 +498,8 @@ def test_a_learning_rate_too_large_is_said(opened):
 @pytest.mark.parametrize(
     ("screen", "text"), [(NETWORK, "tanh,1,0.5,9,W1.0.1,"), (TRAIN, ""), (TRAIN, "spiral,8,0.3,0,1,1,0,0,0,3,,")]
 )
-def test_fits_the_width(opened, screen, text, width, lang):
-    page = opened(screen, text, width=width, lang=lang)
+def test_fits_the_width(turned, screen, text, width, lang):
+    page = turned(screen, text, width=width, lang=lang)
     page.evaluate(OPEN_ALL)
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
 
