@@ -177,7 +177,7 @@ def test_in_strips(name, target, dtype):
 
 
 @pytest.mark.parametrize("dtype", WIDE, ids=str)
-@pytest.mark.parametrize("rows", [65, 129, 300])
+@pytest.mark.parametrize("rows", [65, 172])
 @pytest.mark.parametrize(
     "options",
     [
@@ -279,7 +279,7 @@ def test_a_tile_goes_on_in_the_next_plane(shape, dtype):
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize(
     ("rows", "classes"),
-    [(rows, classes) for rows in (4, 7, 16, 63, 130, 300) for classes in (2, 3, 4, 5, 10, 33)] + [(16, FEW), (63, FEW)],
+    [(rows, classes) for rows in (4, 7, 16, 63, 172) for classes in (2, 3, 4, 5, 10, 33)] + [(16, FEW), (63, FEW)],
 )
 def test_statistics_across_rows(rows, classes, dtype):
     """As along each row on its own, with masks, ties and rows that have no softmax."""
