@@ -42,6 +42,34 @@ def slope_of(x, temperature, softcap, TEMPERATURE: tl.constexpr):
     return slope
 
 
+@triton.jit
+def zeros_of_rows(ROWS: tl.constexpr, WIDE: tl.constexpr):
+    narrow, wide = tl.zeros([ROWS], WIDE), tl.zeros([ROWS], tl.float64)
+    return narrow, narrow, wide, wide
+
+
+@triton.jit
+def of_rows(
+    x_ptr, x_at, x_class, weight_ptr, divisor_ptr, upstream_ptr, upstream_at, is_row, y, counted, temperature, softcap,
+    PROBABILITIES: tl.constexpr, WEIGHTED: tl.constexpr, TEMPERATURE: tl.constexpr, SOFTCAP: tl.constexpr,
+    ROWS: tl.constexpr, WIDE: tl.constexpr,
+):  # fmt: skip
+    """x_y, z_y and w_y of a class index, and ∂(what is differentiated)/∂(the row's loss), divided by T without a cap."""
+    x_y, z_y, w_y, zero = zeros_of_rows(ROWS, WIDE)
+    if not PROBABILITIES:
+        x_y, z_y = target_logit(x_ptr, x_at, x_class, y, counted, temperature, softcap, TEMPERATURE, SOFTCAP, WIDE)
+        w_y += 1
+        if WEIGHTED:
+            w_y = tl.load(weight_ptr + y, mask=counted, other=0.0).to(tl.float64)
+    divisor, upstream = zero + 1, zero + 1
+    if divisor_ptr is not None:
+        divisor = zero + tl.load(divisor_ptr)
+        divisor = tl.where(divisor == 0, float("inf"), divisor)
+    if upstream_ptr is not None:
+        upstream = tl.load(upstream_ptr + upstream_at, mask=is_row, other=0.0).to(tl.float64)
+    return x_y, z_y, w_y, upstream / (divisor if SOFTCAP else divisor * temperature)
+
+
 @triton.jit(do_not_specialize=["ignore_index", "smoothing", "temperature", "softcap", "z_loss"], debug=True)
 def cross_entropy_kernel(
     x_ptr, t_ptr, weight_ptr, weight_sum_ptr, sums_ptr, loss_ptr, grad_ptr, divisor_ptr, upstream_ptr,
@@ -76,24 +104,15 @@ def cross_entropy_kernel(
     x_at, t_at = place_of_rows(i, inner, x_outer, x_inner, ALIGNED), place_of_rows(i, inner, t_outer, t_inner, 1)
 
     counted = is_row
-    zero = tl.zeros([ROWS], tl.float64)
     y = tl.full([ROWS], 0, tl.int64)
-    x_y, w_y = tl.zeros([ROWS], WIDE), zero
-    z_y = x_y
     if not PROBABILITIES:
         y, counted = class_of_rows(t_ptr, t_at, is_row, classes, ignore_index)
-        x_y, z_y = target_logit(x_ptr, x_at, x_class, y, counted, temperature, softcap, TEMPERATURE, SOFTCAP, WIDE)
-        w_y += 1
-        if WEIGHTED:
-            w_y = tl.load(weight_ptr + y, mask=counted, other=0.0).to(tl.float64)
-
-    divisor, upstream = zero + 1, zero + 1
-    if divisor_ptr is not None:
-        divisor = zero + tl.load(divisor_ptr)
-        divisor = tl.where(divisor == 0, float("inf"), divisor)
-    if upstream_ptr is not None:
-        upstream = tl.load(upstream_ptr + i * upstream_stride, mask=is_row, other=0.0).to(tl.float64)
-    share = upstream / (divisor if SOFTCAP else divisor * temperature)
+    x_y, z_y, w_y, share = zeros_of_rows(ROWS, WIDE)
+    if not AGAIN:
+        x_y, z_y, w_y, share = of_rows(
+            x_ptr, x_at, x_class, weight_ptr, divisor_ptr, upstream_ptr, i * upstream_stride, is_row, y, counted,
+            temperature, softcap, PROBABILITIES, WEIGHTED, TEMPERATURE, SOFTCAP, ROWS, WIDE,
+        )  # fmt: skip
 
     begin, end = 0, classes
     if PARTS == 1:
@@ -108,6 +127,11 @@ def cross_entropy_kernel(
         begin = tl.program_id(1) * width
         end = tl.minimum(begin + width, classes)
 
+    if AGAIN:  # not before, for they would fill registers in the loop
+        x_y, z_y, w_y, share = of_rows(
+            x_ptr, x_at, x_class, weight_ptr, divisor_ptr, upstream_ptr, i * upstream_stride, is_row, y, counted,
+            temperature, softcap, PROBABILITIES, WEIGHTED, TEMPERATURE, SOFTCAP, ROWS, WIDE,
+        )  # fmt: skip
     weight_sum = 0.0
     if SOFT:
         weight_sum = tl.load(weight_sum_ptr)
@@ -136,6 +160,8 @@ def cross_entropy_kernel(
         lanes = tl.arange(0, LANES)[None, :]
         end = multiple_of(end, ALIGNED)
         last = begin + (end - begin - 1) // BLOCK * BLOCK
+        if AGAIN and not PROBABILITIES:
+            tl.debug_barrier()  # in place, a logit of a target may be written over once all threads have read it
         for back in range(0, end - begin, BLOCK):
             start = last - back  # what was read last is read again first, from the cache
             place, step = places_of(grad_ptr, grad_at, grad_class, start, BLOCK, STRIPS)
