@@ -173,9 +173,9 @@ def faults(case: Case, made: Any) -> list[str]:
 def in_double(case: Case, made: Any) -> bool:
     """Whether elements are computed in float64 on purpose; what there is one of a row always is.
 
-    sample adds up the part that is drawn from in float64, one of many of its row.
+    sample adds up the part or strip that is drawn from in float64, one of many of its row.
     """
-    return case.dtype == "float64" or case.options in IN_DOUBLE or made.launch.kernel.__name__ == "sample_kernel"
+    return case.dtype == "float64" or case.options in IN_DOUBLE or made.launch.kernel.__name__.startswith("sample")
 
 
 def narrow(case: Case, made: Any) -> list[str]:

@@ -222,7 +222,7 @@ def test_statistics(case, dtype, way, take):
             assert_close(ours, expected, 16 * np.finfo(dtype).eps, 4 * np.finfo(dtype).tiny)
 
 
-@pytest.mark.parametrize("classes", [2, 10, 300, 5000])
+@pytest.mark.parametrize("classes", [2, 10, 100, 300, 5000])
 @pytest.mark.parametrize("dtype", [FLOAT32, BFLOAT16], ids=str)
 def test_samples_are_those_that_the_uniform_numbers_fall_on(dtype, classes):
     rng = np.random.default_rng(classes)
@@ -240,6 +240,22 @@ def test_samples_are_those_that_the_uniform_numbers_fall_on(dtype, classes):
     assert (above[rows, index] >= uniform - slack).all()
     assert (above[rows, index] - p[rows, index] <= uniform + slack).all()
     np.testing.assert_allclose(array(log_prob), np.log(p[rows, index]), rtol=1e-5)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("classes", [3, 10, 100, 2000])
+def test_a_rare_class_is_drawn_as_often_as_it_should_be(classes, axis):
+    """By u in the middle of its share, 1e-12, and a little below and above; on other u it is not."""
+    rare = np.repeat([1, classes // 2, classes - 2], 3)
+    x = np.full((len(rare), classes), -np.inf, FLOAT32)
+    x[:, [0, -1]] = 0
+    x[np.arange(len(rare)), rare] = -27
+    share = np.exp(-27) / (2 + np.exp(-27))
+    uniform = 0.5 + np.tile([-0.6, 0, 0.6], 3) * share
+    x = np.ascontiguousarray(x if axis else x.T)
+    index, _ = cuda.drawn(tensor(x), axis, 1.0, tensor(uniform))
+    expected = np.where(np.arange(9) % 3 == 0, 0, np.where(np.arange(9) % 3 == 1, rare, classes - 1))
+    np.testing.assert_array_equal(array(index), expected)
 
 
 def test_a_row_without_probabilities_has_no_sample():

@@ -54,7 +54,7 @@ def of_rows(
     PROBABILITIES: tl.constexpr, WEIGHTED: tl.constexpr, TEMPERATURE: tl.constexpr, SOFTCAP: tl.constexpr,
     ROWS: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
-    """x_y, z_y and w_y of a class index, and ∂(what is differentiated)/∂(the row's loss), divided by T without a cap."""
+    """x_y, z_y and w_y of a class index, and upstream / divisor, and / T if there is no softcap."""
     x_y, z_y, w_y, zero = zeros_of_rows(ROWS, WIDE)
     if not PROBABILITIES:
         x_y, z_y = target_logit(x_ptr, x_at, x_class, y, counted, temperature, softcap, TEMPERATURE, SOFTCAP, WIDE)

@@ -111,7 +111,7 @@ def shape_of(
 def shape_of_sample(classes: int, item: int, warp: int, level: int) -> Shape:
     """Of sample's sums (PLAIN), whose parts are a block each, and of what draws from these."""
     block = min(next_power_of_2(classes), OF_SAMPLE)
-    return shaped(max(1, min(ROWS, 1024 // block)), block, classes, cdiv(classes, block), level, 4, item, warp)
+    return shaped(1, block, classes, cdiv(classes, block), level, 4, item, warp)
 
 
 @lru_cache(maxsize=1024)

@@ -24,7 +24,7 @@ from softxent.kernels.triton.launch import (
 )
 from softxent.kernels.triton.parts import FIELDS, combine_kernel, sums_kernel
 from softxent.kernels.triton.rows import NOTHING, STATISTICS, TARGET
-from softxent.kernels.triton.sample import sample_kernel
+from softxent.kernels.triton.sample import sample_kernel, sample_of_block_kernel
 from softxent.kernels.triton.softmax import LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, softmax_kernel
 from softxent.kernels.triton.statistics import statistics_kernel
 from softxent.kernels.triton.statistics_gradient import statistics_gradient_kernel
@@ -275,12 +275,32 @@ def drawn(x: Tensor, axis: int, temperature: float, uniform: Tensor) -> tuple[Te
     index = torch.empty_like(log_prob, dtype=torch.int64)
     rows = Rows(x, axis)
     x, of_x = rows.of(x)
-    warp = layout.warp_of(x.device)
-    shape = shape_of_sample(rows.classes, x.itemsize, warp, PLAIN)
-    sums = sums_of_parts(x, of_x, rows, shape, NOTHING, temperature)
-    launch(
-        sample_kernel, x, shape_of_sample(rows.classes, x.itemsize, warp, MOST), rows.count, 1,
-        x, sums, uniform.contiguous(), index, log_prob, *rows.arguments, shape.width, *of_x, bits(temperature),
-        TEMPERATURE=temperature != 1, WIDTH=next_power_of_2(shape.parts), ALIGNED=rows.aligned(x),
-    )  # fmt: skip
+    shape, T = rows.shape_for(x, PLAIN), bits(temperature)
+    given = {"TEMPERATURE": temperature != 1, "ALIGNED": rows.aligned(x)}
+    uniform = uniform.contiguous()
+    if shape.rows > 1 and shape.one_block:  # of one row, each strip's sum would wait for all threads
+        launch(
+            sample_of_block_kernel,
+            x,
+            shape,
+            rows.count,
+            1,
+            x,
+            uniform,
+            index,
+            log_prob,
+            *rows.arguments,
+            *of_x,
+            T,
+            **given,
+        )
+    else:
+        warp = layout.warp_of(x.device)
+        shape = shape_of_sample(rows.classes, x.itemsize, warp, PLAIN)
+        sums = sums_of_parts(x, of_x, rows, shape, NOTHING, temperature)
+        launch(
+            sample_kernel, x, shape_of_sample(rows.classes, x.itemsize, warp, MOST), rows.count, 1,
+            x, sums, uniform, index, log_prob, *rows.arguments, shape.width, *of_x, T,
+            WIDTH=next_power_of_2(shape.parts), **given,
+        )  # fmt: skip
     return index, log_prob
