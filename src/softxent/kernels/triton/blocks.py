@@ -7,7 +7,7 @@ them up in their order; only then do threads add up what they have.
 import triton
 import triton.language as tl
 
-from softxent.kernels.triton.math import capped_in_double
+from softxent.kernels.triton.math import capped_in_double, divided
 
 
 @triton.jit
@@ -78,14 +78,12 @@ def logits(
 def scaled(x, temperature, softcap, TEMPERATURE: tl.constexpr, SOFTCAP: tl.constexpr):
     """z = c·tanh(x / c) / T, rounded once."""
     if SOFTCAP:
-        capped = capped_in_double(x.to(tl.float64), softcap)[0]
+        capped = capped_in_double(x.to(tl.float64), softcap, x.dtype)[0]
         if TEMPERATURE:
-            capped /= temperature
+            capped = divided(capped, temperature, x.dtype)
         z = tl.where(tl.abs(x) < float("inf"), capped.to(x.dtype), x)  # −inf stays a mask, NaN stays NaN
-    elif TEMPERATURE and x.dtype == tl.float32:
-        z = (x.to(tl.float64) * (1 / temperature)).to(x.dtype)  # 2^-52 of z, long before float32 rounds it
     elif TEMPERATURE:
-        z = x / temperature
+        z = divided(x.to(tl.float64), temperature, x.dtype).to(x.dtype)
     else:
         z = x
     return z

@@ -15,7 +15,7 @@ from softxent.kernels.triton.blocks import (
     target_weights,
 )
 from softxent.kernels.triton.finish import finish
-from softxent.kernels.triton.math import capped_in_double, exp_in, exp_of, float_of, range_around
+from softxent.kernels.triton.math import capped_in_double, divided, exp_in, exp_of, float_of, range_around
 from softxent.kernels.triton.parts import sums_of_rows
 from softxent.kernels.triton.rows import NOTHING, TARGET, defined, read_again, sum_up, times
 
@@ -35,10 +35,10 @@ def in_two_steps(factor, WIDE: tl.constexpr):
 
 @triton.jit
 def slope_of(x, temperature, softcap, TEMPERATURE: tl.constexpr):
-    """∂z/∂x = (1 − tanh²(x / c)) / T"""
-    slope = capped_in_double(x, softcap)[1]
+    """∂z/∂x = (1 − tanh²(x / c)) / T, in float64"""
+    slope = capped_in_double(x.to(tl.float64), softcap, x.dtype)[1]
     if TEMPERATURE:
-        slope /= temperature
+        slope = divided(slope, temperature, x.dtype)
     return slope
 
 
@@ -159,10 +159,10 @@ def cross_entropy_kernel(
         LANES: tl.constexpr = BLOCK // STRIPS
         lanes = tl.arange(0, LANES)[None, :]
         end = multiple_of(end, ALIGNED)
-        last = begin + (end - begin - 1) // BLOCK * BLOCK
+        last = begin if ONE_BLOCK else begin + (end - begin - 1) // BLOCK * BLOCK
         if AGAIN and not PROBABILITIES:
             tl.debug_barrier()  # in place, a logit of a target may be written over once all threads have read it
-        for back in range(0, end - begin, BLOCK):
+        for back in range(0, BLOCK if ONE_BLOCK else end - begin, BLOCK):
             start = last - back  # what was read last is read again first, from the cache
             place, step = places_of(grad_ptr, grad_at, grad_class, start, BLOCK, STRIPS)
             if AGAIN:
@@ -189,7 +189,7 @@ def cross_entropy_kernel(
                     is_target = lanes == (y.to(tl.int32) - (start + k * LANES))[:, None]
                     g = tl.where(is_target, target_grad.to(WIDE)[:, None], g)
                 if SOFTCAP:
-                    g *= slope_of(x_of[k].to(tl.float64), temperature, softcap, TEMPERATURE).to(WIDE)
+                    g *= slope_of(x_of[k], temperature, softcap, TEMPERATURE).to(WIDE)
                 if SOFT or SOFTCAP:
                     g = tl.where(mask & (z_of[k] == float("-inf")), zero_or_nan, g)
                 to_store = is_row[:, None] if FULL else is_row[:, None] & is_class
@@ -197,6 +197,6 @@ def cross_entropy_kernel(
         # over what stands there; it costs less than to choose for each element, but of a loop it would fill registers
         if not AGAIN and not PROBABILITIES:
             if SOFTCAP:
-                target_grad *= slope_of(x_y.to(tl.float64), temperature, softcap, TEMPERATURE)
+                target_grad *= slope_of(x_y, temperature, softcap, TEMPERATURE)
             tl.debug_barrier()
             tl.store(grad_ptr + grad_at + y * grad_class, target_grad, mask=counted)

@@ -189,6 +189,15 @@ def reciprocal(x, WIDE: tl.constexpr):
 
 
 @triton.jit
+def divided(x, by, WIDE: tl.constexpr):
+    """x / by in float64, of a number by that all elements share; for float32 to 2^-52 of it."""
+    if WIDE == tl.float32:
+        return x * (1 / by)
+    else:
+        return x / by
+
+
+@triton.jit
 def log1p(y, WIDE: tl.constexpr):
     """Of float64, y ≥ 0; for float32 to 2^-28 of it: 2^k·(1 + d) = 1 + y, log(1 + d) = 2·artanh(d / (2 + d))."""
     u = 1 + y
@@ -204,9 +213,9 @@ def log1p(y, WIDE: tl.constexpr):
 
 
 @triton.jit
-def capped_in_double(x, softcap):
+def capped_in_double(x, softcap, WIDE: tl.constexpr):
     """c·tanh(x / c) and its derivative, with e = exp(−2·|x / c|): (1 − e) / (1 + e) and 4e / (1 + e)²."""
     e, less_one = exp_and_expm1(tl.abs(x) * (-2 / softcap))
-    inverse = 1 / (1 + e)  # a division costs as much as the exponential
+    inverse = reciprocal(1 + e, WIDE)
     tanh = less_one * inverse
     return softcap * tl.where(x < 0, tanh, -tanh), 4 * e * (inverse * inverse)

@@ -56,8 +56,8 @@ def softmax_kernel(
         hi = log_denominator.to(WIDE)
         lo = (log_denominator - hi.to(tl.float64)).to(WIDE)[:, None]
         end = multiple_of(end, ALIGNED)
-        last = begin + (end - begin - 1) // BLOCK * BLOCK
-        for back in range(0, end - begin, BLOCK):
+        last = begin if ONE_BLOCK else begin + (end - begin - 1) // BLOCK * BLOCK
+        for back in range(0, BLOCK if ONE_BLOCK else end - begin, BLOCK):
             start = last - back  # what was read last is read again first, from the cache
             place, step = places_of(out_ptr, out_at, out_class, start, BLOCK, STRIPS)
             if AGAIN:
