@@ -107,7 +107,11 @@ class Case:
             ),
             "sample": lambda: cuda.drawn(x, self.axis, T, uniform),
         }
-        with patch.object(layout, "warp_of", lambda device: chip.target.warp_size), recorded() as launches:
+        with (
+            patch.object(layout, "warp_of", lambda device: chip.target.warp_size),
+            patch.object(layout, "NVIDIA", chip.is_nvidia),
+            recorded() as launches,
+        ):
             calls[self.work]()
         return launches
 

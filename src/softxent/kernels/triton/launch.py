@@ -23,6 +23,7 @@ OF_STATISTICS_GRADIENT = 4096  # classes a program
 FEWEST_THREADS = 2  # a row: what they read at once is a sector of 32 bytes
 MOST_STRIPS = 32  # which compilers take longer and longer for
 MOST_THREADS = 512  # a program: 1024 leave each 64 registers on NVIDIA's chips
+REGISTERS = 168  # of a thread with options: by itself NVIDIA's assembler takes fewer and keeps some numbers in memory
 ACCESS = 16  # bytes that a thread reads or writes at once
 
 
@@ -37,6 +38,7 @@ class Shape(NamedTuple):
     full: bool  # there is no block with fewer classes
     parts: int  # of a row
     width: int  # classes a part
+    registers: int | None = None  # of a thread at most
 
     @property
     def constants(self) -> dict[str, Any]:
@@ -45,10 +47,10 @@ class Shape(NamedTuple):
             "ONE_BLOCK": self.one_block, "PARTS": self.parts,
         }  # fmt: skip
 
-    @property
-    def compiler(self) -> dict[str, Any]:
+    def compiler(self, nvidia: bool) -> dict[str, Any]:
         """Contraction off, since two_sum (math.py) finds the errors of operations that are not fused."""
-        return {"num_warps": self.warps, "enable_fp_fusion": False, "sanitize_overflow": False}
+        registers = {"maxnreg": self.registers} if nvidia else {}  # which no other compiler knows
+        return {"num_warps": self.warps, "enable_fp_fusion": False, "sanitize_overflow": False, **registers}
 
 
 ROW_OF_PARTS = Shape(1, 1, 1, 1, True, True, 1, 1)  # of a program that combines them
@@ -98,13 +100,14 @@ def shape_of(
         return held(max(1, ROWS // threads) if threads < warp else 1, classes, threads, access, warp)
     block = next_power_of_2(classes)
     # a warp of 64 keeps masks in scalar registers, of which there are some hundred
-    level = HEAVY if level else MOST if warp > 32 else MORE
+    few = MOST if warp > 32 or level else MORE
     if side_by_side:
-        return shaped(PLANE[0], min(block, PLANE[1]), classes, 1, level, size, item, warp)
-    block = BLOCK[size] >> 2 * (level == HEAVY)
+        return shaped(PLANE[0], min(block, PLANE[1]), classes, 1, HEAVY if level else few, size, item, warp)
+    block = BLOCK[size] >> 2 * (level > PLAIN)
     # not of float64, where combining parts would add an ULP
     parts = min(cdiv(classes, block), cdiv(ENOUGH, rows)) if size == 4 and rows < ENOUGH else 1
-    return shaped(1, block, classes, parts, level, size, item, warp)
+    shape = shaped(1, block, classes, parts, few, size, item, warp)
+    return shape._replace(registers=REGISTERS) if level else shape
 
 
 @lru_cache(maxsize=1024)

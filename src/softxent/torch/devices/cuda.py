@@ -52,7 +52,7 @@ def launch(kernel: Any, x: Tensor, shape: Shape, rows: int, parts: int, *argumen
         with torch.cuda.device_of(x):
             given = {"WIDE": WIDE[wide], **shape.constants, **constants}
             given = {name: value for name, value in given.items() if name in kernel.arg_names}
-            kernel[(cdiv(rows, shape.rows), parts)](*arguments, **given, **shape.compiler)
+            kernel[(cdiv(rows, shape.rows), parts)](*arguments, **given, **shape.compiler(layout.NVIDIA))
 
 
 def sums_of_parts(

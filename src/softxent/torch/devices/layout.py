@@ -13,6 +13,8 @@ from torch import Tensor
 from softxent.kernels.triton.launch import PLAIN, Shape, shape_of
 from softxent.torch.calls import COMPUTED_IN, rows_of
 
+NVIDIA = torch.version.hip is None
+
 
 @cache
 def warp_of(device: torch.device) -> int:
