@@ -176,10 +176,13 @@ class Compiled:
 
     def bytes_moved(self, elements: int) -> float:
         """An element, with memory, by the kernel's own loads and stores; what the caches spare is not known."""
-        of_program, total = elements / self.launch.programs, 0.0
-        for found in re.finditer(r"tt\.(?:load|store) .* : (?:tensor<(.*)x)?!tt\.ptr<[a-z]+(\d+)>", self.asm["ttir"]):
-            n = prod(map(int, found[1].split("x"))) if found[1] else 1
-            total += int(found[2]) / 8 * n / (self.launch.block if n >= self.launch.strip > 1 else of_program)
+        of_program, total = max(self.launch.block, elements / self.launch.programs), 0.0  # masked lanes move nothing
+        for line, in_loop in self.ir:
+            if found := re.search(r"tt\.(?:load|store) .* : (?:tensor<(.*)x)?!tt\.ptr<[a-z]+(\d+)>", line):
+                n = prod(map(int, found[1].split("x"))) if found[1] else 1
+                total += (
+                    int(found[2]) / 8 * n / (self.launch.block if in_loop and n >= self.launch.strip else of_program)
+                )
         return total
 
     def of_blocks(self, kind: str) -> int:
@@ -187,6 +190,19 @@ class Compiled:
         found = re.findall(rf"(?:arith|math)\.\w+ .*tensor<([\dx]+)x{kind}>", self.asm["ttir"])
         sizes = [prod(map(int, shape.split("x"))) for shape in found]
         return sum(n >= self.launch.strip > self.launch.named.get("ROWS", 1) for n in sizes)
+
+    @cached_property
+    def ir(self) -> list[tuple[str, bool]]:
+        """The lines of Triton's own code, and whether each is in a loop."""
+        lines, loop = [], ""
+        for line in self.asm["ttir"].splitlines():
+            indent = line[: len(line) - len(line.lstrip())]
+            if "scf.for" in line and not loop:
+                loop = indent
+            elif loop and line.startswith(loop + "}"):
+                loop = ""
+            lines.append((line, bool(loop)))
+        return lines
 
     def fused_unasked(self) -> list[str]:
         """Where float32 operations are fused on NVIDIA, but the source has no tl.fma.
