@@ -12,9 +12,9 @@ from triton import cdiv, next_power_of_2
 # Some hundred instructions a thread are the row's own, so that a thread has as many elements as registers hold.
 FEW = 32  # classes: with no more, a thread has whole rows
 ROWS = 128  # of a program then
-PLAIN, MORE, MOST, HEAVY = range(4)  # how many numbers live at once: probabilities and softcaps are HEAVY
-EACH = {4: (64, 32, 16, 8), 8: (32, 16, 8, 8)}  # elements a thread, by the bytes of a number in computing, and level
-LONGEST = {4: 32768, 8: 8192}  # classes of rows that a program holds whole, of PLAIN passes
+PLAIN, MORE, HEAVY = range(3)  # how many numbers live at once: probabilities and softcaps are HEAVY
+EACH = {4: (64, 32, 16), 8: (32, 16, 8)}  # elements a thread, by the bytes of a number in computing, and level
+LONGEST = {4: (32768, 16384, 4096), 8: (8192, 4096, 1024)}  # classes of rows that a program holds whole, by the same
 BLOCK = {4: 8192, 8: 4096}  # of a longer row, or of a part of it
 PLANE = 32, 128  # rows × classes at a time where the rows lie side by side: their numbers fill a line of memory
 ENOUGH = 256  # programs: with fewer rows, long ones are taken in parts
@@ -95,14 +95,15 @@ def shape_of(
     threads = 1 if classes <= FEW else next_power_of_2(cdiv(classes, each))  # a row
     if side_by_side and threads <= MOST_THREADS // warp:
         return held(max(warp, ROWS // threads), classes, threads, access, warp)
-    if not side_by_side and classes <= LONGEST[size] >> level:
+    if not side_by_side and classes <= LONGEST[size][level]:
         threads = threads if classes <= FEW else max(FEWEST_THREADS, threads)
-        return held(max(1, ROWS // threads) if threads < warp else 1, classes, threads, access, warp)
+        shape = held(max(1, ROWS // threads) if threads < warp else 1, classes, threads, access, warp)
+        return shape._replace(registers=REGISTERS) if level == HEAVY and classes > FEW else shape
     block = next_power_of_2(classes)
     # a warp of 64 keeps masks in scalar registers, of which there are some hundred
-    few = MOST if warp > 32 or level else MORE
+    few = HEAVY if warp > 32 or level else MORE
     if side_by_side:
-        return shaped(PLANE[0], min(block, PLANE[1]), classes, 1, HEAVY if level else few, size, item, warp)
+        return shaped(PLANE[0], min(block, PLANE[1]), classes, 1, few, size, item, warp)
     block = BLOCK[size] >> 2 * (level > PLAIN)
     # not of float64, where combining parts would add an ULP
     parts = min(cdiv(classes, block), cdiv(ENOUGH, rows)) if size == 4 and rows < ENOUGH else 1
@@ -121,4 +122,4 @@ def shape_of_sample(classes: int, item: int, warp: int, level: int) -> Shape:
 def shape_of_statistics_gradient(classes: int, warp: int) -> Shape:
     """Of the gradient of statistics, whose programs need nothing of each other."""
     block = min(next_power_of_2(classes), OF_STATISTICS_GRADIENT)
-    return shaped(1, block, classes, cdiv(classes, block), MOST, 4, 4, warp)
+    return shaped(1, block, classes, cdiv(classes, block), HEAVY, 4, 4, warp)

@@ -15,7 +15,6 @@ from softxent.kernels.triton.cross_entropy import cross_entropy_kernel
 from softxent.kernels.triton.launch import (
     HEAVY,
     MORE,
-    MOST,
     PLAIN,
     ROW_OF_PARTS,
     Shape,
@@ -299,7 +298,7 @@ def drawn(x: Tensor, axis: int, temperature: float, uniform: Tensor) -> tuple[Te
         shape = shape_of_sample(rows.classes, x.itemsize, warp, PLAIN)
         sums = sums_of_parts(x, of_x, rows, shape, NOTHING, temperature)
         launch(
-            sample_kernel, x, shape_of_sample(rows.classes, x.itemsize, warp, MOST), rows.count, 1,
+            sample_kernel, x, shape_of_sample(rows.classes, x.itemsize, warp, HEAVY), rows.count, 1,
             x, sums, uniform, index, log_prob, *rows.arguments, shape.width, *of_x, T,
             WIDTH=next_power_of_2(shape.parts), **given,
         )  # fmt: skip
