@@ -130,6 +130,7 @@ def cases() -> list[Case]:
         found += [Case("loss + gradient", *shape, options=options) for shape in ways]
         found += [Case("loss + gradient", *block, dtype, options) for dtype in ("bfloat16", "float64")]
         found += [Case(work, *turn, options=options) for work in ("loss", "gradient")]
+        found += [Case("loss + gradient", *shape, options=options) for shape in SHAPES[-2:]]
     for work, shape in product(("softmax", "log_softmax", "statistics", "sample"), (few, block, turn, parts)):
         found.append(Case(work, *shape, options="temperature"))
     found += [Case("chunk", CHUNK, options=options) for options in OPTIONS]

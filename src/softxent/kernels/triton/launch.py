@@ -16,7 +16,9 @@ PLAIN, MORE, HEAVY = range(3)  # how many numbers live at once: probabilities an
 EACH = {4: (64, 32, 16), 8: (32, 16, 8)}  # elements a thread, by the bytes of a number in computing, and level
 LONGEST = {4: (32768, 16384, 4096), 8: (8192, 4096, 1024)}  # classes of rows that a program holds whole, by the same
 BLOCK = {4: 8192, 8: 4096}  # of a longer row, or of a part of it
-PLANE = 32, 128  # rows × classes at a time where the rows lie side by side: their numbers fill a line of memory
+# Where rows lie side by side, by a warp's threads
+PLANE = {32: (32, 128), 64: (32, 64)}  # rows × classes at a time: 32 rows' numbers fill a line of memory
+EACH_OF_PLANES = {32: 8, 64: 4}  # elements a thread, with options: with twice as many, numbers of a row are spilled
 ENOUGH = 256  # programs: with fewer rows, long ones are taken in parts
 OF_SAMPLE = 4096  # classes a part, of which one is read twice
 OF_STATISTICS_GRADIENT = 4096  # classes a program
@@ -56,10 +58,10 @@ class Shape(NamedTuple):
 ROW_OF_PARTS = Shape(1, 1, 1, 1, True, True, 1, 1)  # of a program that combines them
 
 
-def shaped(rows: int, block: int, classes: int, parts: int, level: int, size: int, item: int, warp: int) -> Shape:
-    """With so many rows and classes at a time, and as many threads as they take at this level."""
+def shaped(rows: int, block: int, classes: int, parts: int, each: int, item: int, warp: int) -> Shape:
+    """With so many rows and classes at a time, and so many elements a thread."""
     width = cdiv(cdiv(classes, parts), block) * block
-    threads = max(warp, min(MOST_THREADS, rows * block // EACH[size][level]))
+    threads = max(warp, min(MOST_THREADS, rows * block // each))
     lanes = ACCESS // item * max(1, threads // rows)
     return Shape(
         rows, block, threads // warp, max(1, block // lanes),
@@ -89,6 +91,7 @@ def shape_of(
     each, access = EACH[size][level], ACCESS // item
     if side_by_side:
         access = 1 if classes <= FEW else 2
+        each = EACH_OF_PLANES[warp] if level == HEAVY else each
     elif classes < warp * each:  # a warp has several rows, which begin where they do in memory
         access = math.gcd(classes, access)
     each = min(each, MOST_STRIPS * access)
@@ -101,13 +104,14 @@ def shape_of(
         return shape._replace(registers=REGISTERS) if level == HEAVY and classes > FEW else shape
     block = next_power_of_2(classes)
     # a warp of 64 keeps masks in scalar registers, of which there are some hundred
-    few = HEAVY if warp > 32 or level else MORE
+    each = EACH[size][HEAVY if warp > 32 or level else MORE]
     if side_by_side:
-        return shaped(PLANE[0], min(block, PLANE[1]), classes, 1, few, size, item, warp)
+        rows, most = PLANE[warp]
+        return shaped(rows, min(block, most), classes, 1, EACH_OF_PLANES[warp] if level else each, item, warp)
     block = BLOCK[size] >> 2 * (level > PLAIN)
     # not of float64, where combining parts would add an ULP
     parts = min(cdiv(classes, block), cdiv(ENOUGH, rows)) if size == 4 and rows < ENOUGH else 1
-    shape = shaped(1, block, classes, parts, few, size, item, warp)
+    shape = shaped(1, block, classes, parts, each, item, warp)
     return shape._replace(registers=REGISTERS) if level else shape
 
 
@@ -115,11 +119,11 @@ def shape_of(
 def shape_of_sample(classes: int, item: int, warp: int, level: int) -> Shape:
     """Of sample's sums (PLAIN), whose parts are a block each, and of what draws from these."""
     block = min(next_power_of_2(classes), OF_SAMPLE)
-    return shaped(1, block, classes, cdiv(classes, block), level, 4, item, warp)
+    return shaped(1, block, classes, cdiv(classes, block), EACH[4][level], item, warp)
 
 
 @lru_cache(maxsize=1024)
 def shape_of_statistics_gradient(classes: int, warp: int) -> Shape:
     """Of the gradient of statistics, whose programs need nothing of each other."""
     block = min(next_power_of_2(classes), OF_STATISTICS_GRADIENT)
-    return shaped(1, block, classes, cdiv(classes, block), HEAVY, 4, 4, warp)
+    return shaped(1, block, classes, cdiv(classes, block), EACH[4][HEAVY], 4, warp)

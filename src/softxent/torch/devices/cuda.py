@@ -279,20 +279,9 @@ def drawn(x: Tensor, axis: int, temperature: float, uniform: Tensor) -> tuple[Te
     uniform = uniform.contiguous()
     if shape.rows > 1 and shape.one_block:  # of one row, each strip's sum would wait for all threads
         launch(
-            sample_of_block_kernel,
-            x,
-            shape,
-            rows.count,
-            1,
-            x,
-            uniform,
-            index,
-            log_prob,
-            *rows.arguments,
-            *of_x,
-            T,
-            **given,
-        )
+            sample_of_block_kernel, x, shape, rows.count, 1,
+            x, uniform, index, log_prob, *rows.arguments, *of_x, T, **given,
+        )  # fmt: skip
     else:
         warp = layout.warp_of(x.device)
         shape = shape_of_sample(rows.classes, x.itemsize, warp, PLAIN)
