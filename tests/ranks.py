@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
 import tempfile
 import traceback
 import warnings
@@ -13,6 +14,7 @@ from typing import Any
 
 RANKS = 4
 TIMEOUT = 60  # seconds
+os.environ["GLOO_SOCKET_IFNAME"] = "lo0" if sys.platform == "darwin" else "lo"  # their traffic stays on this machine
 PRELOADED = [  # once for all processes
     "softxent.torch.parallel",
     "tests.ranks",
