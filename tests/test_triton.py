@@ -53,11 +53,8 @@ def take(monkeypatch):
         constants = dict(WAYS[name])
         if "ENOUGH" in constants:
             block = launch.next_power_of_2(classes) // 4 << 2 * (level > launch.PLAIN)
-            constants |= {
-                "LONGEST": {4: (256,) * 3, 8: (256,) * 3},
-                "BLOCK": {4: block, 8: block},
-                "ACCESS": 64,
-            }  # of few strips
+            constants |= {"LONGEST": {4: (256,) * 3, 8: (256,) * 3}, "BLOCK": {4: block, 8: block}}
+            constants["ACCESS"] = 64  # of few strips
         for constant, value in constants.items():
             monkeypatch.setattr(launch, constant, value)
         launch.shape_of.cache_clear()

@@ -43,19 +43,15 @@ def slope_of(x, temperature, softcap, TEMPERATURE: tl.constexpr):
 
 
 @triton.jit
-def zeros_of_rows(ROWS: tl.constexpr, WIDE: tl.constexpr):
-    narrow, wide = tl.zeros([ROWS], WIDE), tl.zeros([ROWS], tl.float64)
-    return narrow, narrow, wide, wide
-
-
-@triton.jit
 def of_rows(
     x_ptr, x_at, x_class, weight_ptr, divisor_ptr, upstream_ptr, upstream_at, is_row, y, counted, temperature, softcap,
     PROBABILITIES: tl.constexpr, WEIGHTED: tl.constexpr, TEMPERATURE: tl.constexpr, SOFTCAP: tl.constexpr,
     ROWS: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
     """x_y, z_y and w_y of a class index, and upstream / divisor, and / T if there is no softcap."""
-    x_y, z_y, w_y, zero = zeros_of_rows(ROWS, WIDE)
+    zero = tl.zeros([ROWS], tl.float64)
+    x_y, w_y = tl.zeros([ROWS], WIDE), zero
+    z_y = x_y
     if not PROBABILITIES:
         x_y, z_y = target_logit(x_ptr, x_at, x_class, y, counted, temperature, softcap, TEMPERATURE, SOFTCAP, WIDE)
         w_y += 1
@@ -107,7 +103,6 @@ def cross_entropy_kernel(
     y = tl.full([ROWS], 0, tl.int64)
     if not PROBABILITIES:
         y, counted = class_of_rows(t_ptr, t_at, is_row, classes, ignore_index)
-    x_y, z_y, w_y, share = zeros_of_rows(ROWS, WIDE)
     if not AGAIN:
         x_y, z_y, w_y, share = of_rows(
             x_ptr, x_at, x_class, weight_ptr, divisor_ptr, upstream_ptr, i * upstream_stride, is_row, y, counted,
@@ -117,7 +112,7 @@ def cross_entropy_kernel(
     begin, end = 0, classes
     if PARTS == 1:
         m, others, gap, mass, first, above, zs, es = sum_up(
-            x_ptr, x_at, x_class, t_ptr, t_at, t_class, weight_ptr, z_y, counted, begin, end, classes,
+            x_ptr, x_at, x_class, t_ptr, t_at, t_class, weight_ptr, None, counted, begin, end, classes,
             smoothing, temperature, softcap,
             BESIDE, PROBABILITIES, WEIGHTED, TEMPERATURE, SOFTCAP, CHECKED,
             WIDE, ALIGNED, ROWS, BLOCK, STRIPS, FULL, ONE_BLOCK,
